@@ -1,0 +1,103 @@
+/*
+ * The ioctls of a seccomp listener.
+ *
+ * What it is: one function per ioctl, and the pair that a busy loop calls as one.
+ * What it is not: a loop.  Source: seccomp_unotify(2); kernel/seccomp.c, seccomp_notify_ioctl().
+ */
+#include "shim.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+int mon_listener_sizes(uint16_t *notif, uint16_t *resp, uint16_t *data)
+{
+	struct seccomp_notif_sizes sizes;
+
+	if (syscall(__NR_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
+		return -errno;
+	*notif = sizes.seccomp_notif;
+	*resp = sizes.seccomp_notif_resp;
+	*data = sizes.seccomp_data;
+	return 0;
+}
+
+int mon_listener_id_valid(int listener, uint64_t id)
+{
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) < 0)
+		return -errno;
+	return 0;
+}
+
+int mon_listener_check(int listener)
+{
+	/* Ids are never 0 in practice; a listener says ENOENT, anything else ENOTTY or EINVAL. */
+	int result = mon_listener_id_valid(listener, 0);
+
+	return result == -ENOENT ? 0 : result;
+}
+
+int mon_listener_set_flags(int listener, uint64_t flags)
+{
+	/* The flags travel by value, not behind a pointer (seccomp_notify_set_flags()). */
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, flags) < 0)
+		return -errno;
+	return 0;
+}
+
+int mon_listener_receive(int listener, void *notif, size_t size)
+{
+	struct pollfd pfd = {.fd = listener, .events = POLLIN};
+
+	if (poll(&pfd, 1, 0) < 0)
+		return errno == EINTR ? -EAGAIN : -errno;
+	if (pfd.revents & POLLNVAL)
+		return -EBADF;
+	if (!(pfd.revents & POLLIN))
+		return pfd.revents & (POLLHUP | POLLERR) ? -ENOTCONN : -EAGAIN;
+
+	memset(notif, 0, size); /* a buffer that is not zero is EINVAL */
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, notif) < 0)
+		return errno == EINTR ? -EAGAIN : -errno;
+	return 0;
+}
+
+int mon_listener_respond(int listener, uint64_t id, int64_t value, int32_t error, uint32_t flags)
+{
+	struct seccomp_notif_resp response = {
+		.id = id,
+		.val = value,
+		.error = error,
+		.flags = flags,
+	};
+
+	/* EINTR: the mutex was not taken, nothing was sent (mutex_lock_interruptible()). */
+	while (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+int mon_listener_exchange(int listener, uint64_t id, int64_t value, int32_t error, uint32_t flags,
+			  void *notif, size_t size, int *sent)
+{
+	*sent = mon_listener_respond(listener, id, value, error, flags);
+	return mon_listener_receive(listener, notif, size);
+}
+
+int mon_listener_add_fd(int listener, uint64_t id, uint32_t flags, int fd, int number,
+			uint32_t number_flags)
+{
+	struct seccomp_notif_addfd request = {
+		.id = id,
+		.flags = flags,
+		.srcfd = (uint32_t)fd,
+		.newfd = (uint32_t)number,
+		.newfd_flags = number_flags,
+	};
+	int result = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &request);
+
+	return result < 0 ? -errno : result;
+}

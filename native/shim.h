@@ -1,0 +1,234 @@
+/*
+ * The contract between the package and its C code.
+ *
+ * What it is: every function that Python can call (shim.cdef repeats them in this order).
+ * What it is not: policy, decoding or scheduling, which are Python.
+ *
+ * Each function
+ *  - returns 0 or a non-negative result, or -errno;
+ *  - has no state, allocates nothing on the heap and keeps no pointer: the caller owns every
+ *    buffer, passes its size and gets it back filled.  The one thing that outlives its call is
+ *    the guard of mon_launch(), with the stack it runs on; see there;
+ *  - borrows the fds it is given; an fd that it returns belongs to the caller and is
+ *    close-on-exec;
+ *  - does not sleep unless it says so;
+ *  - neither prints nor exits, except in a process that it made itself.
+ */
+#ifndef MONITOR_SHIM_H
+#define MONITOR_SHIM_H
+
+#include "compat.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* ---- listener.c: the ioctls of a listener, seccomp_unotify(2) ---- */
+
+/* Store the kernel's sizes of struct seccomp_notif, seccomp_notif_resp and seccomp_data. */
+int mon_listener_sizes(uint16_t *notif, uint16_t *resp, uint16_t *data);
+
+/* 0 if fd is a seccomp listener, -ENOTTY or another -errno if it is not. */
+int mon_listener_check(int listener);
+
+/* SECCOMP_IOCTL_NOTIF_SET_FLAGS; -EINVAL or -ENOTTY: this kernel lacks the flag (before 6.6). */
+int mon_listener_set_flags(int listener, uint64_t flags);
+
+/*
+ * Receive one notification without sleeping, into size bytes at notif.
+ *
+ * SECCOMP_IOCTL_NOTIF_RECV ignores O_NONBLOCK and sleeps while nothing is queued, so poll(2)
+ * goes first.  One caller at a time per listener: of two that saw POLLIN one would sleep.
+ *
+ * Returns 0; -EAGAIN: nothing queued; -ENOTCONN: no task uses the filter any more;
+ * -ENOENT: that one evaporated meanwhile, look again; or another -errno.
+ */
+int mon_listener_receive(int listener, void *notif, size_t size);
+
+/*
+ * Send one response.  error is 0 or a negative errno, as in struct seccomp_notif_resp.
+ *
+ * Returns 0; -ENOENT: nobody waits for it any more; or another -errno.
+ */
+int mon_listener_respond(int listener, uint64_t id, int64_t value, int32_t error, uint32_t flags);
+
+/*
+ * Send one response, then receive the next notification: the two calls above with one trip
+ * through Python less.  *sent is what mon_listener_respond() returned, the result that of
+ * mon_listener_receive().
+ */
+int mon_listener_exchange(int listener, uint64_t id, int64_t value, int32_t error, uint32_t flags,
+			  void *notif, size_t size, int *sent);
+
+/* 0 while the thread behind id waits for an answer, -ENOENT when it no longer does. */
+int mon_listener_id_valid(int listener, uint64_t id);
+
+/*
+ * Put a duplicate of fd into the target (SECCOMP_IOCTL_NOTIF_ADDFD).
+ *
+ * Sleeps until the target has run and taken it, or died.  Returns the number in the target;
+ * -ENOENT: nobody waits any more; -EMFILE: the target's table is full, and the notification is
+ * still to be answered.
+ */
+int mon_listener_add_fd(int listener, uint64_t id, uint32_t flags, int fd, int number,
+			uint32_t number_flags);
+
+/* ---- memory.c: the memory of a waiting thread ---- */
+
+/*
+ * Read up to size bytes at address, through /proc/TID/mem.
+ *
+ * The id is checked after the file is open and the bytes are read: what is returned came from the
+ * thread that asked, not from a later one with its number.
+ *
+ * Returns the count, which is short where the mapping ends; -EFAULT: not even one byte;
+ * -ENOENT: the thread no longer waits; -EACCES or -EPERM: it may not be looked into; -EMFILE or
+ * -ENFILE: no fd left for the look.
+ */
+ssize_t mon_target_read(int listener, uint64_t id, pid_t tid, uint64_t address, void *buffer,
+			size_t size);
+
+/*
+ * Read a string of at most size bytes, its NUL included, page by page.
+ *
+ * Returns its length without the NUL; -ENAMETOOLONG: no NUL within size; and the errors of
+ * mon_target_read().
+ */
+ssize_t mon_target_read_string(int listener, uint64_t id, pid_t tid, uint64_t address, char *buffer,
+			       size_t size);
+
+/*
+ * Write size bytes at address, as the kernel would on behalf of the thread: a page that it may
+ * not write is -EFAULT.  The id is checked immediately before.
+ *
+ * Returns the count, which is short where a page is missing; errors as above.
+ */
+ssize_t mon_target_write(int listener, uint64_t id, pid_t tid, uint64_t address, const void *buffer,
+			 size_t size);
+
+/*
+ * Send a signal to the process of a waiting thread.  The id is checked between finding the
+ * process and signalling it, so the signal cannot reach a later one with its number.
+ *
+ * Returns 0; -ENOENT: the thread no longer waits; -EPERM; or another -errno.
+ */
+int mon_target_kill(int listener, uint64_t id, pid_t tid, int signal);
+
+/* ---- launch.c, child.c and guard.c: a program starts under a filter ---- */
+
+/* The step of a launch that failed; LaunchStage in monitor/errors.py has the same names. */
+enum mon_stage {
+	MON_STAGE_PREPARE = 1,
+	MON_STAGE_GUARD,
+	MON_STAGE_CLONE,
+	MON_STAGE_NAMESPACE_MAPS,
+	MON_STAGE_MOUNT_PROPAGATION,
+	MON_STAGE_SESSION,
+	MON_STAGE_DIRECTORY,
+	MON_STAGE_FILE_DESCRIPTORS,
+	MON_STAGE_RESOURCE_LIMITS,
+	MON_STAGE_GROUPS,
+	MON_STAGE_GROUP_ID,
+	MON_STAGE_USER_ID,
+	MON_STAGE_PARENT_DEATH,
+	MON_STAGE_NO_NEW_PRIVS,
+	MON_STAGE_LANDLOCK,
+	MON_STAGE_FILTER,
+	MON_STAGE_LISTENER,
+	MON_STAGE_EXEC,
+};
+
+/* One descriptor of the program: number there, source here. */
+struct mon_fd {
+	int source;
+	int number;
+};
+
+struct mon_limit {
+	int resource;
+	uint64_t soft;
+	uint64_t hard;
+};
+
+/* What is to be started.  Everything behind a pointer is borrowed until mon_launch() returns. */
+struct mon_launch_request {
+	const char *const *paths; /* tried in order, as execvp(3) does; ends with NULL */
+	char *const *argv;
+	char *const *envp;
+	const char *directory; /* NULL: the caller's */
+	const void *program;   /* struct sock_filter[program_length] */
+	uint16_t program_length;
+	uint64_t cookie[3];  /* the argument registers 3 to 5 of the launch's own calls */
+	uint64_t namespaces; /* CLONE_NEW* */
+	const char *uid_map; /* text for /proc/PID/uid_map, with CLONE_NEWUSER */
+	const char *gid_map; /* likewise */
+	int deny_setgroups;  /* write "deny" to /proc/PID/setgroups first */
+	struct mon_fd *fds;  /* by rising number, no number twice; all other fds are closed */
+	size_t fd_count;
+	const struct mon_limit *limits;
+	size_t limit_count;
+	const uint32_t *groups;
+	int64_t group_count; /* -1: leave them */
+	int64_t uid;         /* -1: leave it */
+	int64_t gid;         /* -1: leave it */
+	int new_session;
+	int end_with_supervisor;
+	uint64_t landlock_fs; /* what the domain handles and grants nowhere; all three 0: none */
+	uint64_t landlock_net;
+	uint64_t landlock_scoped;
+	int use_cookie; /* hand the listener over by sendmsg(2) even if pidfd_getfd(2) would do */
+	int cancel_fd;  /* readable: give up (-ECANCELED); -1: never */
+};
+
+/* What came of it.  On failure every fd is -1, no process is left, and stage says where. */
+struct mon_launch_result {
+	pid_t pid;
+	int pidfd;
+	int listener;
+	int wait_killable; /* the kernel took SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (5.19) */
+	int by_cookie;     /* the listener came by sendmsg(2), pidfd_getfd(2) being forbidden */
+	int control;       /* to the guard: see MON_GUARD_* */
+	pid_t guard_pid;
+	int guard_pidfd;
+	void *guard_stack;
+	int stage;  /* enum mon_stage */
+	int detail; /* the index of the path, fd or limit that the stage was at */
+};
+
+/*
+ * Start a program under a filter and fetch its listener.
+ *
+ * Sleeps until the program runs or has failed to: call it without the interpreter's lock, on any
+ * thread.  The protocol, and why it is this one, is told in launch.c.  Returns 0 or -errno.
+ */
+int mon_launch(const struct mon_launch_request *request, struct mon_launch_result *result);
+
+/* Messages to the guard over the control socket, one byte each. */
+#define MON_GUARD_KILL   'K' /* kill every process of the tree, end when the last is gone */
+#define MON_GUARD_DETACH 'D' /* end, and leave the tree alone */
+#define MON_GUARD_BEGIN  'B' /* the launch is over: begin to reap (mon_launch() sends it) */
+
+/*
+ * Messages from the guard: the wait status of the first process (struct mon_guard_status), once;
+ * then the end of the stream, when the whole tree is gone and so is the guard.
+ */
+struct mon_guard_status {
+	int status; /* as waitpid(2) gives it */
+};
+
+/*
+ * Reap the guard, and unmap its stack.  Sleeps until the guard has ended; the caller has seen the
+ * end of its stream.  The stack is ours to map, because it must outlive the caller's interpreter.
+ */
+int mon_guard_release(int guard_pidfd, void *guard_stack);
+
+/* ---- process-wide: what the supervisor does to itself ---- */
+
+/* Set or read PR_SET_DUMPABLE of the calling process. */
+int mon_set_dumpable(int dumpable);
+int mon_get_dumpable(void);
+
+/* The Landlock ABI version of this kernel, or -errno (-ENOSYS, -EOPNOTSUPP: there is none). */
+int mon_landlock_abi(void);
+
+#endif
