@@ -1,0 +1,221 @@
+"""
+The waiting thread: its memory, read and written under one check of its notification.
+
+What it is not: a process (``tid`` is a thread's number) or something to keep: once its call is
+answered every method raises ``TargetGone``.
+
+The rule that each method here keeps, so that no handler can forget it: bytes are returned only
+if the thread still waited *after* they were read.  Otherwise they may be another process's that
+got the number.  Source: seccomp_unotify(2), "Example"; ``native/memory.c`` says how, and why
+through /proc/TID/mem.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Sequence
+from errno import EFAULT, EINVAL, ENOMEM
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from monitor import _native
+from monitor.errors import TargetGone, TargetMemoryError
+from monitor.notify.reserve import FdReserve
+
+PATH_MAX: Final = 4096
+"""The longest path the kernel takes, its NUL included (include/uapi/linux/limits.h)."""
+
+MAX_READ: Final = 1 << 20
+"""The most that is read at once: a size is the target's to choose, our memory is not."""
+
+IOV_MAX: Final = 1024
+"""The longest array of struct iovec the kernel takes (``UIO_MAXIOV``, include/uapi/linux/uio.h)."""
+
+_WORDS: Final = {4: struct.Struct("=I"), 8: struct.Struct("=Q")}
+
+
+class Memory(Protocol):
+    """The memory of one waiting thread: the kernel's, or the fake of ``monitor.testing``."""
+
+    @property
+    def tid(self) -> int:
+        """The thread's number in our pid namespace; 0 when it has none there."""
+        ...
+
+    def process(self) -> int:
+        """Return the number of the thread's process.  Raises TargetGone."""
+        ...
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return up to *size* bytes, fewer where the mapping ends, never none."""
+        ...
+
+    def read_string(self, address: int, limit: int) -> bytes:
+        """Return the bytes before a NUL that comes within *limit* bytes."""
+        ...
+
+    def write(self, address: int, data: bytes) -> int:
+        """Write *data*; the count, short where a page is missing."""
+        ...
+
+
+class KernelMemory:
+    """The memory of a thread that waits behind one notification of a real listener."""
+
+    __slots__ = ("_ident", "_listener", "_reserve", "tid")
+
+    def __init__(self, listener: int, reserve: FdReserve, ident: int, tid: int) -> None:
+        """Borrow the fd *listener*; nothing is opened before something is read."""
+        self._listener = listener
+        self._reserve = reserve
+        self._ident = ident
+        self.tid = tid
+
+    def process(self) -> int:
+        """Return the thread's process (proc_pid_status(5), ``Tgid``)."""
+        if self.tid <= 0:
+            return 0
+        try:
+            status = self._reserve.with_fd(Path(f"/proc/{self.tid}/status").read_bytes)
+        except (FileNotFoundError, ProcessLookupError):
+            raise TargetGone from None
+        if not _native.listener_is_valid(self._listener, self._ident):
+            raise TargetGone
+        return int(status.partition(b"\nTgid:")[2].split(None, 1)[0])
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return up to *size* bytes; see ``mon_target_read`` in native/shim.h."""
+        return self._reserve.with_fd(
+            lambda: _native.target_read(self._listener, self._ident, self.tid, address, size)
+        )
+
+    def read_string(self, address: int, limit: int) -> bytes:
+        """Return a string; see ``mon_target_read_string`` in native/shim.h."""
+        return self._reserve.with_fd(
+            lambda: _native.target_read_string(self._listener, self._ident, self.tid, address, limit)
+        )
+
+    def write(self, address: int, data: bytes) -> int:
+        """Write *data*; see ``mon_target_write`` in native/shim.h."""
+        return self._reserve.with_fd(
+            lambda: _native.target_write(self._listener, self._ident, self.tid, address, data)
+        )
+
+
+class Target:
+    """
+    The thread that waits for an answer.
+
+    Addresses are numbers in *its* address space, sizes are bytes, results are ``bytes`` of our
+    own: what the target does to its memory afterwards does not change them.  Every method
+    raises ``TargetGone`` when the thread no longer waits (the bytes are thrown away), and
+    ``TargetMemoryError`` when the memory cannot be accessed; a handler that lets that pass
+    answers with its errno.
+    """
+
+    __slots__ = ("_memory", "looked")
+
+    def __init__(self, memory: Memory) -> None:
+        """Look through *memory*."""
+        self._memory = memory
+        self.looked = False
+        """Whether memory was read: then a plain ``Allow`` would be a race, and is refused."""
+
+    @property
+    def tid(self) -> int:
+        """The number of the *thread* in our pid namespace; 0 when it has none there."""
+        return self._memory.tid
+
+    @property
+    def pid(self) -> int:
+        """The number of the thread's process in our pid namespace; 0 when it has none there."""
+        return self._memory.process()
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return exactly *size* bytes at *address*, at most ``MAX_READ``."""
+        if size > MAX_READ:
+            raise TargetMemoryError(address, ENOMEM, f"read {size} bytes, more than {MAX_READ},")
+        data = self._read_some(address, size)
+        if len(data) < size:
+            raise TargetMemoryError(address + len(data), EFAULT, f"read {size - len(data)} bytes")
+        return data
+
+    def read_string(self, address: int, limit: int = PATH_MAX) -> bytes:
+        """
+        Return the bytes at *address* up to, and without, the first NUL.
+
+        *limit* counts the NUL, as ``PATH_MAX`` does: without one in that many bytes the error is
+        ENAMETOOLONG, as the kernel's is.  A string that ends just before an unmapped page is
+        read whole.
+        """
+        self.looked = True
+        return self._memory.read_string(address, min(limit, MAX_READ))
+
+    def read_struct(self, address: int, layout: struct.Struct) -> tuple[Any, ...]:
+        """Return the fields of the structure at *address*, as ``layout.unpack`` gives them."""
+        return layout.unpack(self.read(address, layout.size))
+
+    def read_iovecs(self, address: int, count: int, *, word: int = 8) -> Sequence[tuple[int, int]]:
+        """
+        Return the (address, size) pairs of an array of *count* struct iovec.
+
+        *word* is the target's pointer size in bytes, 4 or 8.  More than ``IOV_MAX`` entries are
+        EINVAL, as in the kernel; the sizes are the target's words and may be anything.
+        """
+        if not 0 <= count <= IOV_MAX:
+            raise TargetMemoryError(address, EINVAL, f"read {count} iovecs")
+        words = self._read_words(address, 2 * count, word)
+        return list(zip(words[::2], words[1::2], strict=True))
+
+    def read_gathered(self, address: int, count: int, *, word: int = 8) -> bytes:
+        """Return the bytes that an array of *count* struct iovec points to, in order."""
+        pairs = self.read_iovecs(address, count, word=word)
+        total = sum(size for _, size in pairs)
+        if total > MAX_READ:
+            raise TargetMemoryError(address, ENOMEM, f"read {total} bytes, more than {MAX_READ},")
+        return b"".join(self.read(start, size) for start, size in pairs if size)
+
+    def read_strings(self, address: int, *, limit: int = MAX_READ, word: int = 8) -> Sequence[bytes]:
+        """
+        Return the strings of an array that ends with NULL, such as argv; NULL itself is no string.
+
+        *limit* bounds the bytes of all of them together.
+        """
+        strings: list[bytes] = []
+        while pointer := self._read_words(address + word * len(strings), 1, word)[0]:
+            if limit <= 0:
+                raise TargetMemoryError(address, ENOMEM, "read so many strings")
+            strings.append(self.read_string(pointer, limit))
+            limit -= len(strings[-1]) + 1 + word
+        return strings
+
+    def write(self, address: int, data: bytes) -> None:
+        """
+        Write *data* at *address*, as the kernel would: a page the target may not write is EFAULT.
+
+        All of it or, where a page in the middle is missing, an error after what came before.
+        """
+        done = self._memory.write(address, data) if data else 0
+        if done < len(data):
+            raise TargetMemoryError(address + done, EFAULT, f"write {len(data) - done} bytes")
+
+    def _read_some(self, address: int, size: int) -> bytes:
+        if size < 0:
+            msg = f"size must not be negative: {size}"
+            raise ValueError(msg)
+        self.looked = True
+        return self._memory.read(address, size) if size else b""
+
+    def _read_words(self, address: int, count: int, word: int) -> Sequence[int]:
+        data = self.read(address, count * word)
+        return [value for (value,) in _WORDS[word].iter_unpack(data)]
+
+
+def name_of_thread(tid: int) -> str:
+    """Return the command name of thread *tid* (proc_pid_comm(5)), or an empty string; for messages only."""
+    try:
+        return os.fsdecode(Path(f"/proc/{tid}/comm").read_bytes().rstrip(b"\n"))
+    except OSError:
+        return ""
+

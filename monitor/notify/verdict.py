@@ -1,0 +1,141 @@
+"""
+What a handler may answer, as a closed set of values that cannot be built wrong.
+
+What it is not: the response.  ``dispatch`` turns a verdict into one, and refuses those that are
+not legal for the call at hand.
+"""
+
+from __future__ import annotations
+
+import os
+import signal as signals
+from errno import errorcode
+from typing import TypeAlias
+
+from attrs import field, frozen, validators
+
+from monitor.abi.seccomp import MAX_ERRNO
+
+_INT64_MIN = -(1 << 63)
+_UINT64_MAX = (1 << 64) - 1
+
+
+def _not_a_bool(_instance: object, attribute: object, value: object) -> None:
+    """Refuse ``Deny(True)``: bool is an int to ``isinstance``, and no errno to anybody."""
+    if isinstance(value, bool):
+        msg = f"{getattr(attribute, 'name', 'value')} must be an int, not {value!r}"
+        raise TypeError(msg)
+
+
+_INTEGER = [validators.instance_of(int), _not_a_bool]
+
+
+@frozen
+class Allow:
+    """
+    Let the kernel run the call with the target's own arguments (``SECCOMP_USER_NOTIF_FLAG_CONTINUE``).
+
+    This is a decision about *registers*: number, flags, fd numbers, sizes.  What a pointer
+    points to is read again by the kernel, and the target can change it in between, so an
+    ``Allow`` after a look at the target's memory is refused, unless *racy* says why it is only
+    observation and the supervisor is not strict.  Source: seccomp_unotify(2), "Caveats".
+    """
+
+    racy: str | None = field(default=None, validator=validators.optional(validators.instance_of(str)))
+
+    @racy.validator
+    def _has_a_reason(self, _attribute: object, value: str | None) -> None:
+        if value is not None and not value.strip():
+            msg = "racy must say why the race does not matter, or be None"
+            raise ValueError(msg)
+
+
+@frozen
+class Deny:
+    """The call is not executed; the target sees -1 and this positive *errno* (1 to 4095)."""
+
+    errno: int = field(validator=[*_INTEGER, validators.ge(1), validators.le(MAX_ERRNO)])
+
+    def __str__(self) -> str:
+        """Return the errno's name."""
+        return f"Deny({errorcode.get(self.errno, self.errno)})"
+
+
+@frozen
+class Return:
+    """
+    The call is not executed; the target sees this *value*, a 64-bit register.
+
+    -4095 to -1 would be errors to every libc: those are ``Deny``.
+    """
+
+    value: int = field(validator=[*_INTEGER, validators.ge(_INT64_MIN), validators.le(_UINT64_MAX)])
+
+    @value.validator
+    def _is_no_error(self, _attribute: object, value: int) -> None:
+        if -MAX_ERRNO <= value < 0:
+            msg = f"{value} would be an errno to the target: use Deny({-value})"
+            raise ValueError(msg)
+
+
+def _to_fd(value: object) -> int:
+    fileno = getattr(value, "fileno", None)
+    if callable(fileno):
+        msg = "InjectFd closes its fd: pass file.detach() or os.dup(file.fileno()), not the file object"
+        raise TypeError(msg)
+    if not isinstance(value, int) or isinstance(value, bool):
+        msg = f"fd must be an int, not {value!r}"
+        raise TypeError(msg)
+    return value
+
+
+@frozen
+class InjectFd:
+    """
+    The call is not executed; the target gets a duplicate of *fd* and sees its number.
+
+    Injection and answer are one atomic step (``SECCOMP_ADDFD_FLAG_SEND``, Linux 5.14).  The
+    duplicate shares the file description: offset and file status flags are common.  An
+    ``O_PATH`` descriptor cannot be injected (the kernel says EBADF).
+
+    Ownership: *fd* belongs to the verdict from the moment the handler returns it, and is closed
+    after the answer, whatever became of it.  Pass ``os.dup(fd)`` to keep yours.
+
+    *close_on_exec* is the flag in the target; *at* the number it shall have there (as dup2
+    does), or None for the lowest that is free.
+    """
+
+    fd: int = field(converter=_to_fd, validator=validators.ge(0))
+    close_on_exec: bool = field(kw_only=True, converter=bool)
+    at: int | None = field(
+        default=None, kw_only=True, validator=validators.optional([*_INTEGER, validators.ge(0), validators.lt(1 << 31)])
+    )
+
+    def close(self) -> None:
+        """Close the fd; dispatch does so exactly once."""
+        os.close(self.fd)
+
+
+def _to_signal(value: int) -> signals.Signals:
+    return signals.Signals(value)
+
+
+@frozen
+class Kill:
+    """
+    Send *signal* to the target's process; the call itself is not executed.
+
+    The signal is delivered before the target runs another instruction: it is pending when the
+    call is answered (with EPERM, for a signal that the target survives).
+    """
+
+    signal: signals.Signals = field(default=signals.SIGKILL, converter=_to_signal)
+
+
+@frozen
+class Pass:
+    """No opinion: ask the next handler, and after the last one the supervisor's ``otherwise``."""
+
+
+Verdict: TypeAlias = Allow | Deny | Return | InjectFd | Kill | Pass
+"""What a handler returns."""
