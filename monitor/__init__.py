@@ -1,0 +1,101 @@
+"""
+Supervise Linux processes through seccomp user notification: Python handlers decide their calls.
+
+The map of the house, from the front door down.  Nothing imports upwards; a test checks it.
+
+    cli/         one module per verb; the only place that prints or exits
+    supervisor   joins a source, handlers and events into one run (lifetime: who lives how long)
+    testing      handlers without a kernel
+    events/      what happened, as records, and who is told
+    sources/     where listeners come from: launch a program
+    notify/      a notification becomes a response:
+                     listener -> decode -> dispatch (handler -> verdict) -> listener
+    policy/      what a user wants becomes a program for the kernel
+    _native      the door to C: native/shim.h is its contract
+    abi/         facts about Linux
+
+What a handler can rely on, and what it cannot, is told where it is decided: ``notify.verdict``
+for the answers, ``notify.dispatch`` for the invariants, ``notify.target`` for memory.
+"""
+
+from monitor.errors import (
+    HandlerError,
+    KernelFeatureError,
+    LaunchError,
+    LaunchStage,
+    MonitorError,
+    PolicyError,
+    ProgramTooLongError,
+    SupervisorError,
+    TargetGone,
+    TargetMemoryError,
+)
+from monitor.abi.arch import Arch
+from monitor.events.hub import Sink, Subscription
+from monitor.events.record import (
+    CallAnswered,
+    Dropped,
+    Event,
+    HandlerFailed,
+    OutOfFds,
+    RacyAllow,
+    SlowHandler,
+    SupervisionFailed,
+    TargetExited,
+    TargetStarted,
+)
+from monitor.notify.decode import Arguments, Call
+from monitor.notify.dispatch import Stats
+from monitor.notify.handler import Handler, HandlerFunction, handles
+from monitor.notify.listener import Listener
+from monitor.notify.target import Target
+from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
+from monitor.sources.launch import Launch
+from monitor.supervisor import ProcessRun, Run, supervise
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Allow",
+    "Arch",
+    "Arguments",
+    "Call",
+    "CallAnswered",
+    "Deny",
+    "Dropped",
+    "Event",
+    "Handler",
+    "HandlerError",
+    "HandlerFailed",
+    "HandlerFunction",
+    "InjectFd",
+    "KernelFeatureError",
+    "Kill",
+    "Launch",
+    "LaunchError",
+    "LaunchStage",
+    "Listener",
+    "MonitorError",
+    "OutOfFds",
+    "Pass",
+    "PolicyError",
+    "ProcessRun",
+    "ProgramTooLongError",
+    "RacyAllow",
+    "Return",
+    "Run",
+    "Sink",
+    "SlowHandler",
+    "Stats",
+    "Subscription",
+    "SupervisionFailed",
+    "SupervisorError",
+    "Target",
+    "TargetExited",
+    "TargetGone",
+    "TargetMemoryError",
+    "TargetStarted",
+    "Verdict",
+    "handles",
+    "supervise",
+]

@@ -1,0 +1,1 @@
+"""What happened, as records; and who is told.  Never decides anything."""

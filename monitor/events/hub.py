@@ -1,0 +1,131 @@
+"""
+Hands events to whoever asked for them, without ever waiting for them.
+
+What it is not: a queue with a memory of its own.  A sink is called at once; a subscription holds
+at most its capacity and then drops the newest, and says so at that place.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Self, TypeAlias
+
+import trio
+
+from monitor.events.record import Dropped, Event
+
+Sink: TypeAlias = Callable[[Event], None]
+"""Called for each event, on the loop, after the answer: must not block.  What it raises ends the supervision."""
+
+
+class Subscription:
+    """
+    The events since it was made, as an async iterator; ends with the run.
+
+    One task may wait at a time (BusyResourceError).  Cancelling the wait loses nothing.
+    """
+
+    def __init__(self, capacity: int, forget: Callable[[Subscription], None]) -> None:
+        """Hold at most *capacity* events that were not yet taken."""
+        if capacity < 1:
+            msg = f"capacity must be at least 1, not {capacity}"
+            raise ValueError(msg)
+        self._capacity = capacity
+        self._forget = forget
+        self._events: deque[Event] = deque()
+        self._missing = 0
+        self._ended = False
+        self._wakeup = trio.Event()
+        self._busy = False
+        self.dropped = 0
+        """How many events were dropped in all."""
+
+    def put(self, event: Event) -> None:
+        """Add *event*, or drop it when there is no room."""
+        room = self._capacity - len(self._events)
+        if self._missing and room >= 2:  # noqa: PLR2004  # for the mark, and for the event
+            self._events.append(Dropped(count=self._missing))
+            self._missing = 0
+        elif self._missing or room < 1:
+            self._missing += 1
+            self.dropped += 1
+            return
+        self._events.append(event)
+        self._wakeup.set()
+
+    def end(self) -> None:
+        """Let the iteration end after what is there."""
+        if self._missing:
+            self._events.append(Dropped(count=self._missing))
+            self._missing = 0
+        self._ended = True
+        self._wakeup.set()
+
+    def close(self) -> None:
+        """Take no more events."""
+        self._forget(self)
+        self.end()
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> Event:
+        """Wait for the next event."""
+        if self._busy:
+            msg = "another task waits for this subscription's next event"
+            raise trio.BusyResourceError(msg)
+        self._busy = True
+        try:
+            await trio.lowlevel.checkpoint()
+            while not self._events:
+                if self._ended:
+                    raise StopAsyncIteration
+                self._wakeup = trio.Event()
+                await self._wakeup.wait()
+            return self._events.popleft()
+        finally:
+            self._busy = False
+
+
+class Hub:
+    """Every sink and subscription of one run."""
+
+    def __init__(self, sinks: Iterable[Sink] = ()) -> None:
+        """Begin with *sinks*."""
+        self._sinks = tuple(sinks)
+        self._subscriptions: list[Subscription] = []
+        self._ended = False
+
+    @property
+    def active(self) -> bool:
+        """Whether anybody would be told."""
+        return bool(self._sinks or self._subscriptions)
+
+    def subscribe(self, capacity: int) -> Subscription:
+        """Return a subscription to everything from now on."""
+        subscription = Subscription(capacity, self._forget)
+        if self._ended:
+            subscription.end()
+        else:
+            self._subscriptions.append(subscription)
+        return subscription
+
+    def publish(self, event: Event) -> None:
+        """Tell everybody of *event*."""
+        for subscription in self._subscriptions:
+            subscription.put(event)
+        for sink in self._sinks:
+            sink(event)
+
+    def end(self) -> None:
+        """End every subscription."""
+        self._ended = True
+        for subscription in self._subscriptions:
+            subscription.end()
+        self._subscriptions.clear()
+
+    def _forget(self, subscription: Subscription) -> None:
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)

@@ -1,0 +1,93 @@
+"""
+Turns what dispatch tells into events: the joint between the flow and its records.
+
+What it is not: a filter.  It counts what comes too often (slow handlers, no fds left) and tells
+it once a second, with the number that was left out.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from collections.abc import Sequence
+from time import monotonic
+from typing import Final
+
+from monitor.events.hub import Hub
+from monitor.events.record import CallAnswered, HandlerFailed, OutOfFds, RacyAllow, SlowHandler
+from monitor.notify.decode import Call
+from monitor.notify.dispatch import Decision
+from monitor.notify.verdict import Deny, Kill
+
+DENIALS_KEPT: Final = 1000
+"""How many refused calls a run remembers; the counters know of all."""
+
+_SECONDS_BETWEEN: Final = 1.0
+
+
+class HubObserver:
+    """The ``Observer`` of one run."""
+
+    def __init__(self, hub: Hub) -> None:
+        """Publish to *hub*."""
+        self._hub = hub
+        self._denials: deque[CallAnswered] = deque(maxlen=DENIALS_KEPT)
+        self._slow_told = -_SECONDS_BETWEEN
+        self._slow_suppressed = 0
+        self._fds_told = -_SECONDS_BETWEEN
+
+    @property
+    def active(self) -> bool:
+        """Whether anybody wants to know of every answer."""
+        return self._hub.active
+
+    @property
+    def denials(self) -> Sequence[CallAnswered]:
+        """The last refused calls, oldest first."""
+        return tuple(self._denials)
+
+    def answered(self, decision: Decision) -> None:
+        """Record one answered call."""
+        call = decision.call
+        event = CallAnswered(
+            name=call.name,
+            nr=call.nr,
+            arch=call.arch,
+            tid=call.tid,
+            args=call.registers,
+            verdict=decision.verdict,
+            by=decision.by,
+            handler=decision.handler,
+            observed=call.looked,
+            delivered=decision.delivered,
+            latency_seconds=decision.seconds,
+        )
+        if isinstance(decision.verdict, Deny | Kill):
+            self._denials.append(event)
+        self._hub.publish(event)
+
+    def handler_failed(self, call: Call, handler: str, error: BaseException) -> None:
+        """Record a failure, with its traceback as text."""
+        text = "".join(traceback.format_exception(error))
+        self._hub.publish(HandlerFailed(name=call.name, tid=call.tid, handler=handler, error=error, traceback=text))
+
+    def racy_allow(self, call: Call, handler: str | None) -> None:
+        """Record a refused ``Allow``."""
+        self._hub.publish(RacyAllow(name=call.name, tid=call.tid, handler=handler))
+
+    def slow_handler(self, call: Call, handler: str, seconds: float) -> None:
+        """Record a slow handler, once a second at most."""
+        now = monotonic()
+        if now - self._slow_told < _SECONDS_BETWEEN:
+            self._slow_suppressed += 1
+            return
+        self._slow_told = now
+        suppressed, self._slow_suppressed = self._slow_suppressed, 0
+        self._hub.publish(SlowHandler(name=call.name, handler=handler, seconds=seconds, suppressed=suppressed))
+
+    def out_of_fds(self, times: int) -> None:
+        """Record that the reserve was needed, once a second at most."""
+        now = monotonic()
+        if now - self._fds_told >= _SECONDS_BETWEEN:
+            self._fds_told = now
+            self._hub.publish(OutOfFds(times=times))

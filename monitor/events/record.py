@@ -1,0 +1,144 @@
+"""
+The events of a supervision: one frozen record for each thing that happened.
+
+What it is not: text.  A record holds numbers and names of our own and no way back into the
+target, so it can be kept for as long as anybody likes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from monitor.abi import syscalls
+from monitor.abi.arch import Arch
+from monitor.notify.decode import Arguments
+from monitor.notify.dispatch import By
+from monitor.notify.verdict import Verdict
+
+
+def _now() -> float:
+    return time.time()
+
+
+@frozen(kw_only=True)
+class CallAnswered:
+    """
+    A call was answered.
+
+    *observed* says that memory was read for the decision.  *delivered* is False when nobody
+    waited for the answer any more.  *args* are the six registers as unsigned 64-bit words.
+    *time* is seconds since 1970.
+    """
+
+    name: str
+    nr: int
+    arch: Arch | None
+    tid: int
+    args: tuple[int, ...]
+    verdict: Verdict
+    by: By
+    handler: str | None
+    observed: bool
+    delivered: bool
+    latency_seconds: float
+    time: float = field(factory=_now)
+
+    @property
+    def named(self) -> Mapping[str, int]:
+        """The arguments by name, of the declared width and sign; empty where the signature is not known."""
+        signature = None if self.arch is None else syscalls.signature_of(self.arch, self.name)
+        return Arguments(self.name, signature, self.args).as_mapping()
+
+
+@frozen(kw_only=True)
+class TargetStarted:
+    """The launched program runs.  Its own execve(2) was not notified: it is the launcher's."""
+
+    pid: int
+    argv: tuple[bytes, ...]
+    time: float = field(factory=_now)
+
+
+@frozen(kw_only=True)
+class TargetExited:
+    """The first process ended.  *status* is the shell's: 128 + signal when it was killed."""
+
+    pid: int
+    status: int
+    time: float = field(factory=_now)
+
+
+@frozen(kw_only=True)
+class HandlerFailed:
+    """A handler raised or gave no verdict; its call was denied.  *traceback* is text."""
+
+    name: str
+    tid: int
+    handler: str
+    error: BaseException
+    traceback: str
+    time: float = field(factory=_now)
+
+
+@frozen(kw_only=True)
+class RacyAllow:
+    """An ``Allow`` after a look at the target's memory was refused; the call was denied."""
+
+    name: str
+    tid: int
+    handler: str | None
+    time: float = field(factory=_now)
+
+
+@frozen(kw_only=True)
+class SlowHandler:
+    """An inline handler took over 10 ms, in which nothing else was answered; told once a second at most."""
+
+    name: str
+    handler: str
+    seconds: float
+    suppressed: int
+    """How many more there were since the last one told."""
+    time: float = field(factory=_now)
+
+
+@frozen(kw_only=True)
+class OutOfFds:
+    """The supervisor had no fd left and used its reserve; *times* in all.  Told once a second at most."""
+
+    times: int
+    time: float = field(factory=_now)
+
+
+@frozen(kw_only=True)
+class SupervisionFailed:
+    """The supervisor itself failed while the body raised something of its own."""
+
+    error: BaseException
+    time: float = field(factory=_now)
+
+
+@frozen(kw_only=True)
+class Dropped:
+    """*count* events are missing here: the subscriber did not keep up."""
+
+    count: int
+    time: float = field(factory=_now)
+
+
+Event: TypeAlias = (
+    CallAnswered
+    | TargetStarted
+    | TargetExited
+    | HandlerFailed
+    | RacyAllow
+    | SlowHandler
+    | OutOfFds
+    | SupervisionFailed
+    | Dropped
+)
+"""Everything that a subscriber or a sink can be given."""

@@ -1,0 +1,1 @@
+"""Where listeners come from: a program in, a listener out."""

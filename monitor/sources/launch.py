@@ -1,0 +1,403 @@
+"""
+Starts a program under a filter: what is to be started, and the process that came of it.
+
+What it is not: the supervision of it (``supervisor``), or the steps between clone and execve,
+which are C (``native/launch.c`` tells the protocol).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from errno import EACCES, EBUSY, EINVAL, ENOENT, ENOEXEC, ENOSYS, EOPNOTSUPP, EPERM
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+import trio
+from attrs import Attribute, field, frozen, validators
+
+from monitor import _native
+from monitor.abi.arch import Arch
+from monitor.errors import KernelFeatureError, LaunchError, LaunchStage
+from monitor.notify.listener import Listener
+from monitor.policy.bpf import Program
+from monitor.sources.process import Process
+from monitor.sources.prologue import new_cookie, prologue
+
+
+class HasFileno(Protocol):
+    """An open file."""
+
+    def fileno(self) -> int:
+        """Return its fd."""
+        ...
+
+
+Stdio: TypeAlias = int | HasFileno | None
+"""None: the supervisor's own; ``subprocess.DEVNULL``, ``subprocess.PIPE``; an fd or a file, borrowed."""
+
+Namespace: TypeAlias = Literal["user", "pid", "mount", "net", "ipc"]
+
+_NAMESPACE_FLAGS: Final[Mapping[Namespace, int]] = {
+    "user": 0x10000000,
+    "pid": 0x20000000,
+    "mount": 0x00020000,
+    "net": 0x40000000,
+    "ipc": 0x08000000,
+}
+"""``CLONE_NEW*``, include/uapi/linux/sched.h."""
+
+_MAX_ID: Final = 0xFFFFFFFE
+_ID = validators.optional([validators.instance_of(int), validators.ge(0), validators.le(_MAX_ID)])
+"""A user or group id; 0xffffffff is -1, which to the kernel means "leave it"."""
+
+
+def _to_argv(words: Sequence[str | bytes | os.PathLike[str]]) -> tuple[bytes, ...]:
+    if isinstance(words, str | bytes | bytearray | os.PathLike):
+        msg = f"the program is a list of words, not {words!r}: a shell would have to split it"
+        raise TypeError(msg)
+    argv = tuple(os.fsencode(word) for word in words)
+    if not argv:
+        msg = "the program is an empty list of words"
+        raise ValueError(msg)
+    if any(b"\0" in word for word in argv):
+        msg = f"a word of the program contains a NUL byte: {argv!r}"
+        raise ValueError(msg)
+    return argv
+
+
+def _to_env(env: Mapping[str, str] | Mapping[bytes, bytes] | None) -> Mapping[bytes, bytes] | None:
+    if env is None:
+        return None
+    pairs = {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
+    for name, value in pairs.items():
+        if not name or b"=" in name or b"\0" in name or b"\0" in value:
+            msg = f"not an environment variable: {name!r}"
+            raise ValueError(msg)
+    return pairs
+
+
+def _to_fds(fds: Mapping[int, int | HasFileno]) -> Mapping[int, int]:
+    table = {number: _fileno(source) for number, source in fds.items()}
+    for number in table:
+        if not 3 <= number < 1 << 20:  # noqa: PLR2004  # 0 to 2 are stdin, stdout, stderr
+            msg = f"fds: {number} is not a number from 3 up; 0 to 2 are stdin, stdout and stderr"
+            raise ValueError(msg)
+    return table
+
+
+def _fileno(source: int | HasFileno) -> int:
+    return source if isinstance(source, int) else source.fileno()
+
+
+def _to_cwd(cwd: str | bytes | os.PathLike[str] | None) -> bytes | None:
+    return None if cwd is None else os.fsencode(cwd)
+
+
+def _to_groups(groups: Sequence[int] | None) -> tuple[int, ...] | None:
+    return None if groups is None else tuple(groups)
+
+
+def _is_not_stdout(_instance: object, attribute: Attribute[Stdio], value: Stdio) -> None:
+    if value == subprocess.STDOUT:
+        msg = f"{attribute.name} cannot be subprocess.STDOUT; only stderr can"
+        raise ValueError(msg)
+
+
+@frozen(kw_only=True)
+class Launch:
+    """
+    A program to be started, and in what surroundings.
+
+    Every fd that is not named here is closed in it.  no_new_privs is always set (prctl(2)): a
+    filter without it needs CAP_SYS_ADMIN, and set-uid programs would escape their supervisor.
+    """
+
+    argv: tuple[bytes, ...] = field(converter=_to_argv, kw_only=False)
+    """The program and its arguments; without a slash it is looked for in ``PATH`` of *env*."""
+    env: Mapping[bytes, bytes] | None = field(default=None, converter=_to_env)
+    """The whole environment; None: the supervisor's."""
+    cwd: bytes | None = field(default=None, converter=_to_cwd)
+    stdin: Stdio = field(default=None, validator=_is_not_stdout)
+    stdout: Stdio = field(default=None, validator=_is_not_stdout)
+    stderr: Stdio = None
+    """As stdin; also ``subprocess.STDOUT``: the same as stdout."""
+    fds: Mapping[int, int] = field(factory=dict, converter=_to_fds)
+    """Further descriptors: number in the program -> ours, borrowed until the program runs."""
+    uid: int | None = field(default=None, validator=_ID)
+    gid: int | None = field(default=None, validator=_ID)
+    groups: tuple[int, ...] | None = field(
+        default=None,
+        converter=_to_groups,
+        validator=validators.optional(validators.deep_iterable(validators.and_(validators.ge(0), validators.le(_MAX_ID)))),
+    )
+    """Supplementary groups; None with a *uid*: none at all."""
+    rlimits: Mapping[int, tuple[int, int]] = field(factory=dict)
+    """``resource.RLIMIT_*`` -> (soft, hard); -1 is infinity."""
+    new_session: bool = False
+    """setsid(2): no controlling terminal, and ^C does not reach it."""
+    namespaces: frozenset[Namespace] = field(factory=frozenset, converter=frozenset)
+    """New ones of these kinds.  In a new user namespace ids are what they are outside."""
+    landlock: bool = False
+    """A second wall (landlock(7)): the program itself can write, make, rename or remove no file, only what the
+    supervisor injects.  Linux 5.13."""
+    end_with_supervisor: bool = True
+    """Kill the whole tree when the supervisor is gone, even by SIGKILL."""
+    handover: Literal["auto", "cookie"] = "auto"
+    """How the listener is fetched: with pidfd_getfd(2), or sent by the child where that is forbidden."""
+
+    @uid.validator
+    def _has_a_gid(self, _attribute: object, uid: int | None) -> None:
+        if uid is not None and self.gid is None:
+            msg = "uid without gid would leave the program the supervisor's group: give both"
+            raise ValueError(msg)
+
+    @namespaces.validator
+    def _are_known(self, _attribute: object, namespaces: frozenset[str]) -> None:
+        if unknown := namespaces - _NAMESPACE_FLAGS.keys():
+            msg = f"unknown namespaces {sorted(unknown)}; there are {sorted(_NAMESPACE_FLAGS)}"
+            raise ValueError(msg)
+
+
+@frozen
+class Started:
+    """What a launch gives: the process and its listener, both the caller's to close."""
+
+    process: Process
+    listener: Listener
+
+
+async def start(launch: Launch, program: Program) -> Started:
+    """
+    Start *launch* under *program*, and fetch the listener.
+
+    Waits until the program runs: milliseconds, in a worker thread.  Cancelled, it kills what it
+    started.  Nothing is trapped before this returns, and the launch's own execve(2) never is.
+
+    Raises:
+        LaunchError: a step failed; nothing is left.
+        KernelFeatureError: this kernel lacks a feature that is required, or was asked for.
+        ProgramTooLongError: *program* leaves no room for the launcher's prologue.
+    """
+    cookie = new_cookie()
+    guarded = program.prepended(prologue(Arch.native(), cookie))
+    with ExitStack() as borrowed, ExitStack() as ours:
+        child, streams = _open_stdio(launch, borrowed, ours)
+        launched = await _run(launch, _request(launch, guarded, cookie, child))
+        try:
+            listener = Listener(launched.listener, wait_killable=launched.wait_killable)
+        except BaseException:
+            os.close(launched.listener)
+            with trio.CancelScope(shield=True):
+                await Process(launched, {}, tied=launch.end_with_supervisor).discard()
+            raise
+        ours.pop_all()
+    return Started(Process(launched, streams, tied=launch.end_with_supervisor), listener)
+
+
+async def _run(launch: Launch, request: _native.LaunchRequest) -> _native.Launched:
+    """Call the shim in a worker thread, and have it give up when we are cancelled."""
+    launched: _native.Launched | None = None
+    failure: LaunchError | None = None
+    cancel_fd = os.eventfd(0, os.EFD_CLOEXEC)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_pass_cancellation_on, cancel_fd)
+            with trio.CancelScope(shield=True):
+                try:
+                    launched = await trio.to_thread.run_sync(_native.launch, request, cancel_fd)
+                except LaunchError as error:
+                    failure = error
+            nursery.cancel_scope.cancel()
+        await trio.lowlevel.checkpoint_if_cancelled()
+    except BaseException:
+        if launched is not None:  # it ran, and the cancellation came too late to stop it
+            os.close(launched.listener)
+            with trio.CancelScope(shield=True):
+                await Process(launched, {}, tied=True).discard()
+        raise
+    finally:
+        os.close(cancel_fd)
+    if failure is not None:
+        raise _explained(launch, failure) from None
+    assert launched is not None
+    return launched
+
+
+async def _pass_cancellation_on(cancel_fd: int) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        os.eventfd_write(cancel_fd, 1)
+
+
+def _request(
+    launch: Launch, program: Program, cookie: tuple[int, int, int], stdio: Mapping[int, int]
+) -> _native.LaunchRequest:
+    """Take every decision that is left; what remains is done in C."""
+    env = dict(os.environb) if launch.env is None else launch.env
+    return _native.LaunchRequest(
+        paths=_candidates(launch.argv[0], env),
+        argv=launch.argv,
+        envp=[name + b"=" + value for name, value in env.items()],
+        program=program.pack(),
+        cookie=cookie,
+        fds={**launch.fds, **stdio},
+        directory=launch.cwd,
+        namespaces=sum(_NAMESPACE_FLAGS[kind] for kind in launch.namespaces),
+        **_id_maps(launch),
+        limits=[(limit, *(value % (1 << 64) for value in pair)) for limit, pair in launch.rlimits.items()],  # type: ignore[misc]
+        groups=() if launch.groups is None and launch.uid is not None else launch.groups,
+        uid=launch.uid,
+        gid=launch.gid,
+        new_session=launch.new_session,
+        end_with_supervisor=launch.end_with_supervisor,
+        landlock=_second_wall() if launch.landlock else (0, 0, 0),
+        use_cookie=launch.handover == "cookie",
+    )
+
+
+def _candidates(program: bytes, env: Mapping[bytes, bytes]) -> Sequence[bytes]:
+    """Return the paths to try, as execvp(3) does with the program's own ``PATH``."""
+    if b"/" in program:
+        return [program]
+    path = env.get(b"PATH", os.fsencode(os.defpath))
+    if not program or not path:
+        raise LaunchError(LaunchStage.FIND, ENOENT, os.fsdecode(program))
+    return [os.path.join(directory or b".", program) for directory in path.split(b":")]
+
+
+def _id_maps(launch: Launch) -> dict[str, Any]:
+    """Return the maps of a new user namespace in which ids are what they are outside."""
+    if "user" not in launch.namespaces:
+        return {}
+    if os.geteuid() == 0:
+        everything = b"".join(
+            b"%d %d %d\n" % (inside, inside, count)
+            for inside, _, count in (map(int, line.split()) for line in Path("/proc/self/uid_map").read_text().splitlines())
+        )
+        return {"uid_map": everything, "gid_map": everything, "deny_setgroups": False}
+    uid, gid = os.geteuid(), os.getegid()
+    return {"uid_map": b"%d %d 1\n" % (uid, uid), "gid_map": b"%d %d 1\n" % (gid, gid), "deny_setgroups": True}
+
+
+_LANDLOCK_WRITES: Final = 0b1_1111_1111_0010
+"""WRITE_FILE, REMOVE_DIR, REMOVE_FILE and the seven MAKE_*: all of ABI 1 but execute, read file and read directory."""
+
+_LANDLOCK_LATER: Final = ((2, 1 << 13), (3, 1 << 14), (5, 1 << 15))
+"""(ABI, right): REFER, TRUNCATE, IOCTL_DEV."""
+
+_LANDLOCK_SCOPES: Final = 0b11
+"""Abstract UNIX sockets and signals, ABI 6."""
+
+
+def _second_wall() -> tuple[int, int, int]:
+    """Return the rights that the domain handles, and grants nowhere: (files, network, scopes)."""
+    abi = _native.landlock_abi()
+    if abi == 0:
+        raise KernelFeatureError("Landlock", "it takes Linux 5.13 with landlock among the active LSMs")
+    files = _LANDLOCK_WRITES | sum(right for since, right in _LANDLOCK_LATER if abi >= since)
+    return (files, 0, _LANDLOCK_SCOPES if abi >= 6 else 0)  # noqa: PLR2004  # the ABI of the scopes
+
+
+# ---- standard input and output ----
+
+
+def _open_stdio(
+    launch: Launch, borrowed: ExitStack, ours: ExitStack
+) -> tuple[dict[int, int], dict[int, int]]:
+    """
+    Return (the program's numbers -> fds to give it, the numbers that are piped -> our ends).
+
+    What is opened for the program alone is closed with *borrowed*, our ends with *ours*.
+    """
+    child: dict[int, int] = {}
+    streams: dict[int, int] = {}
+    try:
+        for number, choice in enumerate((launch.stdin, launch.stdout, launch.stderr)):
+            if choice is None:
+                if _is_open(number):
+                    child[number] = number
+            elif choice == subprocess.PIPE:
+                child[number], streams[number] = _pipe(number, borrowed, ours)
+            elif choice == subprocess.DEVNULL:
+                child[number] = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+                borrowed.callback(os.close, child[number])
+            elif choice == subprocess.STDOUT:
+                if 1 in child:
+                    child[number] = child[1]
+            else:
+                child[number] = _fileno(choice)
+    except OSError as error:
+        raise LaunchError(LaunchStage.PREPARE, error.errno or EINVAL) from error
+    return child, streams
+
+
+def _pipe(number: int, borrowed: ExitStack, ours: ExitStack) -> tuple[int, int]:
+    read, write = os.pipe2(os.O_CLOEXEC)
+    child, parent = (read, write) if number == 0 else (write, read)
+    borrowed.callback(os.close, child)
+    ours.callback(os.close, parent)
+    return child, parent
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+# ---- what a failure means ----
+
+
+def _explained(launch: Launch, error: LaunchError) -> LaunchError | KernelFeatureError:
+    """Return *error* with what the user can do about it."""
+    match error.stage, error.errno:
+        case LaunchStage.FILTER, number if number in {EINVAL, ENOSYS}:
+            return KernelFeatureError("SECCOMP_FILTER_FLAG_NEW_LISTENER", "it takes Linux 5.14 with CONFIG_SECCOMP_FILTER")
+        case LaunchStage.FILTER, number if number == EBUSY:
+            hint = (
+                "this process is itself supervised through a seccomp listener (some container runtimes do that), "
+                "and the kernel allows only one"
+            )
+        case LaunchStage.CLONE, number if number in {EPERM, EINVAL, ENOSYS} and launch.namespaces:
+            hint = f"this user may not make new namespaces ({', '.join(sorted(launch.namespaces))})"
+        case LaunchStage.LANDLOCK, number if number in {ENOSYS, EOPNOTSUPP, EINVAL}:
+            return KernelFeatureError("Landlock", "it takes Linux 5.13 with landlock among the active LSMs")
+        case LaunchStage.EXEC, number if number in {ENOENT, EACCES, ENOEXEC}:
+            hint = _about_program(Path(error.subject), number)
+        case _:
+            return error
+    return LaunchError(error.stage, error.errno, _shown_subject(launch, error), hint)
+
+
+def _shown_subject(launch: Launch, error: LaunchError) -> str:
+    """Return the program as the user wrote it when it was looked for in PATH and nowhere found."""
+    if error.stage is LaunchStage.EXEC and error.errno == ENOENT:
+        return os.fsdecode(launch.argv[0])
+    return error.subject
+
+
+def _about_program(path: Path, errno: int) -> str:
+    """Say what is wrong with a program file; looked at from here, so only a hint."""
+    try:
+        if path.is_dir():
+            return "it is a directory"
+        with path.open("rb") as file:
+            head = file.read(256)
+    except OSError:
+        return "" if errno != EACCES else "it is not executable, or a directory on the way is closed"
+    if head.startswith(b"#!"):
+        interpreter = head[2:].split(b"\n")[0].strip().split(b" ")[0]
+        if errno == ENOENT:
+            return f"its interpreter {os.fsdecode(interpreter)} does not exist"
+    elif errno == ENOENT and head.startswith(b"\x7fELF"):
+        return "its dynamic loader does not exist"
+    return {
+        EACCES: "it is not executable, or a directory on the way is closed",
+        ENOEXEC: "it is neither a binary of this machine nor a script with a #! line",
+    }.get(errno, "")

@@ -1,0 +1,181 @@
+"""
+A launched process and the tree that grew from it: wait for it, signal it, end it.
+
+What it is not: the launch (``launch``), or a child of ours.  Its parent is the guard
+(``native/guard.c``), which reaps the tree, tells how the first process ended, and kills what is
+left when it is told to or when we are gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from monitor import _native
+
+UNKNOWN_STATUS: Final = 128 + signal.SIGKILL
+"""The status of a process whose guard was killed before it could tell: it died with the guard."""
+
+_STATUS_SECONDS: Final = 1.0
+"""How long the guard may take from the end of the process to its message."""
+
+
+class Process:
+    """
+    The first process of a launched tree; owns its pidfd, the pipes to it and the guard.
+
+    ``watch`` has to run in some task for anything else here to happen.
+    """
+
+    def __init__(self, launched: _native.Launched, owned_streams: Mapping[int, int], *, tied: bool) -> None:
+        """Take over every fd of *launched* but the listener, and our ends of its pipes."""
+        self.pid = launched.pid
+        """Its number in our pid namespace."""
+        self.pidfd = launched.pidfd
+        """A pidfd of it, owned by this object; -1 after the end."""
+        self.status: int | None = None
+        """The shell's exit status (128 + signal if it was killed), None while it runs."""
+        self.exited = trio.Event()
+        self.tree_gone = trio.Event()
+        self._guard = launched
+        self._control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, launched.control)
+        self._tied = tied
+        self._watching = trio.CancelScope()
+        self.streams = {number: trio.lowlevel.FdStream(fd) for number, fd in owned_streams.items()}
+        """0, 1, 2 -> our end, for those that are piped."""
+
+    async def watch(self) -> None:
+        """Notice the end of the first process, then that of the tree, and clean up after it."""
+        with self._watching:
+            await trio.lowlevel.wait_readable(self.pidfd)
+            self.status = await self._told_status()
+            self.exited.set()
+            await trio.lowlevel.wait_readable(self._guard.guard_pidfd)
+            self._release()
+
+    async def _told_status(self) -> int:
+        with trio.move_on_after(_STATUS_SECONDS):
+            await trio.lowlevel.wait_readable(self._control)
+        message = b""
+        with contextlib.suppress(OSError):
+            message = self._control.recv(_native.GUARD_STATUS.size, socket.MSG_DONTWAIT)
+        if len(message) < _native.GUARD_STATUS.size:
+            return UNKNOWN_STATUS
+        code = os.waitstatus_to_exitcode(_native.GUARD_STATUS.unpack(message)[0])
+        return code if code >= 0 else 128 - code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the first process; nothing happens if it has ended."""
+        if self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, number)
+
+    def signal_tree(self, number: int) -> None:
+        """Send a signal to every process of the tree that is there now."""
+        if self.tree_gone.is_set():
+            return
+        family = _descendants(self._guard.guard_pid)
+        for pid in family - {self._guard.guard_pid}:
+            _signal_descendant(pid, family, number)
+
+    def kill_tree(self) -> None:
+        """Have the guard send SIGKILL to all, and again to what they leave behind, until none is left."""
+        self._order(_native.GUARD_KILL)
+        self.send_signal(signal.SIGKILL)  # in case the guard itself was killed
+
+    async def end(self, grace_seconds: float) -> None:
+        """
+        End the tree: SIGTERM, *grace_seconds*, SIGKILL; returns when the last process is gone.
+
+        Without a time of grace nobody could use SIGTERM, so it is left out.  ``watch`` must be
+        running.
+        """
+        if grace_seconds > 0:
+            self.signal_tree(signal.SIGTERM)
+            with trio.move_on_after(grace_seconds):
+                await self.tree_gone.wait()
+        self.kill_tree()
+        await self.tree_gone.wait()
+        await self.close_streams()
+
+    async def discard(self) -> None:
+        """End a tree that nobody watches: a launch that failed or was cancelled at the last moment."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.watch)
+            await self.end(0)
+
+    async def leave_running(self) -> None:
+        """End the guard and leave the tree alone; only for a tree that is not tied to us."""
+        assert not self._tied
+        self._watching.cancel()
+        self._order(_native.GUARD_DETACH)
+        if not self.tree_gone.is_set():
+            await trio.lowlevel.wait_readable(self._guard.guard_pidfd)
+            self._release()
+        await self.close_streams()
+
+    async def close_streams(self) -> None:
+        """Close our ends of the pipes, whether or not the user has."""
+        for stream in self.streams.values():
+            await trio.aclose_forcefully(stream)
+
+    def _order(self, message: bytes) -> None:
+        if self.tree_gone.is_set():
+            return
+        with contextlib.suppress(OSError):  # the guard has ended
+            self._control.send(message, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
+
+    def _release(self) -> None:
+        """Reap the guard and close what leads to it and to the first process."""
+        if self.tree_gone.is_set():
+            return
+        _native.guard_release(self._guard.guard_pidfd, self._guard.guard_stack)
+        self._control.close()
+        os.close(self.pidfd)
+        self.pidfd = -1
+        if self.status is None:
+            self.status = UNKNOWN_STATUS
+        self.exited.set()
+        self.tree_gone.set()
+
+
+def _parents() -> Mapping[int, int]:
+    """Return pid -> parent of every process that can be seen (proc_pid_stat(5))."""
+    found: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                found[int(entry.name)] = _parent_of(entry)
+    return found
+
+
+def _parent_of(directory: Path) -> int:
+    # The name is in parentheses and may contain any byte, ")" too: what counts follows the last.
+    return int((directory / "stat").read_bytes().rpartition(b")")[2].split()[1])
+
+
+def _descendants(root: int) -> frozenset[int]:
+    """Return every process below *root*, and *root*."""
+    parents = _parents()
+    family = {root}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return frozenset(family)
+
+
+def _signal_descendant(pid: int, family: frozenset[int], number: int) -> None:
+    """Signal *pid* if it still is of the family; the pidfd comes first, so no later process is hit."""
+    with contextlib.suppress(OSError):
+        pidfd = os.pidfd_open(pid)
+        try:
+            if _parent_of(Path(f"/proc/{pid}")) in family:
+                signal.pidfd_send_signal(pidfd, number)
+        finally:
+            os.close(pidfd)

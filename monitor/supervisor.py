@@ -1,0 +1,363 @@
+"""
+The roof: joins a source, handlers and events into one supervised run.
+
+What it is not: mechanism.  Answering is ``notify.dispatch``, starting is ``sources.launch``,
+telling is ``events.hub``; here is who lives how long, and what leaves the block.
+
+The nursery is ours and hidden.  What runs in it never raises into it: the first failure is kept,
+the body is cancelled, and when everything has been cleaned up one exception leaves the block:
+
+* the body's own, as itself, if it raised one (a failure of ours is then a note on it and an event);
+* else ours: ``HandlerError`` under ``handler_errors="raise"``, a handler's KeyboardInterrupt or
+  SystemExit as itself, anything else as ``SupervisorError`` with its cause.
+
+The answering goes on, shielded, while the body unwinds from a cancellation: a body that waits for
+its program in a ``finally`` would otherwise wait for a program that waits for us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from errno import EPERM
+from os import PathLike
+from typing import Final, Literal, TypeAlias, overload
+
+import attrs
+import trio
+from attrs import field, frozen, validators
+
+from monitor.abi.arch import Arch
+from monitor.events.hub import Hub, Sink, Subscription
+from monitor.events.observer import HubObserver
+from monitor.events.record import CallAnswered, SupervisionFailed, TargetExited, TargetStarted
+from monitor.notify.dispatch import Dispatcher, Options, Stats
+from monitor.notify.dumpable import make_undumpable
+from monitor.notify.handler import Handler, HandlerFunction, Routes, notified_by, routes_of
+from monitor.lifetime import block
+from monitor.notify.listener import AnyListener
+from monitor.notify.seen import SeenProcesses
+from monitor.notify.verdict import Allow, Deny, Kill, Return, Verdict
+from monitor.policy.bpf import Program
+from monitor.policy.compile import EVERY, FAMILIES, compile_notify
+from monitor.sources.launch import Launch, start
+from monitor.sources.process import Process
+
+Words: TypeAlias = Sequence[str | bytes | PathLike[str]]
+
+DENY: Final = Deny(EPERM)
+"""What is answered when no handler has decided and nothing else was said."""
+
+
+def _to_handlers(given: Sequence[Handler | HandlerFunction]) -> tuple[Handler, ...]:
+    if callable(given) or isinstance(given, str | bytes):
+        msg = f"handlers is a list of handlers, not {given!r}"
+        raise TypeError(msg)
+    return tuple(one if isinstance(one, Handler) else Handler.from_mark(one) for one in given)
+
+
+def _to_sinks(given: Sink | Sequence[Sink] | None) -> tuple[Sink, ...]:
+    if given is None:
+        return ()
+    return (given,) if callable(given) else tuple(given)
+
+
+@frozen(kw_only=True)
+class _Settings:
+    """The keyword arguments of ``supervise``, checked."""
+
+    handlers: tuple[Handler, ...] = field(converter=_to_handlers)
+    otherwise: Verdict = field(validator=validators.instance_of((Allow, Deny, Return, Kill)))
+    sinks: tuple[Sink, ...] = field(converter=_to_sinks)
+    strict: bool
+    answer_seconds: float = field(validator=validators.gt(0))
+    grace_seconds: float = field(validator=validators.ge(0))
+    handler_errors: Literal["deny", "raise"] = field(validator=validators.in_(("deny", "raise")))
+    leave_running: bool = field()
+    on_leave: Literal["close", "kill"] = field(validator=validators.in_(("close", "kill")))
+
+    @leave_running.validator
+    def _leaves_nothing_unanswered(self, _attribute: object, leave_running: bool) -> None:
+        if leave_running and self.handlers:
+            msg = (
+                "leave_running=True: the program would still ask, and nobody would answer "
+                "(its calls would fail with ENOSYS); only a program without handlers can be left running"
+            )
+            raise ValueError(msg)
+
+    def routes(self) -> Routes:
+        """Return who decides about what, on every ABI this machine may run."""
+        native = Arch.native()
+        others = next(family for family in FAMILIES if native in family) - {native}
+        return routes_of(self.handlers, [native, *sorted(others, key=lambda arch: arch.table)])
+
+    def program(self) -> Program:
+        """Return the filter that notifies what the handlers decide about, and nothing else."""
+        numbers = notified_by(self.handlers, Arch.native())
+        return compile_notify({Arch.native(): EVERY if numbers is None else numbers})
+
+    def options(self) -> Options:
+        """Return what dispatch has to know."""
+        return Options(self.otherwise, self.strict, self.answer_seconds, self.handler_errors)
+
+
+class Run:
+    """
+    One supervision, for the body of its block.
+
+    Everything here can still be read after the block.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, hub: Hub, observer: HubObserver) -> None:
+        """Made by ``supervise``."""
+        self._dispatcher = dispatcher
+        self._hub = hub
+        self._observer = observer
+        self._answered_all = trio.Event()
+
+    @property
+    def stats(self) -> Stats:
+        """The counters as they are now, in a copy."""
+        return attrs.evolve(self._dispatcher.stats)
+
+    @property
+    def denials(self) -> Sequence[CallAnswered]:
+        """The last refused calls (at most 1000), oldest first; ``stats.denied`` counts all."""
+        return self._observer.denials
+
+    def events(self, capacity: int = 1024) -> Subscription:
+        """
+        Subscribe to everything that happens from now on; an async iterable that ends with the run.
+
+        It holds at most *capacity* events that were not taken; then the newest are dropped and
+        ``Dropped(count)`` marks the place.
+        """
+        return self._hub.subscribe(capacity)
+
+    async def _serve(self) -> None:
+        await self._dispatcher.run()
+        self._answered_all.set()
+
+    async def wait_all(self) -> None:
+        """Wait until no task is left that could ask anything."""
+        await self._answered_all.wait()
+
+
+class ProcessRun(Run):
+    """The supervision of a launched program."""
+
+    def __init__(self, dispatcher: Dispatcher, hub: Hub, observer: HubObserver, process: Process) -> None:
+        """Made by ``supervise``."""
+        super().__init__(dispatcher, hub, observer)
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """The first process, in our pid namespace."""
+        return self._process.pid
+
+    @property
+    def pidfd(self) -> int:
+        """A pidfd of the first process; borrowed, and -1 after the whole tree has ended."""
+        return self._process.pidfd
+
+    @property
+    def returncode(self) -> int | None:
+        """What ``wait`` returns, or None while the first process runs."""
+        return self._process.status
+
+    @property
+    def stdin(self) -> trio.lowlevel.FdStream:
+        """The write end of the program's standard input."""
+        return self._stream(0, "stdin")
+
+    @property
+    def stdout(self) -> trio.lowlevel.FdStream:
+        """The read end of the program's standard output."""
+        return self._stream(1, "stdout")
+
+    @property
+    def stderr(self) -> trio.lowlevel.FdStream:
+        """The read end of the program's standard error."""
+        return self._stream(2, "stderr")
+
+    def _stream(self, number: int, name: str) -> trio.lowlevel.FdStream:
+        stream = self._process.streams.get(number)
+        if stream is None:
+            msg = f"{name} is not piped: ask for it with Launch(argv, {name}=subprocess.PIPE)"
+            raise RuntimeError(msg)
+        return stream
+
+    async def wait(self) -> int:
+        """
+        Wait for the first process; its status as the shell has it: 128 + signal if it was killed.
+
+        Others of its tree may go on; leaving the block ends them.
+        """
+        await self._process.exited.wait()
+        assert self._process.status is not None
+        return self._process.status
+
+    async def wait_all(self) -> None:
+        """Wait until the last process of the tree has ended."""
+        await self._process.tree_gone.wait()
+        await super().wait_all()
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the first process."""
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """Send SIGKILL to every process of the tree, and to what they leave behind."""
+        self._process.kill_tree()
+
+
+@overload
+def supervise(
+    source: Words | Launch,
+    *,
+    handlers: Sequence[Handler | HandlerFunction] = ...,
+    otherwise: Verdict = ...,
+    events: Sink | Sequence[Sink] | None = ...,
+    strict: bool = ...,
+    answer_seconds: float = ...,
+    grace_seconds: float = ...,
+    handler_errors: Literal["deny", "raise"] = ...,
+    leave_running: bool = ...,
+) -> AbstractAsyncContextManager[ProcessRun]: ...
+
+
+@overload
+def supervise(
+    source: AnyListener,
+    *,
+    handlers: Sequence[Handler | HandlerFunction] = ...,
+    otherwise: Verdict = ...,
+    events: Sink | Sequence[Sink] | None = ...,
+    strict: bool = ...,
+    answer_seconds: float = ...,
+    handler_errors: Literal["deny", "raise"] = ...,
+    on_leave: Literal["close", "kill"] = ...,
+) -> AbstractAsyncContextManager[Run]: ...
+
+
+def supervise(  # noqa: PLR0913  # settled names, each with a default
+    source: Words | Launch | AnyListener,
+    *,
+    handlers: Sequence[Handler | HandlerFunction] = (),
+    otherwise: Verdict = DENY,
+    events: Sink | Sequence[Sink] | None = None,
+    strict: bool = True,
+    answer_seconds: float = 30.0,
+    grace_seconds: float = 0.0,
+    handler_errors: Literal["deny", "raise"] = "deny",
+    leave_running: bool = False,
+    on_leave: Literal["close", "kill"] = "close",
+) -> AbstractAsyncContextManager[Run]:
+    """
+    Supervise a program, or the processes behind a listener, for the length of a block.
+
+    *source* is a program (its words, or a ``Launch`` with its surroundings), which is started
+    here, or a ``Listener``, which is taken over.  The calls that the *handlers* name stop and
+    are decided by them, in the given order; what they all ``Pass`` gets *otherwise*.
+
+    An exception of a handler denies its call; with ``handler_errors="raise"`` it also ends the
+    block.  An ``async def`` handler has *answer_seconds*.  *events* are called with each event.
+
+    Leaving the block ends a launched tree: SIGTERM, *grace_seconds* in which its calls are still
+    answered, SIGKILL; waiting calls are denied and the listener is closed.  With
+    *leave_running* it goes on, which only a program without handlers can.  Processes behind a
+    ``Listener`` are left alone, unless ``on_leave="kill"``: those that have asked are killed.
+    Later calls of those left alone fail with ENOSYS, as the kernel answers for a closed listener.
+
+    Under *strict* an ``Allow`` after a look at memory is refused even with a reason, and this
+    process becomes undumpable (``PR_SET_DUMPABLE`` 0) for good.
+
+    Raises, on entry: LaunchError, KernelFeatureError, PolicyError; TypeError and ValueError for
+    arguments that cannot be meant, at the call already.
+    """
+    settings = _Settings(
+        handlers=handlers,
+        otherwise=otherwise,
+        sinks=events,
+        strict=strict,
+        answer_seconds=answer_seconds,
+        grace_seconds=grace_seconds,
+        handler_errors=handler_errors,
+        leave_running=leave_running,
+        on_leave=on_leave,
+    )
+    if isinstance(source, Launch):
+        return _supervised_launch(source, settings)
+    if isinstance(source, str | bytes | PathLike):
+        msg = f"the program is a list of words, not {source!r}: a shell would have to split it"
+        raise TypeError(msg)
+    if isinstance(source, Sequence):
+        return _supervised_launch(Launch(source), settings)
+    return _supervised_listener(source, settings)
+
+
+@asynccontextmanager
+async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenerator[ProcessRun, None]:
+    routes, program = settings.routes(), settings.program()
+    if settings.strict:
+        make_undumpable()
+    if settings.leave_running:
+        launch = attrs.evolve(launch, end_with_supervisor=False)
+    started = await start(launch, program)
+    process, hub = started.process, Hub(settings.sinks)
+    observer = HubObserver(hub)
+    run = ProcessRun(Dispatcher(started.listener, routes, settings.options(), observer), hub, observer, process)
+
+    async def tell_of_process() -> None:
+        hub.publish(TargetStarted(pid=run.pid, argv=launch.argv))
+        await process.exited.wait()
+        hub.publish(TargetExited(pid=run.pid, status=await run.wait()))
+
+    async def leave(answering: bool) -> None:
+        if settings.leave_running:
+            await process.leave_running()
+        else:
+            await process.end(settings.grace_seconds if answering else 0)
+
+    async with block(
+        serve=run._serve,
+        others=[process.watch, tell_of_process],
+        leave=leave,
+        close=lambda: _close(started.listener, hub),
+        tell=lambda error: hub.publish(SupervisionFailed(error=error)),
+    ):
+        yield run
+
+
+@asynccontextmanager
+async def _supervised_listener(listener: AnyListener, settings: _Settings) -> AsyncGenerator[Run, None]:
+    if settings.strict:
+        make_undumpable()
+    seen = SeenProcesses() if settings.on_leave == "kill" else None
+    hub = Hub(settings.sinks)
+    observer = HubObserver(hub)
+    run = Run(Dispatcher(listener, settings.routes(), settings.options(), observer, seen), hub, observer)
+
+    async def leave(answering: bool) -> None:
+        await trio.lowlevel.checkpoint()
+        if seen is not None:
+            seen.kill()
+
+    async with block(
+        serve=run._serve,
+        others=[],
+        leave=leave,
+        close=lambda: _close(listener, hub),
+        tell=lambda error: hub.publish(SupervisionFailed(error=error)),
+    ):
+        yield run
+
+
+def _close(listener: AnyListener, hub: Hub) -> None:
+    """Deny what is queued and was never received, give the listener up, and end the subscriptions."""
+    try:
+        listener.deny_queued(EPERM)
+    finally:
+        listener.close()
+        hub.end()
