@@ -1,0 +1,85 @@
+"""
+The command line: one module per verb, imported when the verb is called.
+
+What it is not: anything a library user needs.  It is the only place that prints or exits.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import Final, NoReturn
+
+import click
+
+OUR_FAILURE: Final = 125
+"""The exit status of every failure of ours, for verbs that run something (as docker and timeout have it)."""
+
+USAGE: Final = 2
+"""The exit status of a usage error where there is no verb that runs something."""
+
+VERBS: Final[Mapping[str, str]] = {
+    "run": "Run a program; Python handlers decide its system calls.",
+}
+"""Verb -> one line of help.  The module of a verb has its name, and a click command called ``command``."""
+
+
+class _Verbs(click.Group):
+    """A group that knows its verbs by name and imports only the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one verb."""
+        if cmd_name not in VERBS:
+            return None
+        command = importlib.import_module(f"monitor.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of verbs without importing them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="seccomp-monitor", prog_name="seccomp-monitor")
+def seccomp_monitor() -> None:
+    """Supervise Linux processes through seccomp user notification."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its status."""
+    # What the program does with a closed pipe is its business; we say what we have to say or not.
+    try:
+        status = seccomp_monitor.main(prog_name="seccomp-monitor", standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        status = leaving.exit_code
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        status = OUR_FAILURE if _runs_something(error) else USAGE
+    except click.Abort:
+        status = OUR_FAILURE
+    _leave(status if isinstance(status, int) else 0)
+
+
+def _runs_something(error: click.ClickException) -> bool:
+    context = getattr(error, "ctx", None)
+    return isinstance(context, click.Context) and context.info_name in VERBS
+
+
+def _leave(status: int) -> NoReturn:
+    """Exit; a standard output that nobody reads any more is no failure of the program's."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+    sys.exit(status)
