@@ -209,7 +209,7 @@ def target_kill(listener: int, ident: int, tid: int, signal: int) -> None:
 # ---- launch.c ----
 
 
-@frozen
+@frozen(eq=False)
 class LaunchRequest:
     """``struct mon_launch_request``: what is to be started, every choice already made."""
 
@@ -235,7 +235,7 @@ class LaunchRequest:
     use_cookie: bool = False
 
 
-@frozen
+@frozen(eq=False)
 class Launched:
     """``struct mon_launch_result``: every fd in it now belongs to the caller."""
 

@@ -21,7 +21,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from errno import EPERM
 from os import PathLike
-from typing import Final, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, overload
 
 import attrs
 import trio
@@ -38,10 +38,11 @@ from monitor.lifetime import block
 from monitor.notify.listener import AnyListener
 from monitor.notify.seen import SeenProcesses
 from monitor.notify.verdict import Allow, Deny, Kill, Return, Verdict
-from monitor.policy.bpf import Program
-from monitor.policy.compile import EVERY, FAMILIES, compile_notify
 from monitor.sources.launch import Launch, start
 from monitor.sources.process import Process
+
+if TYPE_CHECKING:
+    from monitor.policy.bpf import Program
 
 Words: TypeAlias = Sequence[str | bytes | PathLike[str]]
 
@@ -88,11 +89,14 @@ class _Settings:
     def routes(self) -> Routes:
         """Return who decides about what, on every ABI this machine may run."""
         native = Arch.native()
-        others = next(family for family in FAMILIES if native in family) - {native}
-        return routes_of(self.handlers, [native, *sorted(others, key=lambda arch: arch.table)])
+        others = sorted(native.family() - {native}, key=lambda arch: arch.table)
+        return routes_of(self.handlers, [native, *others])
 
     def program(self) -> Program:
         """Return the filter that notifies what the handlers decide about, and nothing else."""
+        # Here and not above: whoever supervises a listener from elsewhere pays for no compiler.
+        from monitor.policy.compile import EVERY, compile_notify  # noqa: PLC0415
+
         numbers = notified_by(self.handlers, Arch.native())
         return compile_notify({Arch.native(): EVERY if numbers is None else numbers})
 

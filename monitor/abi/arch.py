@@ -88,6 +88,10 @@ class Arch(enum.Enum):
         known = ", ".join(arch.machines[0] for arch in Arch if arch.machines)
         raise KernelFeatureError(f"machine {machine}", f"its system calls are not in the tables, which have {known}")
 
+    def family(self) -> frozenset[Arch]:
+        """Return the ABIs that one kernel may run side by side with this one, and this one."""
+        return next(family for family in _FAMILIES if self in family)
+
     @staticmethod
     def of_call(audit_value: int, nr: int) -> Arch | None:
         """
@@ -103,3 +107,13 @@ class Arch(enum.Enum):
 
 
 _BY_AUDIT_VALUE: Final = {arch.audit_value: arch for arch in Arch if not arch.nr_bit}
+
+
+_FAMILIES: Final = (
+    frozenset({Arch.X86_64, Arch.X32, Arch.I386}),
+    frozenset({Arch.AARCH64, Arch.ARM}),
+    frozenset({Arch.RISCV64}),
+    frozenset({Arch.PPC64LE}),
+    frozenset({Arch.S390X}),
+    frozenset({Arch.LOONGARCH64}),
+)

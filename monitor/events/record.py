@@ -2,7 +2,8 @@
 The events of a supervision: one frozen record for each thing that happened.
 
 What it is not: text.  A record holds numbers and names of our own and no way back into the
-target, so it can be kept for as long as anybody likes.
+target, so it can be kept for as long as anybody likes.  Two records are never equal: each is one
+happening.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def _now() -> float:
     return time.time()
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class CallAnswered:
     """
     A call was answered.
@@ -54,7 +55,7 @@ class CallAnswered:
         return Arguments(self.name, signature, self.args).as_mapping()
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class TargetStarted:
     """The launched program runs.  Its own execve(2) was not notified: it is the launcher's."""
 
@@ -63,7 +64,7 @@ class TargetStarted:
     time: float = field(factory=_now)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class TargetExited:
     """The first process ended.  *status* is the shell's: 128 + signal when it was killed."""
 
@@ -72,7 +73,7 @@ class TargetExited:
     time: float = field(factory=_now)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class HandlerFailed:
     """A handler raised or gave no verdict; its call was denied.  *traceback* is text."""
 
@@ -84,7 +85,7 @@ class HandlerFailed:
     time: float = field(factory=_now)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class RacyAllow:
     """An ``Allow`` after a look at the target's memory was refused; the call was denied."""
 
@@ -94,7 +95,7 @@ class RacyAllow:
     time: float = field(factory=_now)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class SlowHandler:
     """An inline handler took over 10 ms, in which nothing else was answered; told once a second at most."""
 
@@ -106,7 +107,7 @@ class SlowHandler:
     time: float = field(factory=_now)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class OutOfFds:
     """The supervisor had no fd left and used its reserve; *times* in all.  Told once a second at most."""
 
@@ -114,7 +115,7 @@ class OutOfFds:
     time: float = field(factory=_now)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class SupervisionFailed:
     """The supervisor itself failed while the body raised something of its own."""
 
@@ -122,7 +123,7 @@ class SupervisionFailed:
     time: float = field(factory=_now)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class Dropped:
     """*count* events are missing here: the subscriber did not keep up."""
 

@@ -55,15 +55,6 @@ EVERY: Final = Every.EVERY
 
 Numbers: TypeAlias = frozenset[int] | Every
 """Numbers of one arch; those of x32 include its bit."""
-FAMILIES: Final = (
-    frozenset({Arch.X86_64, Arch.X32, Arch.I386}),
-    frozenset({Arch.AARCH64, Arch.ARM}),
-    frozenset({Arch.RISCV64}),
-    frozenset({Arch.PPC64LE}),
-    frozenset({Arch.S390X}),
-    frozenset({Arch.LOONGARCH64}),
-)
-"""Which arches one kernel may run side by side."""
 
 _KILL: Final = RetValue.KILL_PROCESS.value
 _ALLOW: Final = RetValue.ALLOW.value
@@ -75,7 +66,7 @@ _LISTENER_REFUSED: Final = RetValue.ERRNO | EBUSY
 def decide(notified: Mapping[Arch, Numbers], audit_value: int, nr: int, args: Sequence[int]) -> int:
     """Return what ``compile_notify(notified)`` returns for a call: its meaning, for readers and tests."""
     arch = _arch_of(audit_value, nr)
-    if arch is None or not _family(arch) & notified.keys():
+    if arch is None or not arch.family() & notified.keys():
         return _KILL
     if arch not in notified:
         return _NO_SUCH_CALL
@@ -97,11 +88,6 @@ def _arch_of(audit_value: int, nr: int) -> Arch | None:
     if audit_value == Arch.X86_64.audit_value:
         return Arch.X32 if Arch.X32.nr_bit <= nr < NO_CALL else Arch.X86_64
     return next((arch for arch in Arch if arch.audit_value == audit_value), None)
-
-
-def _family(arch: Arch) -> frozenset[Arch]:
-    """Return the arches that a kernel of *arch* may run, with *arch*."""
-    return next(family for family in FAMILIES if arch in family)
 
 
 def compile_notify(notified: Mapping[Arch, Numbers]) -> Program:
@@ -159,7 +145,7 @@ def _spans(arch: Arch) -> tuple[range, ...]:
 
 def _audit_values(notified: Mapping[Arch, Numbers]) -> Iterable[int]:
     """Return the audit values that do not kill: those in *notified* first, in its order."""
-    others = (arch for arch in Arch if _family(arch) & notified.keys())
+    others = (arch for arch in Arch if arch.family() & notified.keys())
     return dict.fromkeys(arch.audit_value for arch in (*notified, *others))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from errno import EACCES, EBUSY, EINVAL, ENOENT, ENOEXEC, ENOSYS, EOPNOTSUPP, EPERM
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import trio
 from attrs import Attribute, field, frozen, validators
@@ -22,9 +22,10 @@ from monitor import _native
 from monitor.abi.arch import Arch
 from monitor.errors import KernelFeatureError, LaunchError, LaunchStage
 from monitor.notify.listener import Listener
-from monitor.policy.bpf import Program
 from monitor.sources.process import Process
-from monitor.sources.prologue import new_cookie, prologue
+
+if TYPE_CHECKING:
+    from monitor.policy.bpf import Program
 
 
 class HasFileno(Protocol):
@@ -161,7 +162,7 @@ class Launch:
             raise ValueError(msg)
 
 
-@frozen
+@frozen(eq=False)
 class Started:
     """What a launch gives: the process and its listener, both the caller's to close."""
 
@@ -181,6 +182,9 @@ async def start(launch: Launch, program: Program) -> Started:
         KernelFeatureError: this kernel lacks a feature that is required, or was asked for.
         ProgramTooLongError: *program* leaves no room for the launcher's prologue.
     """
+    # Here and not above: whoever supervises a listener from elsewhere pays for no filter.
+    from monitor.sources.prologue import new_cookie, prologue  # noqa: PLC0415
+
     cookie = new_cookie()
     guarded = program.prepended(prologue(Arch.native(), cookie))
     with ExitStack() as borrowed, ExitStack() as ours:

@@ -14,7 +14,7 @@ from monitor.abi.seccomp import OFFSET_ARCH, OFFSET_NR, RetValue
 from monitor.abi.syscalls import names, number_of
 from monitor.errors import ProgramTooLongError
 from monitor.policy.bpf import BRANCHES, Op, Program
-from monitor.policy.compile import EVERY, FAMILIES, Numbers, compile_notify, decide
+from monitor.policy.compile import EVERY, Numbers, compile_notify, decide
 from monitor.policy.interpret import Evaluation, evaluate
 
 Notified = dict[Arch, Numbers]
@@ -165,7 +165,9 @@ def test_answers_that_are_written_down(notified: Notified, audit_value: int, nr:
 
 
 def test_every_arch_has_one_family_and_a_number_for_seccomp() -> None:
-    assert sorted((arch for family in FAMILIES for arch in family), key=list(Arch).index) == list(Arch)
+    families = {arch.family() for arch in Arch}
+
+    assert sorted((arch for family in families for arch in family), key=list(Arch).index) == list(Arch)
     assert SECCOMP_NUMBERS.keys() == set(Arch)
 
 
