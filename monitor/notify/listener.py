@@ -220,7 +220,8 @@ class Listener:
         os.close(fd)
         self.reserve.close()
         # The receiver still has the number, which will be somebody else's file: forget it.
-        self.receive = self.exchange = _refuse_closed
+        self.receive = _refuse_receive
+        self.exchange = _refuse_exchange
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -233,7 +234,11 @@ class Listener:
         self.close()
 
 
-def _refuse_closed(*_args: int) -> RawNotification | int:
+def _refuse_receive() -> RawNotification | int:
+    raise trio.ClosedResourceError
+
+
+def _refuse_exchange(ident: int, value: int, error: int, flags: int) -> RawNotification | int:  # noqa: ARG001  # as exchange
     raise trio.ClosedResourceError
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from errno import EACCES, EBUSY, EINVAL, ENOENT, ENOEXEC, ENOSYS, EOPNOTSUPP, EPERM
 from pathlib import Path
@@ -101,6 +101,10 @@ def _to_groups(groups: Sequence[int] | None) -> tuple[int, ...] | None:
     return None if groups is None else tuple(groups)
 
 
+def _to_namespaces(namespaces: Iterable[Namespace]) -> frozenset[Namespace]:
+    return frozenset(namespaces)
+
+
 def _is_not_stdout(_instance: object, attribute: Attribute[Stdio], value: Stdio) -> None:
     if value == subprocess.STDOUT:
         msg = f"{attribute.name} cannot be subprocess.STDOUT; only stderr can"
@@ -139,7 +143,7 @@ class Launch:
     """``resource.RLIMIT_*`` -> (soft, hard); -1 is infinity."""
     new_session: bool = False
     """setsid(2): no controlling terminal, and ^C does not reach it."""
-    namespaces: frozenset[Namespace] = field(factory=frozenset, converter=frozenset)
+    namespaces: frozenset[Namespace] = field(factory=frozenset[Namespace], converter=_to_namespaces)
     """New ones of these kinds.  In a new user namespace ids are what they are outside."""
     landlock: bool = False
     """A second wall (landlock(7)): the program itself can write, make, rename or remove no file, only what the
