@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from subprocess import run
 
 import pytest
@@ -154,7 +153,6 @@ def test_every_call_in_a_group_is_known_or_of_an_abi_we_lack(group: str) -> None
     assert any(expand([group, "read"], arch) - {"read"} for arch in Arch)
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_strace_knows_every_class() -> None:
     ours = {"%descriptor"}
     words = ",".join(word for word in CLASSES if word not in ours)
