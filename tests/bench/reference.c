@@ -41,13 +41,10 @@ static int target(volatile int *listener, volatile int *taken, long calls)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	/* NEW_LISTENER | WAIT_KILLABLE_RECV */
 	*listener = (int)syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 8 | 32, &program);
-	while (!*taken)
-		;
-	for (long i = 0; i < calls / 10; i++) /* warm up */
-		syscall(__NR_getppid);
+	while (!*taken);
+	for (long i = 0; i < calls / 10; i++) syscall(__NR_getppid); /* warm up */
 	start = now();
-	for (long i = 0; i < calls; i++)
-		syscall(__NR_getppid);
+	for (long i = 0; i < calls; i++) syscall(__NR_getppid);
 	printf("%.4f\n", (now() - start) / (double)calls * 1e6);
 	return 0;
 }
@@ -56,15 +53,14 @@ int main(int argc, char **argv)
 {
 	volatile int *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pid_t pid = fork();
+	pid_t pid = argc < 2 ? -1 : fork();
 	int fd;
 
-	if (argc < 2 || pid < 0)
+	if (pid < 0)
 		return 1;
 	if (pid == 0)
 		return target(&shared[0], &shared[1], atol(argv[1]));
-	while (!shared[0])
-		;
+	while (!shared[0]);
 	fd = (int)syscall(__NR_pidfd_getfd, syscall(__NR_pidfd_open, pid, 0), shared[0], 0);
 	ioctl(fd, SECCOMP_IOW(4, __u64), 1UL); /* SYNC_WAKE_UP */
 	shared[1] = 1;
