@@ -8,6 +8,7 @@ The nursery is ours and hidden.  What runs in it never raises into it: the first
 the body is cancelled, and when everything has been cleaned up one exception leaves the block:
 
 * the body's own, as itself, if it raised one (a failure of ours is then a note on it and an event);
+* a cancellation from outside, as itself, if nothing failed;
 * else ours: ``HandlerError`` under ``handler_errors="raise"``, a handler's KeyboardInterrupt or
   SystemExit as itself, anything else as ``SupervisorError`` with its cause.
 
@@ -17,6 +18,7 @@ its program in a ``finally`` would otherwise wait for a program that waits for u
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from errno import EPERM
@@ -60,7 +62,12 @@ def _to_handlers(given: Sequence[Handler | HandlerFunction]) -> tuple[Handler, .
 def _to_sinks(given: Sink | Sequence[Sink] | None) -> tuple[Sink, ...]:
     if given is None:
         return ()
-    return (given,) if callable(given) else tuple(given)
+    sinks = (given,) if callable(given) else tuple(given)
+    for sink in sinks:
+        if not callable(sink):
+            msg = f"events takes functions that are called with each event, not {sink!r}"
+            raise TypeError(msg)
+    return sinks
 
 
 @frozen(kw_only=True)
@@ -77,7 +84,7 @@ class _Settings:
     leave_running: bool = field()
     on_leave: Literal["close", "kill"] = field(validator=validators.in_(("close", "kill")))
 
-    @leave_running.validator
+    @leave_running.validator  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator]
     def _leaves_nothing_unanswered(self, _attribute: object, leave_running: bool) -> None:
         if leave_running and self.handlers:
             msg = (
@@ -298,10 +305,17 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
         raise TypeError(msg)
     if isinstance(source, Sequence):
         return _supervised_launch(Launch(source), settings)
+    if isinstance(source, int) or not callable(getattr(source, "exchange", None)):
+        msg = f"the source is the words of a program, a Launch or a Listener (Listener.from_fd takes an fd), not {source!r}"
+        raise TypeError(msg)
+    if leave_running or grace_seconds:
+        msg = "leave_running and grace_seconds are for programs that are launched here; a Listener has on_leave"
+        raise TypeError(msg)
     return _supervised_listener(source, settings)
 
 
 @asynccontextmanager
+@trio.lowlevel.enable_ki_protection
 async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenerator[ProcessRun, None]:
     routes, program = settings.routes(), settings.program()
     if settings.strict:
@@ -316,7 +330,8 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
     async def tell_of_process() -> None:
         hub.publish(TargetStarted(pid=run.pid, argv=launch.argv))
         await process.exited.wait()
-        hub.publish(TargetExited(pid=run.pid, status=await run.wait()))
+        assert process.status is not None
+        hub.publish(TargetExited(pid=run.pid, status=process.status))  # without a pause: leaving may be next
 
     async def leave(answering: bool) -> None:
         if settings.leave_running:
@@ -324,17 +339,21 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
         else:
             await process.end(settings.grace_seconds if answering else 0)
 
-    async with block(
-        serve=run._serve,
-        others=[process.watch, tell_of_process],
-        leave=leave,
-        close=lambda: _close(started.listener, hub),
-        tell=lambda error: hub.publish(SupervisionFailed(error=error)),
-    ):
-        yield run
+    try:
+        async with block(
+            serve=run._serve,
+            others=[process.watch, tell_of_process],
+            leave=leave,
+            close=lambda: _close(started.listener),
+            tell=lambda error: hub.publish(SupervisionFailed(error=error)),
+        ):
+            yield run
+    finally:
+        hub.end()
 
 
 @asynccontextmanager
+@trio.lowlevel.enable_ki_protection
 async def _supervised_listener(listener: AnyListener, settings: _Settings) -> AsyncGenerator[Run, None]:
     if settings.strict:
         make_undumpable()
@@ -348,20 +367,23 @@ async def _supervised_listener(listener: AnyListener, settings: _Settings) -> As
         if seen is not None:
             seen.kill()
 
-    async with block(
-        serve=run._serve,
-        others=[],
-        leave=leave,
-        close=lambda: _close(listener, hub),
-        tell=lambda error: hub.publish(SupervisionFailed(error=error)),
-    ):
-        yield run
-
-
-def _close(listener: AnyListener, hub: Hub) -> None:
-    """Deny what is queued and was never received, give the listener up, and end the subscriptions."""
     try:
-        listener.deny_queued(EPERM)
+        async with block(
+            serve=run._serve,
+            others=[],
+            leave=leave,
+            close=lambda: _close(listener),
+            tell=lambda error: hub.publish(SupervisionFailed(error=error)),
+        ):
+            yield run
+    finally:
+        hub.end()
+
+
+def _close(listener: AnyListener) -> None:
+    """Deny what is queued and was never received, and give the listener up."""
+    try:
+        with contextlib.suppress(trio.ClosedResourceError):  # by the user, to whom it belonged
+            listener.deny_queued(EPERM)
     finally:
         listener.close()
-        hub.end()

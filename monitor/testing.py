@@ -20,10 +20,11 @@ autojump clock works here, and must not be used with real processes.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections import deque
-from collections.abc import Sequence
-from errno import EFAULT, EMFILE, ENAMETOOLONG, ENOENT
+from collections.abc import Mapping, Sequence
+from errno import EBADF, EFAULT, EINVAL, EMFILE, ENAMETOOLONG, ENOENT, ENOSYS
 from typing import Final, TypeAlias
 
 import trio
@@ -32,6 +33,7 @@ from attrs import define, field, frozen
 from monitor.abi import syscalls
 from monitor.abi.arch import Arch
 from monitor.abi.seccomp import ResponseFlag
+from monitor.abi.syscalls import Argument, Signature
 from monitor.errors import PolicyError, TargetGone, TargetMemoryError
 from monitor.events.hub import Hub
 from monitor.events.observer import HubObserver
@@ -39,7 +41,8 @@ from monitor.events.record import CallAnswered, Event
 from monitor.notify.decode import Call
 from monitor.notify.dispatch import Dispatcher, Options
 from monitor.notify.handler import Handler, HandlerFunction, routes_of
-from monitor.notify.listener import NO_TASK_LEFT, NOTHING_QUEUED, RawNotification
+from monitor.lifetime import most_telling
+from monitor.notify.listener import EVAPORATED, MOST_DENIED, NO_TASK_LEFT, NOTHING_QUEUED, RawNotification
 from monitor.notify.reserve import FdReserve
 from monitor.notify.target import Target
 from monitor.notify.verdict import Verdict
@@ -60,8 +63,8 @@ class FakeMemory:
 
     tid: int = 1
     pid: int = 1
-    pieces: dict[int, bytearray] = field(factory=dict)
-    read_only: set[int] = field(factory=set)
+    pieces: dict[int, bytearray] = field(factory=dict[int, bytearray])
+    read_only: set[int] = field(factory=set[int])
     """Where pieces begin that the thread itself may not write."""
     waiting: bool = True
     """False: the thread is gone, and every look raises TargetGone."""
@@ -154,7 +157,8 @@ class FakeListener:
     A listener without a kernel: ``notify`` queues a call, ``response`` waits for its answer.
 
     It keeps the kernel's promises: an id is answered once (a second answer finds nobody), a
-    thread that was taken away with ``kill_target`` or ``interrupt`` is gone, and after ``hang_up`` no task is left.
+    thread that was taken away with ``interrupt`` is gone, after ``hang_up`` no task is left, and
+    ``close`` ends whatever still waits with ENOSYS.
     """
 
     def __init__(self) -> None:
@@ -167,10 +171,14 @@ class FakeListener:
         """(tid, signal) of every ``Kill``."""
         self.full = False
         """Whether the targets' fd tables are full: then an injection fails with EMFILE."""
+        self.fd_limit = 1024
+        """The targets' RLIMIT_NOFILE: an injection *at* a number from here up fails with EBADF."""
         self.closed = False
         self._queue: deque[_Pending] = deque()
         self._received: dict[int, _Pending] = {}
         self._answers: dict[int, Response] = {}
+        self._evaporated = 0
+        self._somebody_waits = False
         self._changed = trio.Event()
         self._hung_up = False
         self._next_id = 1
@@ -211,16 +219,38 @@ class FakeListener:
         self._received = {key: pending for key, pending in self._received.items() if pending.memory.waiting}
         self._wake()
 
+    def evaporate(self) -> None:
+        """Announce a notification that a signal takes away before it is received."""
+        self._evaporated += 1
+        self._wake()
+
     def hang_up(self) -> None:
-        """Let the last task be gone."""
+        """Let the last task be gone, and what waited with it."""
+        for pending in [*self._queue, *self._received.values()]:
+            self.interrupt(pending.raw[0])
         self._hung_up = True
         self._wake()
 
     async def response(self, ident: int) -> Response:
-        """Wait for the answer to *ident*."""
+        """
+        Wait for the answer to *ident*, which is ENOSYS if the listener is closed without one.
+
+        Raises:
+            TargetGone: its thread was taken away, so that there will be none.
+        """
+        await trio.lowlevel.checkpoint()
         while ident not in self._answers:
+            if not self._is_pending(ident):
+                raise TargetGone
             await self._changed.wait()
         return self._answers[ident]
+
+    async def changed(self) -> None:
+        """Wait until anything happens: a call is queued, answered or taken away."""
+        await self._changed.wait()
+
+    def _is_pending(self, ident: int) -> bool:
+        return ident in self._received or any(pending.raw[0] == ident for pending in self._queue)
 
     def _wake(self) -> None:
         self._changed.set()
@@ -230,16 +260,26 @@ class FakeListener:
 
     async def wait(self) -> None:
         """Wait until something can be received, or nothing ever will be."""
-        if self.closed:
-            raise trio.ClosedResourceError
-        await trio.lowlevel.checkpoint()
-        while not self._queue and not self._hung_up:
-            await self._changed.wait()
+        self._refuse_closed()
+        if self._somebody_waits:
+            message = "another task waits on this listener"
+            raise trio.BusyResourceError(message)
+        self._somebody_waits = True
+        try:
+            await trio.lowlevel.checkpoint()
+            self._refuse_closed()
+            while not (self._queue or self._evaporated or self._hung_up):
+                await self._changed.wait()
+                self._refuse_closed()
+        finally:
+            self._somebody_waits = False
 
     def receive(self) -> RawNotification | int:
         """Return the next notification, or why there is none."""
-        if self.closed:
-            raise trio.ClosedResourceError
+        self._refuse_closed()
+        if self._evaporated:
+            self._evaporated -= 1
+            return EVAPORATED
         if not self._queue:
             return NO_TASK_LEFT if self._hung_up else NOTHING_QUEUED
         pending = self._queue.popleft()
@@ -248,6 +288,7 @@ class FakeListener:
 
     def exchange(self, ident: int, value: int, error: int, flags: int) -> RawNotification | int:
         """Respond, then receive."""
+        self._refuse_closed()
         try:
             self.respond(ident, value, error, flags)
             self.sent = 0
@@ -257,15 +298,22 @@ class FakeListener:
 
     def respond(self, ident: int, value: int = 0, error: int = 0, flags: int = 0) -> None:
         """Answer once."""
+        self._refuse_closed()
+        if flags & ResponseFlag.CONTINUE and (value or error):  # seccomp_notify_send() in the kernel
+            raise OSError(EINVAL, os.strerror(EINVAL))
         self._finish(Response(ident, value, error, flags))
 
     def add_fd(self, ident: int, fd: int, *, at: int | None = None, close_on_exec: bool) -> int:
         """Inject and answer."""
+        self._refuse_closed()
+        if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_PATH:
+            raise OSError(EBADF, os.strerror(EBADF))
         if not self.is_valid(ident):
             raise TargetGone
-        os.fstat(fd)
-        if self.full:
+        if at is None and self.full:
             raise OSError(EMFILE, os.strerror(EMFILE))
+        if at is not None and at >= self.fd_limit:
+            raise OSError(EBADF, os.strerror(EBADF))
         number = 3 + sum(response.injected is not None for response in self.responses) if at is None else at
         try:
             content = os.pread(fd, _PAGE, 0)
@@ -282,27 +330,41 @@ class FakeListener:
 
     def is_valid(self, ident: int) -> bool:
         """Whether the thread still waits."""
+        self._refuse_closed()
         return ident in self._received
 
     def target(self, ident: int, tid: int) -> Target:
         """Return the fake thread."""
+        self._refuse_closed()
         pending = self._received.get(ident)
         return Target(FakeMemory(tid, waiting=False) if pending is None else pending.memory)
 
     def deny_queued(self, errno: int) -> int:
-        """Deny everything that is queued."""
+        """Deny what is queued."""
         count = 0
-        outcome = self.receive()
-        while not isinstance(outcome, int):
-            count += 1
-            outcome = self.exchange(outcome[0], 0, -errno, 0)
+        while count < MOST_DENIED:
+            received = self.receive()
+            if not isinstance(received, int):
+                count += 1
+                self.respond(received[0], 0, -errno, 0)
+            elif received != EVAPORATED:
+                break
         return count
 
     def close(self) -> None:
-        """Give the listener up."""
+        """Give the listener up; who still waits gets ENOSYS, which is no answer of ours and not among ``responses``."""
         self.closed = True
         self.reserve.close()
+        for pending in [*self._queue, *self._received.values()]:
+            pending.memory.waiting = False
+            self._answers[pending.raw[0]] = Response(pending.raw[0], error=-ENOSYS)
+        self._queue.clear()
+        self._received.clear()
         self._wake()
+
+    def _refuse_closed(self) -> None:
+        if self.closed:
+            raise trio.ClosedResourceError
 
     def _finish(self, response: Response) -> None:
         pending = self._received.pop(response.id, None)
@@ -314,13 +376,14 @@ class FakeListener:
         self._wake()
 
 
-def call(name: str, arch: Arch = Arch.X86_64, /, *, tid: int = 1, pid: int = 1, **arguments: Value) -> Call:
+def call(name: str, arch: Arch = Arch.X86_64, /, *, thread: int = 1, process: int = 1, **arguments: Value) -> Call:
     """
-    Make a call as a handler would see it.
+    Make a call as a handler would see it, of *thread* in *process*.
 
     *arguments* are by their names in ``call.args``: a number for a register, bytes for what a
-    pointer points to (a path and a string get their NUL), a list of bytes for argv and its like.  Those left out are 0.  The size
-    argument of a buffer is its length unless given.
+    pointer points to (a path and a string get their NUL), a list of bytes for argv and its like
+    and for a struct iovec array.  Those left out are 0.  The size argument of a buffer, and the
+    count of an iovec array, is what was given unless it is given too.
 
     Raises:
         PolicyError: *arch* has no such call.
@@ -331,38 +394,76 @@ def call(name: str, arch: Arch = Arch.X86_64, /, *, tid: int = 1, pid: int = 1, 
     if number is None or signature is None:
         message = f"{arch.table} has no call {name!r}"
         raise PolicyError(message)
-    memory = FakeMemory(tid=tid, pid=pid)
-    registers = [0] * 6
-    known = {argument.name: index for index, argument in enumerate(signature.arguments)}
+    memory = FakeMemory(tid=thread, pid=process)
+    registers = _Registers(memory, signature, arch.pointer_bits // 8)
     for key, value in arguments.items():
+        registers.set(key, value)
+    for key, value in arguments.items():
+        registers.set_length(key, value, arguments)
+    first, second, third, fourth, fifth, sixth = registers.words
+    raw = (0, thread, 0, number, arch.audit_value, 0, first, second, third, fourth, fifth, sixth)
+    return FakeListener.holding(raw, memory, name, arch)
+
+
+_NUMBERS: Final = frozenset(
+    {"int", "uint", "fd", "dirfd", "size", "flags", "mode", "pid", "uid", "gid", "signal", "offset", "cmd"}
+)
+"""Kinds of argument that point nowhere (monitor/abi/tables/README.md)."""
+
+_MEASURED: Final = frozenset({"buffer_in", "buffer_out", "buffer_inout", "sockaddr"})
+"""Kinds whose length argument counts bytes; of others one called a size does."""
+
+
+class _Registers:
+    """The six registers of a call in the making."""
+
+    def __init__(self, memory: FakeMemory, signature: Signature, word: int) -> None:
+        self.words = [0] * 6
+        self._memory = memory
+        self._signature = signature
+        self._word = word
+
+    def set(self, key: str, value: Value) -> None:
+        known = [argument.name for argument in self._signature.arguments]
         if key not in known:
-            message = f"{name} has no argument {key!r}; it has: {', '.join(known) or 'none'}"
+            message = f"{self._signature.name} has no argument {key!r}; it has: {', '.join(known) or 'none'}"
             raise TypeError(message)
-        index = known[key]
-        declared = signature.arguments[index]
-        registers[index] = _register(memory, value, declared.kind in {"path", "string"}, arch.pointer_bits // 8)
-        if isinstance(value, bytes) and declared.len_arg is not None:
-            length_name = signature.arguments[declared.len_arg].name
-            if length_name not in arguments:
-                registers[declared.len_arg] = len(value)
-    raw = (0, tid, 0, number, arch.audit_value, 0, *registers)
-    return FakeListener.holding(raw, memory, name, arch)  # type: ignore[arg-type]  # six registers
+        index = known.index(key)
+        self.words[index] = self._register(self._signature.arguments[index], value)
 
+    def set_length(self, key: str, value: Value, given: Mapping[str, Value]) -> None:
+        """Set the argument that counts what *key* points to, unless it is *given*."""
+        declared = self._signature.arguments[self._signature.index_of(key)]
+        if isinstance(value, int) or declared.len_arg is None:
+            return
+        length = self._signature.arguments[declared.len_arg]
+        counts_bytes = declared.kind in _MEASURED or "size" in length.name
+        if length.name in given or counts_bytes != isinstance(value, bytes):
+            return
+        if length.direction is None:
+            self.words[declared.len_arg] = len(value)
+        else:  # behind a pointer, as accept(2) has it
+            self.words[declared.len_arg] = self._memory.place(len(value).to_bytes(4, "little"))
 
-def _register(memory: FakeMemory, value: Value, is_string: bool, word: int) -> int:  # noqa: FBT001
-    if isinstance(value, int):
-        return value % (1 << 64)
-    if isinstance(value, bytes):
-        return memory.place(value + b"\0" if is_string else value)
-    if isinstance(value, str):
-        message = f"what a target has in memory is bytes, not {value!r}"
-        raise TypeError(message)
-    pointers = [memory.place(item + b"\0") for item in value]
-    return memory.place(b"".join(pointer.to_bytes(word, "little") for pointer in [*pointers, 0]))
+    def _register(self, declared: Argument, value: Value) -> int:
+        if isinstance(value, int):
+            return value % (1 << 64)
+        if isinstance(value, str) or declared.kind in _NUMBERS:
+            what = "an int" if declared.kind in _NUMBERS else "an int or bytes"
+            message = f"{self._signature.name}: {declared.name} is {what}, not {value!r}"
+            raise TypeError(message)
+        if isinstance(value, bytes):
+            return self._memory.place(value + b"\0" if declared.kind in {"path", "string"} else value)
+        if declared.kind == "iovec":
+            return self._array([word for item in value for word in (self._memory.place(item), len(item))])
+        return self._array([*(self._memory.place(item + b"\0") for item in value), 0])
+
+    def _array(self, words: Sequence[int]) -> int:
+        return self._memory.place(b"".join(word.to_bytes(self._word, "little") for word in words))
 
 
 async def decide(
-    handlers: Sequence[Handler | HandlerFunction] | HandlerFunction,
+    handlers: Sequence[Handler | HandlerFunction] | Handler | HandlerFunction,
     made: Call,
     *,
     otherwise: Verdict = DENY,
@@ -374,23 +475,41 @@ async def decide(
     Return the verdict that *handlers* and dispatch come to about *made*.
 
     It is what would be answered: ``Deny(EPERM)`` for a handler that raised, for a racy
-    ``Allow``, for a deadline.  A handler whose marks do not name the call is not asked.  *events*
-    is filled with what would have been told.
+    ``Allow``, for a deadline.  A handler whose marks do not name the call is not asked.  What
+    would have been told is appended to *events*.  The fd of an ``InjectFd`` is closed by then, as
+    in earnest; what is in it can be seen in the ``responses`` of a ``FakeListener``.
+
+    Raises:
+        BaseException: what a handler raised that is no Exception (KeyboardInterrupt, an
+            ``Exited`` of the test framework), as itself.
     """
-    given = [handlers] if callable(handlers) else handlers
+    given = [handlers] if callable(handlers) or isinstance(handlers, Handler) else handlers
     chain = [one if isinstance(one, Handler) else Handler.from_mark(one) for one in given]
     if made.arch is None:
         message = "the call's ABI is not known"
         raise PolicyError(message)
-    told: list[Event] = [] if events is None else events
+    told: list[Event] = []
     listener = FakeListener()
-    options = Options(otherwise, strict, answer_seconds, "deny")
-    observer = HubObserver(Hub([told.append]))
-    dispatcher = Dispatcher(listener, routes_of(chain, [made.arch]), options, observer)
-    ident = listener.notify(made)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(dispatcher.run)
-        await listener.response(ident)
-        nursery.cancel_scope.cancel()
-    listener.close()
+    try:
+        options = Options(otherwise, strict, answer_seconds, "deny")
+        routes = routes_of(chain, _native_first(made.arch))
+        dispatcher = Dispatcher(listener, routes, options, HubObserver(Hub([told.append])))
+        listener.notify(made)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(dispatcher.run)
+            while not any(isinstance(event, CallAnswered) for event in told):
+                await listener.changed()
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise most_telling(group) from None
+    finally:
+        listener.close()
+        if events is not None:
+            events.extend(told)
     return next(event.verdict for event in told if isinstance(event, CallAnswered))
+
+
+def _native_first(arch: Arch) -> Sequence[Arch]:
+    """Return the ABI that a kernel which runs *arch* calls its own, which has every name; and *arch*."""
+    native = max(arch.family(), key=lambda one: (one.pointer_bits, one.register_bits, bool(one.machines)))
+    return [native, arch] if native is not arch else [arch]

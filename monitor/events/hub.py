@@ -34,6 +34,7 @@ class Subscription:
         self._capacity = capacity
         self._forget = forget
         self._events: deque[Event] = deque()
+        self._held = 0  # events without the marks: a mark needs no room of its own
         self._missing = 0
         self._ended = False
         self._wakeup = trio.Event()
@@ -43,24 +44,25 @@ class Subscription:
 
     def put(self, event: Event) -> None:
         """Add *event*, or drop it when there is no room."""
-        room = self._capacity - len(self._events)
-        if self._missing and room >= 2:  # noqa: PLR2004  # for the mark, and for the event
-            self._events.append(Dropped(count=self._missing))
-            self._missing = 0
-        elif self._missing or room < 1:
+        if self._held >= self._capacity:
             self._missing += 1
             self.dropped += 1
             return
+        self._mark_what_is_missing()
+        self._held += 1
         self._events.append(event)
         self._wakeup.set()
 
     def end(self) -> None:
         """Let the iteration end after what is there."""
+        self._mark_what_is_missing()
+        self._ended = True
+        self._wakeup.set()
+
+    def _mark_what_is_missing(self) -> None:
         if self._missing:
             self._events.append(Dropped(count=self._missing))
             self._missing = 0
-        self._ended = True
-        self._wakeup.set()
 
     def close(self) -> None:
         """Take no more events."""
@@ -84,7 +86,10 @@ class Subscription:
                     raise StopAsyncIteration
                 self._wakeup = trio.Event()
                 await self._wakeup.wait()
-            return self._events.popleft()
+            event = self._events.popleft()
+            if not isinstance(event, Dropped):
+                self._held -= 1
+            return event
         finally:
             self._busy = False
 
@@ -97,11 +102,8 @@ class Hub:
         self._sinks = tuple(sinks)
         self._subscriptions: list[Subscription] = []
         self._ended = False
-
-    @property
-    def active(self) -> bool:
-        """Whether anybody would be told."""
-        return bool(self._sinks or self._subscriptions)
+        self.active = bool(self._sinks)
+        """Whether anybody would be told.  An attribute, because it is asked at every call."""
 
     def subscribe(self, capacity: int) -> Subscription:
         """Return a subscription to everything from now on."""
@@ -110,6 +112,7 @@ class Hub:
             subscription.end()
         else:
             self._subscriptions.append(subscription)
+            self.active = True
         return subscription
 
     def publish(self, event: Event) -> None:
@@ -125,7 +128,9 @@ class Hub:
         for subscription in self._subscriptions:
             subscription.end()
         self._subscriptions.clear()
+        self.active = bool(self._sinks)
 
     def _forget(self, subscription: Subscription) -> None:
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
+            self.active = bool(self._sinks or self._subscriptions)

@@ -10,6 +10,7 @@ arguments, and the rest would be work for nobody.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -28,6 +29,7 @@ _ARCH: Final = 4
 _IP: Final = 5
 _REGISTERS: Final = 6
 
+_INT: Final = struct.Struct("=i")
 _STRINGS: Final = frozenset({"path", "string"})
 _SIZED: Final = frozenset({"buffer_in", "buffer_inout", "sockaddr"})
 
@@ -52,6 +54,8 @@ class Arguments:
 
     def __getattr__(self, name: str) -> int:
         """Return the argument called *name*."""
+        if name.startswith("_"):  # no argument is; and of a copy in the making there is nothing to look in yet
+            raise AttributeError(name)
         try:
             return self[name]
         except KeyError as error:
@@ -206,7 +210,7 @@ class Call:
         if declared is not None and declared.kind in _STRINGS:
             return self.target.read_string(address, PATH_MAX)
         if declared is not None and declared.len_arg is not None:
-            length = self.args[declared.len_arg]
+            length = self._length(declared.len_arg)
             if declared.kind == "iovec":
                 return self.target.read_gathered(address, length, word=self._word())
             if declared.kind in _SIZED:
@@ -219,6 +223,13 @@ class Call:
     def read_strings(self, argument: str | int) -> list[bytes]:
         """Return the strings of an argument such as execve's argv."""
         return list(self.target.read_strings(self.args[argument], word=self._word()))
+
+    def _length(self, index: int) -> int:
+        """Return a size or count; accept(2) and its like have it behind a pointer, as an int."""
+        declared = self.args.declaration(index)
+        if declared is None or declared.direction is None:
+            return self.args[index]
+        return int(self.target.read_struct(self.args[index], _INT)[0])
 
     def _word(self) -> int:
         return 8 if self.arch is None else self.arch.pointer_bits // 8

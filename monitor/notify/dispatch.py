@@ -6,7 +6,7 @@ What it is not: the place where listeners come from, or where what happened is w
 
 The invariants, each with a test:
 
-* One receiver: ``serve`` alone receives.
+* One receiver at a time: who has just answered receives next, and nobody ever waits in a receive.
 * One response for each notification, on every path: a verdict, an exception, a deadline, a
   cancellation, the end of the supervision.  What was received is answered before anything that
   can raise or wait is done.
@@ -23,13 +23,14 @@ in ``DRAIN`` answers, so that other tasks run.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Coroutine
 from errno import EBADF, EMFILE, ENOENT, EPERM
 from time import perf_counter
-from typing import Any, Final, Literal, Protocol, assert_never
+from typing import Any, Final, Literal, NamedTuple, Protocol, assert_never, cast
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from monitor._native import RawNotification
 from monitor.errors import HandlerError, TargetGone, TargetMemoryError
@@ -52,11 +53,17 @@ LOOK_LAST_SECONDS: Final = 0.500
 FAILURE: Final = Deny(EPERM)
 """The answer when there is no verdict."""
 
+_NOT_NOW: Final = frozenset({NOTHING_QUEUED, EVAPORATED})
+"""Why there is no notification, and there may be one later."""
+
+_ANSWERS: Final = frozenset({Allow, Deny, Return, InjectFd, Kill})
+"""The verdicts that are an answer, by their classes, which are final."""
+
 By = Literal["handler", "default", "error", "timeout", "closing"]
 """Who decided: a handler, ``otherwise``, a handler's failure, its deadline, the end of supervision."""
 
 
-@frozen
+@frozen(eq=False)
 class Options:
     """What ``supervise`` was told about answering."""
 
@@ -89,8 +96,7 @@ class Stats:
     """Inline handlers over 10 ms."""
 
 
-@frozen(eq=False)
-class Decision:
+class Decision(NamedTuple):
     """One answered call, as observers see it."""
 
     call: Call
@@ -131,22 +137,26 @@ class Observer(Protocol):
         ...
 
 
-@define(eq=False)
 class _Waiting:
     """One call whose asynchronous handler runs."""
 
-    call: Call
-    scope: trio.CancelScope
-    gone: bool = False
+    __slots__ = ("call", "gone", "scope")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.scope: trio.CancelScope | None = None
+        self.gone = False
 
 
-@define(eq=False)
 class _Outcome:
-    """A verdict, and who gave it."""
+    """A verdict, and who gave it.  A plain class, because one is made for every call."""
 
-    verdict: Verdict
-    by: By = "default"
-    handler: str | None = None
+    __slots__ = ("by", "handler", "verdict")
+
+    def __init__(self, verdict: Verdict, by: By = "default", handler: str | None = None) -> None:
+        self.verdict = verdict
+        self.by: By = by
+        self.handler = handler
 
 
 class Dispatcher:
@@ -204,36 +214,45 @@ class Dispatcher:
         while True:
             await listener.wait()
             outcome = listener.receive()
-            drained = 0
-            while outcome.__class__ is tuple:
-                outcome = self._answer(outcome)  # type: ignore[arg-type]  # a tuple, as the loop asked
-                drained += 1
-                if drained % DRAIN == 0 and outcome.__class__ is tuple:
-                    outcome = await self._visit_scheduler(outcome)  # type: ignore[arg-type]
+            if isinstance(outcome, tuple):
+                outcome = await self._drain(outcome)
             if outcome == NO_TASK_LEFT:
                 return
+            if outcome not in _NOT_NOW:
+                raise OSError(-outcome, "cannot receive from the listener")
             if outcome == EVAPORATED:
                 self.stats.evaporated += 1
-            elif outcome != NOTHING_QUEUED:
-                raise OSError(-outcome, "cannot receive from the listener")  # type: ignore[operator]
 
-    async def _visit_scheduler(self, received: RawNotification) -> RawNotification | int:
+    async def _drain(self, received: RawNotification) -> int:
+        """Answer *received* and what comes after it, until nothing is queued; why it ended."""
+        drained = 0
+        while True:
+            outcome = self._answer(received)
+            if not isinstance(outcome, tuple):
+                return outcome
+            received = outcome
+            drained += 1
+            if drained % DRAIN == 0:
+                await self._visit_scheduler(received)
+
+    async def _visit_scheduler(self, received: RawNotification) -> None:
         """Let other tasks run; *received* is denied if that is where we are cancelled."""
         try:
             await trio.lowlevel.checkpoint()
         except BaseException:
             self._close_out(received)
             raise
-        return received
 
     def _close_out(self, received: RawNotification) -> None:
         """Deny what was received and can no longer be decided."""
         self.stats.received += 1
-        call = self._call(received, self._routes.of(received[4], received[3]))
-        self._respond(call, _Outcome(FAILURE, "closing"), perf_counter())
-
-    def _call(self, raw: RawNotification, route: Route) -> Call:
-        return Call(raw, route.name, route.arch, self._listener)
+        route = self._routes.of(received[4], received[3])
+        call = Call(received, route.name, route.arch, self._listener)
+        try:
+            if self._seen is not None:
+                self._seen.note(received[1])
+        finally:
+            self._respond(call, _Outcome(FAILURE, "closing"), perf_counter())
 
     # ---- one notification ----
 
@@ -244,32 +263,34 @@ class Dispatcher:
             route = self._routes.of(raw[4], raw[3])
         call = Call(raw, route.name, route.arch, self._listener)
         self.stats.received += 1
-        if self._seen is not None:
-            self._seen.note(raw[1])
         started = perf_counter()
         try:
+            if self._seen is not None:
+                self._seen.note(raw[1])
             outcome = self._decide_inline(call, route, started)
-        except BaseException:
-            self._respond(call, _Outcome(FAILURE, "error"), started)
+        except BaseException as error:
+            self._deny_because(error, call, started)
             raise
         if outcome is None:
             return self._listener.receive()
         return self._exchange(call, outcome, started)
 
-    def _decide_inline(self, call: Call, route: Route, started: float) -> _Outcome | None:
+    def _decide_inline(self, call: Call, route: Route, before: float) -> _Outcome | None:
         """Ask the handlers in order; None when an asynchronous one has to be waited for."""
         for index, (function, asynchronous, handler) in enumerate(route.handlers):
             if asynchronous:
-                self._start_task(call, route, index, started)
+                self._start_task(call, route, index, before)
                 return None
-            outcome = self._ask_inline(call, function, handler)
+            outcome = self._ask_inline(call, function, handler, before)
             if outcome is not None:
                 return outcome
+            before = perf_counter()
         return self._checked(call, _Outcome(self._options.otherwise))
 
-    def _ask_inline(self, call: Call, function: Callable[[Call], object], handler: Handler) -> _Outcome | None:
-        """Return what one ``def`` handler says, or None for ``Pass``."""
-        before = perf_counter()
+    def _ask_inline(
+        self, call: Call, function: Callable[[Call], object], handler: Handler, before: float
+    ) -> _Outcome | None:
+        """Return what one ``def`` handler, asked at *before*, says, or None for ``Pass``."""
         try:
             verdict = _call_interruptibly(function, call)
         except Exception as error:
@@ -277,21 +298,33 @@ class Dispatcher:
         seconds = perf_counter() - before
         outcome = self._understood(call, verdict, handler)
         if seconds > SLOW_SECONDS:
-            self.stats.slow += 1
-            self._observer.slow_handler(call, handler.name, seconds)
+            self._tell_of_slow(call, handler, seconds, verdict)
         return outcome
+
+    def _tell_of_slow(self, call: Call, handler: Handler, seconds: float, verdict: object) -> None:
+        self.stats.slow += 1
+        try:
+            self._observer.slow_handler(call, handler.name, seconds)
+        except BaseException:
+            if isinstance(verdict, InjectFd):  # it will not get as far as the answer
+                _close(verdict)
+            raise
 
     def _understood(self, call: Call, verdict: object, handler: Handler) -> _Outcome | None:
         """Return what a handler's *verdict* means, or None for ``Pass``; anything else is a failure."""
-        if isinstance(verdict, Pass):
+        kind = verdict.__class__
+        if kind is Allow:
+            outcome = _Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # by its class
+            return outcome if call._target is None else self._checked(call, outcome)
+        if kind in _ANSWERS:
+            return _Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # likewise
+        if kind is Pass:
             return None
-        if isinstance(verdict, Allow | Deny | Return | InjectFd | Kill):
-            return self._checked(call, _Outcome(verdict, "handler", handler.name))
         if isinstance(verdict, Coroutine):
             verdict.close()
             what = "returned an awaitable from a def: make it async def"
         else:
-            what = f"returned {verdict!r}, which is no verdict"
+            what = f"returned {_shown(verdict)}, which is no verdict"
         return self._failed(call, handler, HandlerError(call.name, handler.name, what))
 
     def _checked(self, call: Call, outcome: _Outcome) -> _Outcome:
@@ -306,9 +339,10 @@ class Dispatcher:
 
     def _failed(self, call: Call, handler: Handler, error: Exception) -> _Outcome:
         """Return the denial that a handler's failure is, and tell of it."""
-        if isinstance(error, TargetMemoryError):  # what the kernel would have said
-            return _Outcome(Deny(error.errno), "handler", handler.name)
-        if isinstance(error, TargetGone):
+        reason = _single(error)
+        if isinstance(reason, TargetMemoryError):  # what the kernel would have said
+            return _Outcome(Deny(reason.errno), "handler", handler.name)
+        if isinstance(reason, TargetGone):
             return _Outcome(FAILURE, "error", handler.name)
         self.stats.failures += 1
         self._observer.handler_failed(call, handler.name, error)
@@ -325,6 +359,9 @@ class Dispatcher:
         kind = verdict.__class__
         if kind is Allow:
             received = self._listener.exchange(call.id, 0, 0, CONTINUE)
+            if call._target is None and not (self._observer.active or self._listener.sent):
+                self.stats.allowed += 1  # nothing else to count, and nobody to tell
+                return received
         elif isinstance(verdict, Deny):
             received = self._listener.exchange(call.id, 0, -verdict.errno, 0)
         elif isinstance(verdict, Return):
@@ -335,23 +372,44 @@ class Dispatcher:
         try:
             self._account(call, outcome, started, self._listener.sent)
         except BaseException:
-            if not isinstance(received, int):
+            if isinstance(received, tuple):
                 self._close_out(received)
             raise
         return received
 
     def _respond(self, call: Call, outcome: _Outcome, started: float) -> None:
-        """Give *call* its one response."""
+        """Give *call* its one response; only then are observers told, who may raise."""
         sent = 0
         try:
-            outcome = self._send(call, outcome)
+            failure = self._send(call, outcome.verdict)
         except TargetGone:
-            sent = -ENOENT
-        self._account(call, outcome, started, sent)
+            sent, failure = -ENOENT, None
+        if failure is None:
+            self._account(call, outcome, started, sent)
+            return
+        answer, error = failure
+        self._account(call, _Outcome(answer, "error", outcome.handler), started, sent)
+        if error is not None:
+            self.stats.failures += 1
+            self._observer.handler_failed(call, outcome.handler or "", error)
 
-    def _send(self, call: Call, outcome: _Outcome) -> _Outcome:
-        """Carry a verdict out; returns what was really answered.  Raises TargetGone."""
-        verdict = outcome.verdict
+    def _deny_because(self, error: BaseException, call: Call, started: float) -> None:
+        """Deny *call*, whose decision *error* ended; what goes wrong meanwhile does not hide *error*."""
+        if isinstance(error, trio.Cancelled):
+            self._respond(call, _Outcome(FAILURE, "closing"), started)
+            return
+        try:
+            self._respond(call, _Outcome(FAILURE, "error"), started)
+        except Exception as another:  # noqa: BLE001  # the first one ends the supervision
+            error.add_note(f"meanwhile: {another!r}")
+
+    def _send(self, call: Call, verdict: Verdict) -> tuple[Deny, OSError | None] | None:
+        """
+        Carry *verdict* out, or deny where it cannot be.
+
+        Returns None, or the denial that was sent instead and the failure to be told of.  Raises
+        TargetGone.
+        """
         match verdict:
             case Allow():
                 self._listener.respond(call.id, 0, 0, CONTINUE)
@@ -360,38 +418,40 @@ class Dispatcher:
             case Return():
                 self._listener.respond(call.id, _signed(verdict.value), 0, 0)
             case Kill():
-                self._kill(call, verdict, outcome)
+                return self._kill(call, verdict)
             case InjectFd():
-                return self._inject(call, verdict, outcome)
+                return self._inject(call, verdict)
             case Pass():  # `otherwise` cannot be one (supervise refuses it), nor an outcome
-                return self._send(call, _Outcome(FAILURE, "error", outcome.handler))
+                self._listener.respond(call.id, 0, -FAILURE.errno, 0)
+                return FAILURE, None
             case _:
                 assert_never(verdict)
-        return outcome
+        return None
 
-    def _kill(self, call: Call, verdict: Kill, outcome: _Outcome) -> None:
+    def _kill(self, call: Call, verdict: Kill) -> tuple[Deny, OSError] | None:
         """Signal first, answer second: the target runs nothing in between."""
+        failure = None
         try:
             self._listener.kill(call.id, call.tid, verdict.signal)
         except OSError as error:  # it may not be signalled by us: then at least nothing is executed
-            self._observer.handler_failed(call, outcome.handler or "", error)
+            failure = FAILURE, error
         self._listener.respond(call.id, 0, -EPERM, 0)
+        return failure
 
-    def _inject(self, call: Call, verdict: InjectFd, outcome: _Outcome) -> _Outcome:
+    def _inject(self, call: Call, verdict: InjectFd) -> tuple[Deny, OSError | None] | None:
         """Inject and answer in one step; what cannot be injected is answered with an errno."""
         try:
             self._listener.add_fd(call.id, verdict.fd, at=verdict.at, close_on_exec=verdict.close_on_exec)
         except OSError as error:
-            answer = Deny(error.errno) if error.errno in _INJECTION_ERRNOS else FAILURE
-            if answer is FAILURE or (error.errno == EBADF and verdict.at is None):
-                answer = FAILURE
-                self.stats.failures += 1
-                self._observer.handler_failed(call, outcome.handler or "", error)
+            answer: Deny = FAILURE
+            failure: OSError | None = error
+            if error.errno == EMFILE or (error.errno == EBADF and verdict.at is not None):
+                answer, failure = Deny(error.errno or EPERM), None  # the target's table is full, or has no such number
             self._listener.respond(call.id, 0, -answer.errno, 0)
-            return _Outcome(answer, "error", outcome.handler)
+            return answer, failure
         finally:
             _close(verdict)
-        return outcome
+        return None
 
     def _account(self, call: Call, outcome: _Outcome, started: float, sent: int) -> None:
         """Count one answer and tell of it."""
@@ -427,23 +487,33 @@ class Dispatcher:
     def _start_task(self, call: Call, route: Route, index: int, started: float) -> None:
         """Run the handlers of *route* from *index* on in a task, which will answer."""
         assert self._nursery is not None
-        waiting = _Waiting(call, trio.CancelScope())
+        waiting = _Waiting(call)
         self._waiting[call.id] = waiting
         self._something_waits.set()
         self._nursery.start_soon(self._answer_later, waiting, route, index, started)
 
     @trio.lowlevel.enable_ki_protection
     async def _answer_later(self, waiting: _Waiting, route: Route, index: int, started: float) -> None:
-        """Answer one call when its handlers have decided, or when we are told to stop."""
+        """
+        Answer one call when its handlers have decided, or when we are told to stop.
+
+        A thread that was answered often asks again at once.  So this task receives too, as
+        ``_serve`` would, which waits for the fd meanwhile; no two of them are ever in a receive,
+        because none of them waits there.
+        """
         call = waiting.call
         try:
             outcome = await self._decide_later(waiting, route, index)
-        except BaseException:
-            self._respond(call, _Outcome(FAILURE, "closing"), started)
+        except BaseException as error:
+            self._deny_because(error, call, started)
             raise
         finally:
             del self._waiting[call.id]
-        self._respond(call, outcome, started)
+        received = self._exchange(call, outcome, started)
+        if isinstance(received, tuple):
+            received = await self._drain(received)
+        if received == EVAPORATED:
+            self.stats.evaporated += 1
 
     async def _decide_later(self, waiting: _Waiting, route: Route, index: int) -> _Outcome:
         """Ask the handlers from *index* on, each asynchronous one under its own deadline."""
@@ -452,7 +522,7 @@ class Dispatcher:
             if asynchronous:
                 outcome = await self._ask_later(waiting, function, handler)
             else:
-                outcome = self._ask_inline(call, function, handler)
+                outcome = self._ask_inline(call, function, handler, perf_counter())
             if outcome is not None:
                 return outcome
         return self._checked(call, _Outcome(self._options.otherwise))
@@ -463,12 +533,20 @@ class Dispatcher:
         """Return what one ``async def`` handler says, or None for ``Pass``."""
         seconds = handler.answer_seconds or self._options.answer_seconds
         verdict: object = None
-        with trio.CancelScope(deadline=trio.current_time() + seconds) as waiting.scope:
-            try:
+        # Outside of the scope, which takes its own Cancelled out of what a handler's nursery raises.
+        try:
+            with trio.CancelScope(deadline=trio.current_time() + seconds) as scope:
+                waiting.scope = scope
                 verdict = await _await_interruptibly(function, waiting.call)
-            except Exception as error:
-                return self._failed(waiting.call, handler, error)
-        if waiting.scope.cancelled_caught:
+        except Exception as error:
+            return self._failed(waiting.call, handler, error)
+        except BaseExceptionGroup as group:
+            cancelled, rest = group.split(trio.Cancelled)
+            if cancelled is not None and isinstance(rest, Exception):  # cancelled from outside, and failed over it
+                self._failed(waiting.call, handler, rest)
+                raise cancelled from None
+            raise
+        if scope.cancelled_caught:
             return _Outcome(FAILURE, "error" if waiting.gone else "timeout", handler.name)
         return self._understood(waiting.call, verdict, handler)
 
@@ -483,12 +561,9 @@ class Dispatcher:
                 for waiting in list(self._waiting.values()):
                     if not self._listener.is_valid(waiting.call.id):
                         waiting.gone = True
-                        waiting.scope.cancel()
+                        if waiting.scope is not None:
+                            waiting.scope.cancel()
             self._something_waits = trio.Event()
-
-
-_INJECTION_ERRNOS: Final = frozenset({EMFILE, EBADF})
-"""What ADDFD says of the target: its table is full, or it may not have a number so high."""
 
 
 @trio.lowlevel.disable_ki_protection
@@ -508,8 +583,23 @@ def _signed(value: int) -> int:
 
 
 def _close(verdict: InjectFd) -> None:
-    try:
+    """Close the fd; what close(2) says of the file (EIO, EDQUOT) is nothing to the supervision."""
+    with contextlib.suppress(OSError):
         verdict.close()
-    except OSError as error:
-        if error.errno != EBADF:  # it was never open: the handler has been told
-            raise
+
+
+def _single(error: BaseException) -> BaseException:
+    """Return the only exception in nested groups of one: what a handler's own nursery makes of an exception."""
+    while isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        if len(group.exceptions) > 1:
+            break
+        error = group.exceptions[0]
+    return error
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001  # a handler's own class
+        return f"a {type(value).__qualname__}"

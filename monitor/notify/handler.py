@@ -63,7 +63,7 @@ class Handler:
     name: str = field(kw_only=True)
     """What events and messages call it."""
 
-    @name.default  # pyright: ignore[reportAttributeAccessIssue, reportUntypedFunctionDecorator]
+    @name.default  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator]
     def _name_of_function(self) -> str:
         return name_of_function(self.function)
 

@@ -26,6 +26,7 @@ import trio
 from monitor import _native
 from monitor._native import EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, NotificationId, RawNotification, Tid
 from monitor.abi.seccomp import AddFdFlag, ResponseFlag
+from monitor.errors import TargetGone
 from monitor.notify.reserve import FdReserve
 from monitor.notify.target import KernelMemory, Target
 
@@ -39,6 +40,13 @@ __all__ = [
     "RawNotification",
     "Tid",
 ]
+
+MOST_DENIED: Final = 10_000
+"""
+How many calls ``deny_queued`` answers.  Whoever is refused may ask again at once: two threads that
+do so would keep it busy for ever.  More threads than this are never queued in earnest; the rest
+gets ENOSYS from the close.
+"""
 
 _SYNC_WAKE_UP: Final = 1
 """``SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`` (Linux 6.6): wake the other side on this CPU."""
@@ -90,7 +98,7 @@ class AnyListener(Protocol):
         ...
 
     def deny_queued(self, errno: int) -> int:
-        """Receive whatever is queued and deny it; the number of calls denied."""
+        """Receive what is queued and deny it, ``MOST_DENIED`` at most; the number of calls denied."""
         ...
 
     def close(self) -> None:
@@ -106,7 +114,7 @@ class Listener:
     runtime).  It owns the fd until ``close``; it is a context manager.
     """
 
-    __slots__ = ("_fd", "_receiver", "_target_class", "exchange", "receive", "reserve", "wait_killable")
+    __slots__ = ("_fd", "_receiver", "exchange", "receive", "reserve", "wait_killable")
 
     def __init__(self, owned_fd: int, *, wait_killable: bool | None = None) -> None:
         """Take *owned_fd* over; if this raises, the fd is still the caller's."""
@@ -153,9 +161,7 @@ class Listener:
         Cancelling it changes nothing.  Raises ClosedResourceError, and BusyResourceError when
         another task waits already.
         """
-        if self._fd < 0:
-            raise trio.ClosedResourceError
-        await trio.lowlevel.wait_readable(self._fd)
+        await trio.lowlevel.wait_readable(self._open_fd())
 
     def respond(self, ident: int, value: int = 0, error: int = 0, flags: int = 0) -> None:
         """
@@ -164,7 +170,7 @@ class Listener:
         Raises:
             TargetGone: nobody waits for it any more, an ordinary outcome.
         """
-        _native.listener_respond(self._fd, ident, value, error, flags)
+        _native.listener_respond(self._open_fd(), ident, value, error, flags)
 
     def add_fd(self, ident: int, fd: int, *, at: int | None = None, close_on_exec: bool) -> int:
         """
@@ -180,48 +186,56 @@ class Listener:
         """
         flags = AddFdFlag.SEND if at is None else AddFdFlag.SEND | AddFdFlag.SETFD
         return _native.listener_add_fd(
-            self._fd, ident, flags, fd, 0 if at is None else at, os.O_CLOEXEC if close_on_exec else 0
+            self._open_fd(), ident, flags, fd, 0 if at is None else at, os.O_CLOEXEC if close_on_exec else 0
         )
 
     def kill(self, ident: int, tid: int, signal: int) -> None:
         """Send *signal* to the process of the thread that waits behind *ident*, and to no other."""
-        _native.target_kill(self._fd, ident, tid, signal)
+        _native.target_kill(self._open_fd(), ident, tid, signal)
 
     def is_valid(self, ident: int) -> bool:
         """Whether the thread still waits for its answer (``SECCOMP_IOCTL_NOTIF_ID_VALID``)."""
-        return _native.listener_is_valid(self._fd, ident)
+        return _native.listener_is_valid(self._open_fd(), ident)
 
     def target(self, ident: int, tid: int) -> Target:
         """Return the waiting thread, to look into."""
-        return Target(KernelMemory(self._fd, self.reserve, ident, tid))
+        return Target(KernelMemory(self._open_fd(), self.reserve, ident, tid))
 
     def deny_queued(self, errno: int) -> int:
-        """Receive whatever is queued and deny it; the number of calls denied."""
+        """Receive what is queued and deny it, ``MOST_DENIED`` at most; the number of calls denied."""
         count = 0
-        outcome = self.receive()
-        while not isinstance(outcome, int) or outcome == EVAPORATED:
-            if isinstance(outcome, int):
-                outcome = self.receive()
-                continue
-            count += 1
-            outcome = self.exchange(outcome[0], 0, -errno, 0)
+        while count < MOST_DENIED:
+            received = self.receive()
+            if not isinstance(received, int):
+                count += 1
+                with contextlib.suppress(TargetGone):
+                    self.respond(received[0], 0, -errno, 0)
+            elif received != EVAPORATED:
+                break
         return count
 
     def close(self) -> None:
         """
         Close the listener.  Calls that wait, and all later ones, then fail with ENOSYS.
 
-        Tasks that wait on it are woken with ClosedResourceError.  May be called twice.
+        Tasks that wait on it are woken with ClosedResourceError.  May be called twice, and where
+        no trio runs.
         """
         if self._fd < 0:
             return
         fd, self._fd = self._fd, -1
-        trio.lowlevel.notify_closing(fd)
-        os.close(fd)
-        self.reserve.close()
         # The receiver still has the number, which will be somebody else's file: forget it.
         self.receive = _refuse_receive
         self.exchange = _refuse_exchange
+        self.reserve.close()
+        if trio.lowlevel.in_trio_run():
+            trio.lowlevel.notify_closing(fd)
+        os.close(fd)
+
+    def _open_fd(self) -> int:
+        if self._fd < 0:
+            raise trio.ClosedResourceError
+        return self._fd
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal as signals
 from errno import errorcode
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 from attrs import field, frozen, validators
 
@@ -30,6 +30,7 @@ def _not_a_bool(_instance: object, attribute: object, value: object) -> None:
 _INTEGER = [validators.instance_of(int), _not_a_bool]
 
 
+@final
 @frozen
 class Allow:
     """
@@ -41,15 +42,21 @@ class Allow:
     observation and the supervisor is not strict.  Source: seccomp_unotify(2), "Caveats".
     """
 
-    racy: str | None = field(default=None, validator=validators.optional(validators.instance_of(str)))
+    racy: str | None = field(default=None)
 
-    @racy.validator
-    def _has_a_reason(self, _attribute: object, value: str | None) -> None:
-        if value is not None and not value.strip():
+    @racy.validator  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator, reportOptionalMemberAccess]  # one function of ours: a handler makes one of these for almost every call
+    def _has_a_reason(self, _attribute: object, value: object) -> None:
+        if value is None:
+            return
+        if not isinstance(value, str):
+            msg = f"racy must be a str that says why the race does not matter, not {value!r}"
+            raise TypeError(msg)
+        if not value.strip():
             msg = "racy must say why the race does not matter, or be None"
             raise ValueError(msg)
 
 
+@final
 @frozen
 class Deny:
     """The call is not executed; the target sees -1 and this positive *errno* (1 to 4095)."""
@@ -61,20 +68,22 @@ class Deny:
         return f"Deny({errorcode.get(self.errno, self.errno)})"
 
 
+@final
 @frozen
 class Return:
     """
     The call is not executed; the target sees this *value*, a 64-bit register.
 
-    -4095 to -1 would be errors to every libc: those are ``Deny``.
+    -4095 to -1, signed or not, would be errors to every libc: those are ``Deny``.
     """
 
     value: int = field(validator=[*_INTEGER, validators.ge(_INT64_MIN), validators.le(_UINT64_MAX)])
 
-    @value.validator
+    @value.validator  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator]
     def _is_no_error(self, _attribute: object, value: int) -> None:
-        if -MAX_ERRNO <= value < 0:
-            msg = f"{value} would be an errno to the target: use Deny({-value})"
+        signed = value - (1 << 64) if value >> 63 > 0 else value  # -1 is 2**64 - 1 too
+        if -MAX_ERRNO <= signed < 0:
+            msg = f"{value} would be an errno to the target: use Deny({-signed})"
             raise ValueError(msg)
 
 
@@ -89,6 +98,7 @@ def _to_fd(value: object) -> int:
     return value
 
 
+@final
 @frozen
 class InjectFd:
     """
@@ -117,9 +127,13 @@ class InjectFd:
 
 
 def _to_signal(value: int) -> signals.Signals:
+    if isinstance(value, bool):
+        msg = f"signal must be a number of signal(7), not {value!r}"
+        raise TypeError(msg)
     return signals.Signals(value)
 
 
+@final
 @frozen
 class Kill:
     """
@@ -132,6 +146,7 @@ class Kill:
     signal: signals.Signals = field(default=signals.SIGKILL, converter=_to_signal)
 
 
+@final
 @frozen
 class Pass:
     """No opinion: ask the next handler, and after the last one the supervisor's ``otherwise``."""
