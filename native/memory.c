@@ -1,19 +1,21 @@
 /*
  * The memory of a waiting thread, and a signal to its process.
  *
- * What it is: reads through /proc/TID/mem, writes through process_vm_writev(2), each tied to the
- * notification by one look at its id.  What it is not: decoding.
+ * What it is: reads and writes through /proc/TID/mem, each tied to the notification by one look
+ * at its id.  What it is not: decoding.
  *
- * Why reads go through a file opened for each: process_vm_readv(2) is a microsecond faster, but a
- * page that the target serves by userfaultfd(2) stops it until the target dies, while
- * /proc/TID/mem answers EIO at once.  And why the file is not kept: an open file is bound to an
- * address space, not to a thread.  A vfork(2) child has its parent's until it executes a program
- * and then another one, while the parent's lives on: a kept file would go on reading the parent,
- * and nothing would say so.  Opened while the thread waits, and the id looked at afterwards, it is
- * the address space of the call.
+ * Why through that file, and not process_vm_readv(2) and process_vm_writev(2), which are a
+ * microsecond faster: a page that the target has given to userfaultfd(2), missing or locked
+ * against writing, stops those until the target dies, while /proc/TID/mem answers EIO at once.
+ * And why the file is opened each time: an open file is bound to an address space, not to a
+ * thread.  A vfork(2) child has its parent's until it executes a program and then another one,
+ * while the parent's lives on: a kept file would go on reading the parent, and nothing would say
+ * so.  Opened while the thread waits, and the id looked at afterwards, it is the address space of
+ * the call, whoever gets the thread's number later.
  *
- * /proc/TID/mem reads through PROT_NONE (FOLL_FORCE), where the kernel would say EFAULT to the
- * target: a target sees a call succeed that would have failed, and gains nothing it had not.
+ * /proc/TID/mem ignores protection (FOLL_FORCE).  For reads that stays: through PROT_NONE, where
+ * the kernel would say EFAULT to the target, it sees a call succeed that would have failed, and
+ * gains nothing it had not.  Writes look at the mappings first.
  */
 #include "shim.h"
 
@@ -23,7 +25,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define PAGE_BYTES 4096u /* the smallest page Linux has: a chunk never crosses one */
@@ -33,15 +34,15 @@ static void proc_path(char *path, size_t size, pid_t tid, const char *leaf)
 	(void)snprintf(path, size, "/proc/%d/%s", (int)tid, leaf);
 }
 
-static int open_memory(pid_t tid)
+static int open_proc(pid_t tid, const char *leaf, int flags)
 {
 	char path[64];
 	int fd;
 
 	if (tid <= 0) /* 0: a thread outside our pid namespace, pid_namespaces(7) */
 		return -EACCES;
-	proc_path(path, sizeof(path), tid, "mem");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	proc_path(path, sizeof(path), tid, leaf);
+	fd = open(path, flags | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT || errno == ESRCH ? -ENOENT : -errno;
 	return fd;
@@ -73,7 +74,7 @@ static ssize_t read_some(int memory, uint64_t address, char *buffer, size_t size
 ssize_t mon_target_read(int listener, uint64_t id, pid_t tid, uint64_t address, void *buffer,
 			size_t size)
 {
-	int memory = open_memory(tid);
+	int memory = open_proc(tid, "mem", O_RDONLY);
 	ssize_t count;
 
 	if (memory < 0)
@@ -111,7 +112,7 @@ static ssize_t read_string(int memory, uint64_t address, char *buffer, size_t si
 ssize_t mon_target_read_string(int listener, uint64_t id, pid_t tid, uint64_t address, char *buffer,
 			       size_t size)
 {
-	int memory = open_memory(tid);
+	int memory = open_proc(tid, "mem", O_RDONLY);
 	ssize_t length;
 
 	if (memory < 0)
@@ -121,44 +122,123 @@ ssize_t mon_target_read_string(int listener, uint64_t id, pid_t tid, uint64_t ad
 	return gone_or(listener, id, length);
 }
 
-/*
- * How much of a range can be touched, found by reading a byte of each page through the file that
- * cannot be made to wait: so that process_vm_writev(2) does not meet a page that userfaultfd(2)
- * has yet to fill.  Returns a size, or -errno.
- */
-static ssize_t reachable(pid_t tid, uint64_t address, size_t size)
-{
-	int memory = open_memory(tid);
-	size_t done = 0;
-	char byte;
+/* What was understood so far of /proc/TID/maps, of which a read may end anywhere in a line. */
+struct maps {
+	enum { MAPS_START, MAPS_END, MAPS_READABLE, MAPS_WRITABLE, MAPS_REST } field;
+	uint64_t start;
+	uint64_t end;
+	uint64_t reached; /* writable up to here */
+	int done;         /* the mapping at reached cannot be written to, or there is none */
+};
 
-	if (memory < 0)
-		return memory;
-	while (done < size && read_some(memory, address + done, &byte, 1) == 1)
-		done += PAGE_BYTES - (size_t)((address + done) % PAGE_BYTES);
-	close(memory);
-	if (done == 0 && size > 0)
+static void map_known(struct maps *maps, int writable)
+{
+	if (maps->end <= maps->reached)
+		return;
+	if (maps->start > maps->reached || !writable)
+		maps->done = 1;
+	else
+		maps->reached = maps->end;
+}
+
+static uint64_t with_hex_digit(uint64_t number, char digit)
+{
+	return number << 4 | (uint64_t)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+}
+
+/* Take one byte of lines such as "00400000-00452000 r-xp ..." (proc_pid_maps(5)). */
+static void maps_take(struct maps *maps, char byte)
+{
+	switch (maps->field) {
+	case MAPS_START:
+		if (byte == '-')
+			maps->field = MAPS_END;
+		else
+			maps->start = with_hex_digit(maps->start, byte);
+		break;
+	case MAPS_END:
+		if (byte == ' ')
+			maps->field = MAPS_READABLE;
+		else
+			maps->end = with_hex_digit(maps->end, byte);
+		break;
+	case MAPS_READABLE:
+		maps->field = MAPS_WRITABLE;
+		break;
+	case MAPS_WRITABLE:
+		map_known(maps, byte == 'w');
+		maps->field = MAPS_REST;
+		break;
+	case MAPS_REST:
+		if (byte == '\n') {
+			maps->field = MAPS_START;
+			maps->start = maps->end = 0;
+		}
+		break;
+	}
+}
+
+/* How much of a range the thread itself could write to; -EFAULT: nothing. */
+static ssize_t writable_size(pid_t tid, uint64_t address, size_t size)
+{
+	uint64_t limit = address + size < address ? UINT64_MAX : address + size;
+	struct maps maps = {.field = MAPS_START, .reached = address};
+	int fd = open_proc(tid, "maps", O_RDONLY);
+	char text[4096];
+
+	if (fd < 0)
+		return fd;
+	while (!maps.done && maps.reached < limit) {
+		ssize_t count = read(fd, text, sizeof(text));
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count <= 0)
+			break;
+		for (ssize_t i = 0; i < count && !maps.done && maps.reached < limit; i++)
+			maps_take(&maps, text[i]);
+	}
+	close(fd);
+	if (maps.reached == address && size > 0)
 		return -EFAULT;
-	return (ssize_t)(done < size ? done : size);
+	return (ssize_t)((maps.reached < limit ? maps.reached : limit) - address);
+}
+
+/* Write what can be written of size bytes; a count, or -EFAULT if that is none. */
+static ssize_t write_some(int memory, uint64_t address, const char *buffer, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t count = pwrite(memory, buffer + done, size - done, (off_t)(address + done));
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count <= 0)
+			break;
+		done += (size_t)count;
+	}
+	return done == 0 && size > 0 ? -EFAULT : (ssize_t)done;
 }
 
 ssize_t mon_target_write(int listener, uint64_t id, pid_t tid, uint64_t address, const void *buffer,
 			 size_t size)
 {
-	ssize_t length = reachable(tid, address, size);
-	struct iovec here = {.iov_base = (void *)(uintptr_t)buffer};
-	struct iovec there = {.iov_base = (void *)(uintptr_t)address};
-	ssize_t count;
+	ssize_t count = writable_size(tid, address, size);
+	int memory;
 
-	if (length < 0)
-		return gone_or(listener, id, length);
-	if (mon_listener_id_valid(listener, id) < 0)
-		return -ENOENT;
-	here.iov_len = there.iov_len = (size_t)length;
-	count = process_vm_writev(tid, &here, 1, &there, 1, 0);
 	if (count < 0)
-		return gone_or(listener, id, errno == ESRCH ? -ENOENT : -errno);
-	return count;
+		return gone_or(listener, id, count);
+	memory = open_proc(tid, "mem", O_WRONLY);
+	if (memory < 0)
+		return gone_or(listener, id, memory);
+	/* The file leads to one address space for ever: now it is known to be the right one. */
+	if (mon_listener_id_valid(listener, id) == 0)
+		count = write_some(memory, address, buffer, (size_t)count);
+	else
+		count = -ENOENT;
+	close(memory);
+	return count < 0 ? gone_or(listener, id, count) : count;
 }
 
 /* The process id of a thread (proc_pid_status(5), Tgid), or -errno. */

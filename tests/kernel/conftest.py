@@ -1,0 +1,132 @@
+"""
+What the kernel ring shares: run a target under handlers, or hold its listener in the hand.
+
+What it is not: a fake.  Every fixture here starts real processes, and leaves none.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from attrs import frozen
+
+import monitor
+from monitor._native import EVAPORATED, RawNotification
+from monitor.abi.arch import Arch
+from monitor.abi.syscalls import number_of
+from monitor.notify.handler import HandlerFunction
+from monitor.policy.bpf import Program
+from monitor.policy.compile import compile_notify
+from monitor.sources.launch import Started, start
+
+NOBODY = 65534
+
+
+@frozen
+class Finished:
+    """A target that has ended: its status as the shell has it, what it wrote, and its supervision."""
+
+    status: int
+    output: bytes
+    run: monitor.ProcessRun
+
+
+RunTarget = Callable[..., Awaitable[Finished]]
+Launched = Callable[..., AbstractAsyncContextManager[Started]]
+
+
+async def read_all(stream: trio.lowlevel.FdStream) -> bytes:
+    """Return everything up to the end of *stream*."""
+    return b"".join([chunk async for chunk in stream])
+
+
+@pytest.fixture
+def run_target() -> RunTarget:
+    """Return a function that runs a program under handlers to its end, stdout and stderr taken."""
+
+    async def run(
+        argv: Sequence[str], handlers: Sequence[monitor.Handler | HandlerFunction], *, options: Mapping[str, object] | None = None,
+        **launch: object,
+    ) -> Finished:
+        program = monitor.Launch(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **launch)  # type: ignore[arg-type]
+        async with monitor.supervise(program, handlers=handlers, **(options or {})) as supervised:  # type: ignore[call-overload]
+            output = await read_all(supervised.stdout)
+            status = await supervised.wait()
+        return Finished(status, output, supervised)
+
+    return run
+
+
+@pytest.fixture
+def launched() -> Launched:
+    """Return a context manager: a launched program whose notifications the test itself receives and answers."""
+
+    @asynccontextmanager
+    async def launch(argv: Sequence[str], *names: str, program: Program | None = None) -> AsyncIterator[Started]:
+        numbers = frozenset(number for name in names if (number := number_of(Arch.native(), name)) is not None)
+        started = await start(
+            monitor.Launch(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT),
+            program or compile_notify({Arch.native(): numbers}),
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(started.process.watch)
+            try:
+                yield started
+            finally:
+                with trio.CancelScope(shield=True):
+                    await started.process.end(0)
+                started.listener.close()
+
+    return launch
+
+
+@pytest.fixture
+def received() -> Callable[[monitor.Listener], Awaitable[RawNotification]]:
+    """Return a function that waits for the next notification of a listener."""
+
+    async def receive(listener: monitor.Listener) -> RawNotification:
+        while True:
+            await listener.wait()
+            outcome = listener.receive()
+            if isinstance(outcome, tuple):
+                return outcome
+            assert outcome == EVAPORATED, "no task is left that could make a call"
+
+    return receive
+
+
+@pytest.fixture
+def python_as_user() -> Callable[..., subprocess.Popen[bytes]]:
+    """Return a function that starts Python code as an ordinary user, which we are or become."""
+
+    def begin(code: str, *arguments: str, ordinary: bool = True, **options: object) -> subprocess.Popen[bytes]:
+        if ordinary and os.geteuid() == 0:
+            options |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+            [sys.executable, "-c", code, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            **options,
+        )
+
+    return begin
+
+
+@pytest.fixture
+def shared_directory() -> Iterator[Path]:
+    """An empty directory that an ordinary user can reach and write to, when we are root."""
+    directory = Path(tempfile.mkdtemp(prefix="monitor-shared-", dir="/tmp"))  # noqa: S108
+    directory.chmod(0o777)
+    yield directory
+    shutil.rmtree(directory)
