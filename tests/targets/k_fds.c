@@ -1,0 +1,14 @@
+/* Asks; the answer is the number of an fd here.  Prints it, its flags, and what can be read from it. */
+#include "k_ask.h"
+#include <fcntl.h>
+
+int main(void)
+{
+	long fd = ask(NULL, 0);
+	char text[32] = "";
+
+	if (fd >= 0 && pread((int)fd, text, sizeof(text) - 1, 0) < 0)
+		strcpy(text, "unreadable");
+	printf("%ld %d %s", fd, fd < 0 ? -1 : fcntl((int)fd, F_GETFD), text);
+	return 0;
+}
