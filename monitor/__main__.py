@@ -9,8 +9,10 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line and exit."""
-    from monitor.cli import main as run  # noqa: PLC0415  # only when it is called
-
+    try:
+        from monitor.cli import main as run  # noqa: PLC0415  # only when it is called
+    except KeyboardInterrupt:  # ^C while we are still being loaded
+        raise SystemExit(130) from None
     run()
 
 

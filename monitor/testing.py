@@ -63,6 +63,7 @@ class FakeMemory:
 
     tid: int = 1
     pid: int = 1
+    name: str = "fake"
     pieces: dict[int, bytearray] = field(factory=dict[int, bytearray])
     read_only: set[int] = field(factory=set[int])
     """Where pieces begin that the thread itself may not write."""
@@ -81,6 +82,10 @@ class FakeMemory:
         """Return the process of the thread."""
         self._check()
         return self.pid
+
+    def comm(self) -> str:
+        """Return the name that was given."""
+        return self.name
 
     def read(self, address: int, size: int) -> bytes:
         """Return up to *size* bytes."""
@@ -194,7 +199,7 @@ class FakeListener:
     def _copied_memory(self) -> FakeMemory:
         source = self._received[0].memory
         pieces = {start: bytearray(piece) for start, piece in source.pieces.items()}
-        return FakeMemory(source.tid, source.pid, pieces, set(source.read_only))
+        return FakeMemory(source.tid, source.pid, source.name, pieces, set(source.read_only))
 
     # ---- the kernel's side ----
 

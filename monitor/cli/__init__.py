@@ -17,6 +17,9 @@ import click
 OUR_FAILURE: Final = 125
 """The exit status of every failure of ours, for verbs that run something (as docker and timeout have it)."""
 
+INTERRUPTED: Final = 130
+"""128 + SIGINT, as a shell says it."""
+
 USAGE: Final = 2
 """The exit status of a usage error where there is no verb that runs something."""
 
@@ -63,8 +66,8 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show(sys.stderr)
         status = OUR_FAILURE if _runs_something(error) else USAGE
-    except click.Abort:
-        status = OUR_FAILURE
+    except (click.Abort, KeyboardInterrupt):  # before the program ran: afterwards ^C is the program's
+        status = INTERRUPTED
     _leave(status if isinstance(status, int) else 0)
 
 

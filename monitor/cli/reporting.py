@@ -26,12 +26,14 @@ from monitor.events.record import (
     TargetExited,
     TargetStarted,
 )
-from monitor.notify.target import name_of_thread
 from monitor.notify.verdict import Deny, Kill
 
 
 class Reporter:
     """A sink that writes to standard error or to a file, which it owns."""
+
+    refusals_only = True
+    """To the hub: no record has to be made for us of what was allowed."""
 
     def __init__(self, *, log: str | None, quiet: bool) -> None:
         """Open *log*; OSError if it cannot be written."""
@@ -54,7 +56,7 @@ class Reporter:
         if self._file is not None and self._file is not sys.stderr:
             self._file.close()
 
-    def tell(self, event: Event) -> None:
+    def __call__(self, event: Event) -> None:
         """Write what *event* has to tell the user; nothing for what went as it should."""
         if self._quiet or self._file is None:
             return
@@ -106,7 +108,7 @@ class Reporter:
 
 def refused_line(event: CallAnswered) -> str:
     """Return one refused call in the manner of strace; arguments are numbers, memory is not read."""
-    name = _printable(name_of_thread(event.tid)) if event.tid else ""
+    name = _printable(event.comm)
     who = f"[pid {event.tid}{' ' + name if name else ''}]"
     reason = event.handler or event.by
     match event.verdict:

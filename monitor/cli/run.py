@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack
 from errno import ENOENT, ENOTDIR
 from time import monotonic
 from typing import Final
@@ -118,21 +118,23 @@ async def _run(
         handlers = [handler for source in sources for handler in await load_handlers(source, loaded)]
         if names:
             handlers.append(Handler.of(names, _no_opinion, name="-e"))
+        # Before anything runs: a signal that comes meanwhile waits here until somebody can mind it.
+        received = loaded.enter_context(_minded_signals())
         async with supervise(
             words,
             handlers=handlers,
             otherwise=Allow(racy="no policy"),
-            events=reporter.tell,
+            events=reporter,
             strict=strict,
         ) as run:
-            status = await _watch(run, timeout, wait_all)
+            status = await _watch(run, received, timeout, wait_all)
     return status, run.stats.denied + run.stats.killed
 
 
-async def _watch(run: ProcessRun, timeout: float | None, wait_all: bool) -> int:
+async def _watch(run: ProcessRun, received: AsyncIterator[int], timeout: float | None, wait_all: bool) -> int:
     """Wait for the end of the program, its time, or of our patience with signals."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_mind_signals, run, nursery.cancel_scope)
+        nursery.start_soon(_mind_signals, run, received, nursery.cancel_scope)
         with trio.move_on_after(math.inf if timeout is None else timeout) as patience:
             await run.wait()
             if wait_all:
@@ -150,27 +152,31 @@ async def _watch(run: ProcessRun, timeout: float | None, wait_all: bool) -> int:
     return run.returncode
 
 
-async def _mind_signals(run: ProcessRun, block: trio.CancelScope) -> None:
+def _minded_signals() -> AbstractContextManager[AsyncIterator[int]]:
+    """Receive what is minded below; what the user ignores (nohup) stays ignored, in the program too."""
+    candidates = [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP]
+    minded = [number for number in candidates if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in minded:  # what comes when the receiver has gone, just before the end, is too late
+        signal.signal(number, signal.SIG_IGN)
+    return trio.open_signal_receiver(*minded)
+
+
+async def _mind_signals(run: ProcessRun, received: AsyncIterator[int], block: trio.CancelScope) -> None:
     """
     Leave SIGINT and SIGQUIT to the program, which has them from the terminal too.
 
     A third ^C within two seconds ends the tree.  SIGTERM and SIGHUP are passed on, and then the
-    tree is ended.  What the user ignores (nohup) stays ignored.
+    tree is ended.
     """
-    minded = [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP]
-    minded = [number for number in minded if signal.getsignal(number) is not signal.SIG_IGN]
     interrupts: list[float] = []
-    if not minded:
-        return
-    with trio.open_signal_receiver(*minded) as received:
-        async for number in received:
-            if number == signal.SIGINT:
-                now = monotonic()
-                interrupts = [*(then for then in interrupts if now - then < _INTERRUPT_SECONDS), now]
-                if len(interrupts) >= _INTERRUPTS:
-                    block.cancel()
-            elif number in {signal.SIGTERM, signal.SIGHUP}:
-                run.send_signal(number)
-                with trio.move_on_after(_GRACE_SECONDS):
-                    await run.wait()
+    async for number in received:
+        if number == signal.SIGINT:
+            now = monotonic()
+            interrupts = [*(then for then in interrupts if now - then < _INTERRUPT_SECONDS), now]
+            if len(interrupts) >= _INTERRUPTS:
                 block.cancel()
+        elif number in {signal.SIGTERM, signal.SIGHUP}:
+            run.send_signal(number)
+            with trio.move_on_after(_GRACE_SECONDS):
+                await run.wait()
+            block.cancel()

@@ -16,7 +16,12 @@ import trio
 from monitor.events.record import Dropped, Event
 
 Sink: TypeAlias = Callable[[Event], None]
-"""Called for each event, on the loop, after the answer: must not block.  What it raises ends the supervision."""
+"""
+Called for each event, on the loop, after the answer: must not block.  What it raises ends the supervision.
+
+A sink with a true attribute ``refusals_only`` says that it needs no ``CallAnswered`` of what was
+not refused; where nobody else does, none is made.
+"""
 
 
 class Subscription:
@@ -102,8 +107,14 @@ class Hub:
         self._sinks = tuple(sinks)
         self._subscriptions: list[Subscription] = []
         self._ended = False
-        self.active = bool(self._sinks)
-        """Whether anybody would be told.  An attribute, because it is asked at every call."""
+        self._every_answer = not all(getattr(sink, "refusals_only", False) for sink in self._sinks)
+        self.active = self._every_answer
+        """Whether somebody wants to know of every answer.  An attribute, because it is asked at every call."""
+
+    @property
+    def has_listeners(self) -> bool:
+        """Whether anybody would be told of anything."""
+        return bool(self._sinks or self._subscriptions)
 
     def subscribe(self, capacity: int) -> Subscription:
         """Return a subscription to everything from now on."""
@@ -128,9 +139,9 @@ class Hub:
         for subscription in self._subscriptions:
             subscription.end()
         self._subscriptions.clear()
-        self.active = bool(self._sinks)
+        self.active = self._every_answer
 
     def _forget(self, subscription: Subscription) -> None:
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
-            self.active = bool(self._sinks or self._subscriptions)
+            self.active = self._every_answer or bool(self._subscriptions)

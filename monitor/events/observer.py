@@ -42,6 +42,11 @@ class HubObserver:
         return self._hub.active
 
     @property
+    def wants_names(self) -> bool:
+        """Whether anybody at all listens."""
+        return self._hub.has_listeners
+
+    @property
     def denials(self) -> Sequence[CallAnswered]:
         """The last refused calls, oldest first."""
         return tuple(self._denials)
@@ -54,6 +59,7 @@ class HubObserver:
             nr=call.nr,
             arch=call.arch,
             tid=call.tid,
+            comm=decision.comm,
             args=call.registers,
             verdict=decision.verdict,
             by=decision.by,

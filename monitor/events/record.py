@@ -39,6 +39,8 @@ class CallAnswered:
     nr: int
     arch: Arch | None
     tid: int
+    comm: str
+    """The thread's command name (proc_pid_comm(5)) while it waited; the target chose it."""
     args: tuple[int, ...]
     verdict: Verdict
     by: By

@@ -106,6 +106,8 @@ class Decision(NamedTuple):
     seconds: float
     delivered: bool
     """False: nobody waited for it any more."""
+    comm: str
+    """The thread's command name, if an observer asked for it while it waited."""
 
 
 class Observer(Protocol):
@@ -114,6 +116,11 @@ class Observer(Protocol):
     @property
     def active(self) -> bool:
         """Whether every answer is to be told, or only refusals and failures."""
+        ...
+
+    @property
+    def wants_names(self) -> bool:
+        """Whether what is told shall carry the thread's name, which costs a look into /proc."""
         ...
 
     def answered(self, decision: Decision) -> None:
@@ -151,12 +158,13 @@ class _Waiting:
 class _Outcome:
     """A verdict, and who gave it.  A plain class, because one is made for every call."""
 
-    __slots__ = ("by", "handler", "verdict")
+    __slots__ = ("by", "comm", "handler", "verdict")
 
     def __init__(self, verdict: Verdict, by: By = "default", handler: str | None = None) -> None:
         self.verdict = verdict
         self.by: By = by
         self.handler = handler
+        self.comm = ""
 
 
 class Dispatcher:
@@ -357,6 +365,8 @@ class Dispatcher:
         """Respond to *call* and receive the next notification, in one call of C where that can be."""
         verdict = outcome.verdict
         kind = verdict.__class__
+        if self._observer.active or kind is not Allow:
+            self._name(call, outcome)
         if kind is Allow:
             received = self._listener.exchange(call.id, 0, 0, CONTINUE)
             if call._target is None and not (self._observer.active or self._listener.sent):
@@ -377,6 +387,11 @@ class Dispatcher:
             raise
         return received
 
+    def _name(self, call: Call, outcome: _Outcome) -> None:
+        """Note the thread's name while it is still there, if anybody wants to know."""
+        if self._observer.wants_names:
+            outcome.comm = call.target.comm
+
     def _respond(self, call: Call, outcome: _Outcome, started: float) -> None:
         """Give *call* its one response; only then are observers told, who may raise."""
         sent = 0
@@ -388,7 +403,9 @@ class Dispatcher:
             self._account(call, outcome, started, sent)
             return
         answer, error = failure
-        self._account(call, _Outcome(answer, "error", outcome.handler), started, sent)
+        sent_instead = _Outcome(answer, "error", outcome.handler)
+        sent_instead.comm = outcome.comm
+        self._account(call, sent_instead, started, sent)
         if error is not None:
             self.stats.failures += 1
             self._observer.handler_failed(call, outcome.handler or "", error)
@@ -476,7 +493,7 @@ class Dispatcher:
         observer = self._observer
         if observer.active or isinstance(verdict, Deny | Kill):
             seconds = perf_counter() - started
-            observer.answered(Decision(call, verdict, outcome.by, outcome.handler, seconds, sent == 0))
+            observer.answered(Decision(call, verdict, outcome.by, outcome.handler, seconds, sent == 0, outcome.comm))
         needed = self._listener.reserve.needed
         if needed != self._reserve_told:
             self._reserve_told = needed

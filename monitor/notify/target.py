@@ -47,6 +47,10 @@ class Memory(Protocol):
         """Return the number of the thread's process.  Raises TargetGone."""
         ...
 
+    def comm(self) -> str:
+        """Return the thread's command name, or an empty string."""
+        ...
+
     def read(self, address: int, size: int) -> bytes:
         """Return up to *size* bytes, fewer where the mapping ends, never none."""
         ...
@@ -83,6 +87,13 @@ class KernelMemory:
         if not _native.listener_is_valid(self._listener, self._ident):
             raise TargetGone
         return int(status.partition(b"\nTgid:")[2].split(None, 1)[0])
+
+    def comm(self) -> str:
+        """Return the thread's command name (proc_pid_comm(5)); the target can set it to anything."""
+        try:
+            return os.fsdecode(Path(f"/proc/{self.tid}/comm").read_bytes().removesuffix(b"\n"))
+        except OSError:
+            return ""
 
     def read(self, address: int, size: int) -> bytes:
         """Return up to *size* bytes; see ``mon_target_read`` in native/shim.h."""
@@ -131,6 +142,11 @@ class Target:
     def pid(self) -> int:
         """The number of the thread's process in our pid namespace; 0 when it has none there."""
         return self._memory.process()
+
+    @property
+    def comm(self) -> str:
+        """The thread's command name, which it chose itself: for messages, never for a decision."""
+        return self._memory.comm()
 
     def read(self, address: int, size: int) -> bytes:
         """Return exactly *size* bytes at *address*, at most ``MAX_READ``."""
@@ -210,12 +226,3 @@ class Target:
     def _read_words(self, address: int, count: int, word: int) -> Sequence[int]:
         data = self.read(address, count * word)
         return [value for (value,) in _WORDS[word].iter_unpack(data)]
-
-
-def name_of_thread(tid: int) -> str:
-    """Return the command name of thread *tid* (proc_pid_comm(5)), or an empty string; for messages only."""
-    try:
-        return os.fsdecode(Path(f"/proc/{tid}/comm").read_bytes().rstrip(b"\n"))
-    except OSError:
-        return ""
-
