@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, settings
 HERE = Path(__file__).parent
 TARGETS = HERE / "targets"
 
-SECONDS_PER_TEST = 60
+SECONDS_PER_TEST = int(os.environ.get("MONITOR_TEST_SECONDS", "60"))
 """Far more than any test needs; the long ones say so with ``@pytest.mark.seconds(n)``."""
 
 settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
