@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Mapping, Sequence
-from errno import EACCES, EAGAIN, EFAULT, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOTCONN, EPERM
+from errno import EACCES, EAGAIN, EFAULT, EINPROGRESS, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOTCONN, EPERM
 from typing import Any, Final, NewType, Protocol, TypeAlias, cast
 
 from attrs import field, frozen
@@ -97,8 +97,13 @@ def _check(result: int) -> int:
 
 
 def _check_waiting(result: int) -> int:
-    """As ``_check``, for what concerns one notification: ``ENOENT`` says that nobody waits for it."""
-    if result == -ENOENT:
+    """
+    As ``_check``, for what concerns one notification: nobody waits for it.
+
+    ``ENOENT``: its thread has gone.  ``EINPROGRESS``: it is answered, and has not yet run since
+    (kernel/seccomp.c, ``seccomp_notify_send``, ``SECCOMP_NOTIFY_REPLIED``).
+    """
+    if result in (-ENOENT, -EINPROGRESS):
         raise TargetGone
     return _check(result)
 
@@ -114,7 +119,7 @@ class Receiver:
     the outcome of the last ``exchange``'s response: 0 or a negative errno.
     """
 
-    __slots__ = ("_listener", "_notif", "_sent", "_size", "_view")
+    __slots__ = ("_listener", "_notif", "_sent", "_size", "_view", "sent")
 
     def __init__(self, listener: int) -> None:
         """Ask the kernel for its sizes (``SECCOMP_GET_NOTIF_SIZES``)."""
@@ -125,11 +130,7 @@ class Receiver:
         self._notif = _ffi.new("uint64_t[]", (self._size + 7) // 8)
         self._view = _ffi.buffer(self._notif, self._size)
         self._sent = _ffi.new("int *")
-
-    @property
-    def sent(self) -> int:
-        """What became of the last response: 0, ``-ENOENT`` when nobody waited, or another errno."""
-        return int(self._sent[0])
+        self.sent = 0
 
     def receive(self) -> RawNotification | int:
         """Return the next notification without waiting, or ``NOTHING_QUEUED`` and its like."""
@@ -139,6 +140,7 @@ class Receiver:
     def exchange(self, ident: int, value: int, error: int, flags: int) -> RawNotification | int:
         """Respond (*error* is 0 or a negative errno), then ``receive``, in one call of C."""
         result = _exchange(self._listener, ident, value, error, flags, self._notif, self._size, self._sent)
+        self.sent = self._sent[0]
         return cast("RawNotification", _UNPACK(self._view)) if result == 0 else result
 
 

@@ -452,7 +452,11 @@ class Dispatcher:
             self._listener.kill(call.id, call.tid, verdict.signal)
         except OSError as error:  # it may not be signalled by us: then at least nothing is executed
             failure = FAILURE, error
-        self._listener.respond(call.id, 0, -EPERM, 0)
+        try:
+            self._listener.respond(call.id, 0, -EPERM, 0)
+        except TargetGone:  # of the signal, most likely
+            if failure is not None:
+                raise
         return failure
 
     def _inject(self, call: Call, verdict: InjectFd) -> tuple[Deny, OSError | None] | None:
