@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <sched.h>
 #include <signal.h>
@@ -86,31 +87,46 @@ static void reset_signals(void)
 	}
 }
 
+/*
+ * The map files of a process that is not dumpable belong to root, proc(5): so for this moment it
+ * is.  Not longer: our memory is a copy of the supervisor's, and other processes of the same user
+ * could look into it and take the listener.  Where the parent may not take it for the same
+ * reason, it is sent.
+ */
+static void await_maps(const struct child *child)
+{
+	int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
+
+	check(child, MON_STAGE_NAMESPACE_MAPS, 0, prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+	BOOT_STORE(child->boot->state, BOOT_WANTS_MAPS);
+	await_order(child, BOOT_MAPS_WRITTEN);
+	check(child, MON_STAGE_NAMESPACE_MAPS, 0, prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0));
+}
+
 static void enter_namespaces(const struct child *child)
 {
-	if (child->request->namespaces & CLONE_NEWUSER) {
-		/* The map files of a process that is not dumpable belong to root: proc(5). */
-		check(child, MON_STAGE_NAMESPACE_MAPS, 0, prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
-		BOOT_STORE(child->boot->state, BOOT_WANTS_MAPS);
-		await_order(child, BOOT_MAPS_WRITTEN);
-	}
+	if (child->request->namespaces & CLONE_NEWUSER)
+		await_maps(child);
 	if (child->request->namespaces & CLONE_NEWNS) /* as unshare(1) does */
 		check(child, MON_STAGE_MOUNT_PROPAGATION, 0,
 		      mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
 }
 
-/* Mark [from, to] close-on-exec; nothing when before is no larger than from. */
-static void close_at_exec(const struct child *child, int from, unsigned int to, int before)
+/* Close every fd from one number up to, and without, another. */
+static void close_between(const struct child *child, int from, int before)
 {
-	if (before < 0 || from < before)
-		check(child, MON_STAGE_FILE_DESCRIPTORS, from,
-		      syscall(__NR_close_range, from, to, CLOSE_RANGE_CLOEXEC));
+	if (from < before)
+		check(child, MON_STAGE_FILE_DESCRIPTORS, -1,
+		      syscall(__NR_close_range, from, before - 1, 0));
 }
 
 /*
  * Give the program exactly the descriptors that were asked for.  First every source is copied
  * above every number, so that no dup2(2) closes what is still needed; the copies' numbers go into
  * the request, of which this is the child's own copy.
+ *
+ * All others are closed now and not by execve(2): the listener needs a number below the program's
+ * RLIMIT_NOFILE, which may be less than the host has open.
  */
 static void arrange_fds(struct child *child)
 {
@@ -121,7 +137,6 @@ static void arrange_fds(struct child *child)
 
 	child->handover = fcntl(child->handover, F_DUPFD_CLOEXEC, above);
 	check(child, MON_STAGE_FILE_DESCRIPTORS, -1, child->handover);
-	child->boot->handover = child->handover;
 	for (size_t i = 0; i < count; i++) {
 		fds[i].source = fcntl(fds[i].source, F_DUPFD_CLOEXEC, above);
 		check(child, MON_STAGE_FILE_DESCRIPTORS, (int)i, fds[i].source);
@@ -129,10 +144,11 @@ static void arrange_fds(struct child *child)
 	for (size_t i = 0; i < count; i++) {
 		check(child, MON_STAGE_FILE_DESCRIPTORS, (int)i,
 		      dup2(fds[i].source, fds[i].number));
-		close_at_exec(child, next, (unsigned int)fds[i].number - 1U, fds[i].number);
+		close_between(child, next, fds[i].number);
 		next = fds[i].number + 1;
 	}
-	close_at_exec(child, next, ~0U, -1);
+	close_between(child, next, child->handover);
+	close_between(child, child->handover + 1, INT_MAX);
 }
 
 static void set_limits(const struct child *child)
@@ -159,18 +175,21 @@ static void set_credentials(const struct child *child)
 	if (request->uid >= 0)
 		check(child, MON_STAGE_USER_ID, 0,
 		      syscall(__NR_setresuid, request->uid, request->uid, request->uid));
-	/* A credential change clears this, and without it an ordinary user may not fetch our fd. */
-	check(child, MON_STAGE_USER_ID, 0, prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
 }
 
-/* The guard kills the tree; this is for the guard itself being killed. */
-static void tie_life(const struct child *child, pid_t guard)
+/*
+ * The guard kills the tree; this is for the guard itself being killed.  A first time at once, so
+ * that nothing is left of a launch; then again, or not, for the program: a change of credentials
+ * has cleared it, prctl(2).
+ */
+static void tie_life(const struct child *child, pid_t guard, int tied)
 {
 	pid_t parent;
 
-	if (!child->request->end_with_supervisor)
+	check(child, MON_STAGE_PARENT_DEATH, 0,
+	      prctl(PR_SET_PDEATHSIG, tied ? SIGKILL : 0, 0, 0, 0));
+	if (!tied)
 		return;
-	check(child, MON_STAGE_PARENT_DEATH, 0, prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
 	parent = getppid(); /* 0 when the guard is outside our pid namespace */
 	if (parent != guard && parent != 0) {
 		errno = ESRCH;
@@ -290,6 +309,8 @@ void child_main(const struct guard_start *start, pid_t guard)
 		.handover = start->handover,
 	};
 
+	tie_life(&child, guard, 1);
+	(void)prctl(PR_SET_NAME, BOOT_NAME, 0, 0, 0);
 	reset_signals();
 	enter_namespaces(&child);
 	if (child.request->new_session)
@@ -299,7 +320,7 @@ void child_main(const struct guard_start *start, pid_t guard)
 	arrange_fds(&child);
 	set_limits(&child);
 	set_credentials(&child);
-	tie_life(&child, guard);
+	tie_life(&child, guard, child.request->end_with_supervisor);
 	check(&child, MON_STAGE_NO_NEW_PRIVS, 0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	enter_landlock(&child);
 	check(&child, MON_STAGE_FILTER, 0, sigprocmask(SIG_SETMASK, &start->mask, NULL));

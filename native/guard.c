@@ -43,14 +43,14 @@ struct guard {
 	int control;
 	int supervisor;
 	int signals;  /* signalfd(2) for SIGCHLD */
-	int children; /* /proc/thread-self/children, -1: this kernel has none */
+	int children; /* /proc/thread-self/children */
 	pid_t first;
 	bool tied;    /* kill the tree when the supervisor is gone */
 	bool reaping; /* the launch is over */
 	bool killing;
 };
 
-static int fail(struct boot *boot, int stage, long error)
+static GUARD_CODE int fail(struct boot *boot, int stage, long error)
 {
 	boot->stage = stage;
 	boot->error = (int)-error;
@@ -66,12 +66,14 @@ struct kernel_sigaction {
 	uint64_t mask;
 };
 
-static long prepare(struct guard *guard)
+static GUARD_CODE long prepare(struct guard *guard)
 {
 	struct kernel_sigaction standard = {.handler = SIG_DFL};
 	uint64_t child_signal = 1ULL << (SIGCHLD - 1);
+	uint64_t all_signals = ~0ULL; /* the two that libc keeps for itself included */
 	long fd;
 
+	RAW(__NR_rt_sigprocmask, SIG_SETMASK, &all_signals, 0, KERNEL_SIGSET_SIZE, 0, 0);
 	RAW(__NR_prctl, PR_SET_NAME, "monitor-guard", 0, 0, 0, 0);
 	fd = RAW(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0, 0);
 	if (fd < 0)
@@ -85,13 +87,14 @@ static long prepare(struct guard *guard)
 	if (fd < 0)
 		return fd;
 	guard->signals = (int)fd;
-	guard->children = (int)RAW(__NR_openat, AT_FDCWD, "/proc/thread-self/children",
-				   O_RDONLY | O_CLOEXEC, 0, 0, 0);
-	return 0;
+	fd = RAW(__NR_openat, AT_FDCWD, "/proc/thread-self/children", O_RDONLY | O_CLOEXEC, 0, 0,
+		 0);
+	guard->children = (int)fd;
+	return fd < 0 ? fd : 0; /* no /proc, no CONFIG_PROC_CHILDREN: the tree could not be ended */
 }
 
 /* Create the child; a plain copy, so that it cannot disturb the memory that the guard shares. */
-static long clone_child(uint64_t namespaces)
+static GUARD_CODE long clone_child(uint64_t namespaces)
 {
 	struct clone_args args = {
 		.flags = CLONE_CLEAR_SIGHAND | namespaces,
@@ -99,14 +102,15 @@ static long clone_child(uint64_t namespaces)
 	};
 	long pid = RAW(__NR_clone3, &args, sizeof(args), 0, 0, 0, 0);
 
-	/* Container profiles answer ENOSYS to clone3(2); the child clears its handlers itself. */
-	if (pid == -ENOSYS)
+	/* Container profiles answer ENOSYS to clone3(2), and older ones EPERM; the child clears its
+	 * handlers itself. */
+	if (pid == -ENOSYS || pid == -EPERM)
 		pid = RAW(__NR_clone, namespaces | SIGCHLD, 0, 0, 0, 0, 0);
 	return pid;
 }
 
 /* Close every fd but the guard's own: among them all that the host program has open. */
-static void close_others(const struct guard *guard)
+static GUARD_CODE void close_others(const struct guard *guard)
 {
 	int kept[4] = {guard->control, guard->supervisor, guard->signals, guard->children};
 	long from = 0;
@@ -127,16 +131,12 @@ static void close_others(const struct guard *guard)
 }
 
 /* Send SIGKILL to each child there is now; grandchildren become children as these die. */
-static void kill_children(const struct guard *guard)
+static GUARD_CODE void kill_children(const struct guard *guard)
 {
 	char text[4096];
-	long length = -1;
+	long length = RAW(__NR_pread64, guard->children, text, sizeof(text), 0, 0, 0);
 	long pid = 0;
 
-	if (guard->children >= 0)
-		length = RAW(__NR_pread64, guard->children, text, sizeof(text), 0, 0, 0);
-	if (length < 0) /* no CONFIG_PROC_CHILDREN: at least the first */
-		RAW(__NR_kill, guard->first, SIGKILL, 0, 0, 0, 0);
 	for (long i = 0; i < length; i++) {
 		if (text[i] >= '0' && text[i] <= '9') {
 			pid = pid * 10 + (text[i] - '0');
@@ -148,7 +148,7 @@ static void kill_children(const struct guard *guard)
 	}
 }
 
-static void report(const struct guard *guard, int status)
+static GUARD_CODE void report(const struct guard *guard, int status)
 {
 	struct mon_guard_status message = {.status = status};
 
@@ -157,7 +157,7 @@ static void report(const struct guard *guard, int status)
 }
 
 /* Reap what has ended.  Returns false when there is no process left. */
-static bool reap(const struct guard *guard)
+static GUARD_CODE bool reap(const struct guard *guard)
 {
 	for (;;) {
 		int status = 0;
@@ -172,7 +172,7 @@ static bool reap(const struct guard *guard)
 	}
 }
 
-static void drain_signals(const struct guard *guard)
+static GUARD_CODE void drain_signals(const struct guard *guard)
 {
 	struct signalfd_siginfo info;
 
@@ -180,8 +180,17 @@ static void drain_signals(const struct guard *guard)
 		;
 }
 
+/*
+ * The supervisor is gone, or has let go of us.  A launch that it has not finished is undone even
+ * when the tree is not tied to it: the child would wait for ever.
+ */
+static GUARD_CODE bool is_to_kill(const struct guard *guard)
+{
+	return guard->tied || !guard->reaping;
+}
+
 /* Take one message.  Returns false when the guard is to end at once. */
-static bool obey(struct guard *guard)
+static GUARD_CODE bool obey(struct guard *guard)
 {
 	char order = 0;
 	long count = RAW(__NR_recvfrom, guard->control, &order, 1, MSG_DONTWAIT, 0, 0);
@@ -192,7 +201,7 @@ static bool obey(struct guard *guard)
 		guard->reaping = true;
 	else if (count == 1 && order == MON_GUARD_DETACH)
 		return false;
-	else if (count == 1 || guard->tied)
+	else if (count == 1 || is_to_kill(guard))
 		guard->killing = true; /* MON_GUARD_KILL, or the supervisor's end was closed */
 	else
 		return false;
@@ -200,7 +209,7 @@ static bool obey(struct guard *guard)
 }
 
 /* One wait and what follows from it.  Returns false when the guard is to end. */
-static bool turn(struct guard *guard)
+static GUARD_CODE bool turn(struct guard *guard)
 {
 	struct pollfd fds[3] = {
 		{.fd = guard->signals, .events = POLLIN},
@@ -217,7 +226,7 @@ static bool turn(struct guard *guard)
 	if (ready > 0 && fds[1].revents && !obey(guard))
 		return false;
 	if (ready > 0 && fds[2].revents) {
-		if (!guard->tied)
+		if (!is_to_kill(guard))
 			return false;
 		guard->killing = true;
 	}
@@ -226,7 +235,7 @@ static bool turn(struct guard *guard)
 	return guard->killing || guard->reaping ? reap(guard) : true;
 }
 
-int guard_main(void *argument)
+GUARD_CODE int guard_main(void *argument)
 {
 	const struct guard_start *start = argument;
 	struct guard guard = {
@@ -235,17 +244,19 @@ int guard_main(void *argument)
 		.children = -1,
 		.tied = start->request->end_with_supervisor,
 	};
+	long self = RAW(__NR_getpid, 0, 0, 0, 0, 0, 0);
 	long pid = prepare(&guard);
 
 	if (pid < 0)
 		return fail(start->boot, MON_STAGE_GUARD, pid);
 	pid = clone_child(start->request->namespaces);
 	if (pid == 0)
-		child_main(start, (pid_t)RAW(__NR_getppid, 0, 0, 0, 0, 0, 0));
+		child_main(start, (pid_t)self);
 	if (pid < 0)
 		return fail(start->boot, MON_STAGE_CLONE, pid);
 	guard.first = (pid_t)pid;
 	close_others(&guard);
+	RAW(__NR_chdir, "/", 0, 0, 0, 0, 0);    /* no file system stays busy because of us */
 	BOOT_STORE(start->boot->pid, (int)pid); /* from here on nothing of start is touched */
 	while (turn(&guard))
 		;

@@ -47,8 +47,7 @@ struct launch {
 	const struct mon_launch_request *request;
 	struct mon_launch_result *result;
 	struct boot *boot;
-	int handover;    /* the parent's end */
-	uint64_t cookie; /* the kernel's own number of the child's end, SO_COOKIE */
+	int handover; /* the parent's end */
 };
 
 static void close_if_open(int *fd)
@@ -236,27 +235,28 @@ static int fetch_listener(struct launch *launch)
 	return error < 0 ? failed_at(result, MON_STAGE_LISTENER, error) : 0;
 }
 
-/* Is the child's end of the handover socket still open in the child? */
-static int holds_handover(const struct launch *launch)
+/* Does the child still have its first name?  execve(2) gives it another, proc_pid_comm(5). */
+static int has_its_name(const struct launch *launch)
 {
-	int fd = (int)syscall(__NR_pidfd_getfd, launch->result->pidfd, launch->boot->handover, 0);
-	uint64_t cookie = 0;
-	socklen_t size = sizeof(cookie);
-	int same;
+	char path[64], name[sizeof(BOOT_NAME)] = "";
+	ssize_t count;
+	int fd;
 
+	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)launch->result->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return errno != EBADF;
-	same = getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 &&
-	       cookie == launch->cookie;
+		return 1;
+	count = read(fd, name, sizeof(name));
 	close(fd);
-	return same;
+	return count <= 0 || memcmp(name, BOOT_NAME "\n", sizeof(name)) == 0;
 }
 
 /*
  * Has execve(2) closed the child's end of the handover socket?
  *
  * The end of our stream says so, unless another thread of the host forked while both ends were
- * open here and keeps a copy: then, after a while, the child's own table is asked.
+ * open here and keeps a copy: then, after a while, the child's name is looked at.  Its fds are
+ * not, because that takes rights which we may lack (pidfd_getfd(2)).
  */
 static int has_executed(const struct launch *launch, long pause_ns)
 {
@@ -264,7 +264,7 @@ static int has_executed(const struct launch *launch, long pause_ns)
 
 	if (poll(&fd, 1, 0) > 0)
 		return 1;
-	return pause_ns >= LOOK_LAST_NS && !holds_handover(launch);
+	return pause_ns >= LOOK_LAST_NS && !has_its_name(launch);
 }
 
 static int await_exec(struct launch *launch)
@@ -329,21 +329,22 @@ static int clone_guard(struct guard_start *start, struct mon_launch_result *resu
 		      start, &result->guard_pidfd);
 	error = errno;
 	sigprocmask(SIG_SETMASK, &start->mask, NULL);
-	return result->guard_pid < 0 ? failed_at(result, MON_STAGE_GUARD, -error) : 0;
+	if (result->guard_pid >= 0)
+		return 0;
+	result->guard_pidfd = -1; /* a clone that failed late has stored a number, and closed it */
+	return failed_at(result, MON_STAGE_GUARD, -error);
 }
 
 /* The fds and the guard. */
 static int begin(struct launch *launch, struct guard_start *start)
 {
 	struct mon_launch_result *result = launch->result;
-	socklen_t size = sizeof(launch->cookie);
 	int control[2] = {-1, -1}, handover[2] = {-1, -1};
 	int supervisor, error = 0;
 
 	supervisor = (int)syscall(__NR_pidfd_open, getpid(), 0);
 	if (supervisor < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, handover) < 0 ||
-	    getsockopt(handover[1], SOL_SOCKET, SO_COOKIE, &launch->cookie, &size) < 0)
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, handover) < 0)
 		error = failed_at(result, MON_STAGE_PREPARE, -errno);
 	start->supervisor = supervisor;
 	start->control = control[1];
@@ -411,7 +412,8 @@ int mon_guard_release(int guard_pidfd, void *guard_stack)
 	do
 		result = waitid(P_PIDFD, (id_t)guard_pidfd, &info, WEXITED | __WALL);
 	while (result < 0 && errno == EINTR);
-	result = result < 0 ? -errno : 0;
+	/* ECHILD: the host waited with __WALL for just any child, and got this one too. */
+	result = result < 0 && errno != ECHILD ? -errno : 0;
 	close(guard_pidfd);
 	munmap(guard_stack, GUARD_STACK_SIZE);
 	return result;

@@ -37,10 +37,12 @@ struct boot {
 	int detail;
 	int error;
 	int listener;
-	int handover; /* the number of the child's end, while it is open */
 	int wait_killable;
 	int pid; /* of the child, in the parent's pid namespace; the guard writes it */
 };
+
+/* The child's name until it executes the program. */
+#define BOOT_NAME "monitor-launch"
 
 #define BOOT_LOAD(field)         __atomic_load_n(&(field), __ATOMIC_ACQUIRE)
 #define BOOT_STORE(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELEASE)

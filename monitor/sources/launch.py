@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from errno import EACCES, EBUSY, EINVAL, ENOENT, ENOEXEC, ENOSYS, EOPNOTSUPP, EPERM
+from errno import EACCES, EAGAIN, EBUSY, EINVAL, ENOENT, ENOEXEC, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, EUSERS
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import trio
 from attrs import Attribute, field, frozen, validators
@@ -23,21 +23,11 @@ from monitor.abi.arch import Arch
 from monitor.errors import KernelFeatureError, LaunchError, LaunchStage
 from monitor.notify.listener import Listener
 from monitor.sources.process import Process
+from monitor.sources.stdio import HasFileno, Stdio, fileno_of, open_stdio, refuse_closed_fds
 
 if TYPE_CHECKING:
     from monitor.policy.bpf import Program
 
-
-class HasFileno(Protocol):
-    """An open file."""
-
-    def fileno(self) -> int:
-        """Return its fd."""
-        ...
-
-
-Stdio: TypeAlias = int | HasFileno | None
-"""None: the supervisor's own; ``subprocess.DEVNULL``, ``subprocess.PIPE``; an fd or a file, borrowed."""
 
 Namespace: TypeAlias = Literal["user", "pid", "mount", "net", "ipc"]
 
@@ -81,16 +71,12 @@ def _to_env(env: Mapping[str, str] | Mapping[bytes, bytes] | None) -> Mapping[by
 
 
 def _to_fds(fds: Mapping[int, int | HasFileno]) -> Mapping[int, int]:
-    table = {number: _fileno(source) for number, source in fds.items()}
+    table = {number: fileno_of(source) for number, source in fds.items()}
     for number in table:
         if not 3 <= number < 1 << 20:  # noqa: PLR2004  # 0 to 2 are stdin, stdout, stderr
             msg = f"fds: {number} is not a number from 3 up; 0 to 2 are stdin, stdout and stderr"
             raise ValueError(msg)
     return table
-
-
-def _fileno(source: int | HasFileno) -> int:
-    return source if isinstance(source, int) else source.fileno()
 
 
 def _to_cwd(cwd: str | bytes | os.PathLike[str] | None) -> bytes | None:
@@ -99,6 +85,15 @@ def _to_cwd(cwd: str | bytes | os.PathLike[str] | None) -> bytes | None:
 
 def _to_groups(groups: Sequence[int] | None) -> tuple[int, ...] | None:
     return None if groups is None else tuple(groups)
+
+
+def _to_rlimits(rlimits: Mapping[int, tuple[int, int]]) -> Mapping[int, tuple[int, int]]:
+    for limit, pair in rlimits.items():
+        words = (limit, *pair)
+        if len(words) != 3 or not all(isinstance(word, int) and -1 <= word < 1 << 64 for word in words):  # noqa: PLR2004
+            msg = f"rlimits: {limit!r}: {pair!r} is not a limit with a pair (soft, hard)"
+            raise ValueError(msg)
+    return dict(rlimits)
 
 
 def _to_namespaces(namespaces: Iterable[Namespace]) -> frozenset[Namespace]:
@@ -136,10 +131,12 @@ class Launch:
     groups: tuple[int, ...] | None = field(
         default=None,
         converter=_to_groups,
-        validator=validators.optional(validators.deep_iterable(validators.and_(validators.ge(0), validators.le(_MAX_ID)))),
+        validator=validators.optional(
+            validators.deep_iterable(validators.and_(validators.ge(0), validators.le(_MAX_ID)))
+        ),
     )
     """Supplementary groups; None with a *uid*: none at all."""
-    rlimits: Mapping[int, tuple[int, int]] = field(factory=dict)
+    rlimits: Mapping[int, tuple[int, int]] = field(factory=dict, converter=_to_rlimits)
     """``resource.RLIMIT_*`` -> (soft, hard); -1 is infinity."""
     new_session: bool = False
     """setsid(2): no controlling terminal, and ^C does not reach it."""
@@ -174,12 +171,14 @@ class Started:
     listener: Listener
 
 
+@trio.lowlevel.enable_ki_protection
 async def start(launch: Launch, program: Program) -> Started:
     """
     Start *launch* under *program*, and fetch the listener.
 
     Waits until the program runs: milliseconds, in a worker thread.  Cancelled, it kills what it
     started.  Nothing is trapped before this returns, and the launch's own execve(2) never is.
+    An interrupt waits until the launch is over, so that none can hit between a process and its owner.
 
     Raises:
         LaunchError: a step failed; nothing is left.
@@ -189,56 +188,73 @@ async def start(launch: Launch, program: Program) -> Started:
     # Here and not above: whoever supervises a listener from elsewhere pays for no filter.
     from monitor.sources.prologue import new_cookie, prologue  # noqa: PLC0415
 
+    refuse_closed_fds((launch.stdin, launch.stdout, launch.stderr), launch.fds)
     cookie = new_cookie()
     guarded = program.prepended(prologue(Arch.native(), cookie))
     with ExitStack() as borrowed, ExitStack() as ours:
-        child, streams = _open_stdio(launch, borrowed, ours)
+        child, streams = open_stdio((launch.stdin, launch.stdout, launch.stderr), borrowed, ours)
         launched = await _run(launch, _request(launch, guarded, cookie, child))
         try:
             listener = Listener(launched.listener, wait_killable=launched.wait_killable)
-        except BaseException:
-            os.close(launched.listener)
-            with trio.CancelScope(shield=True):
-                await Process(launched, {}, tied=launch.end_with_supervisor).discard()
-            raise
+        except OSError as error:
+            await _discard(launched)
+            raise LaunchError(LaunchStage.LISTENER, error.errno or EINVAL) from error
         ours.pop_all()
     return Started(Process(launched, streams, tied=launch.end_with_supervisor), listener)
 
 
 async def _run(launch: Launch, request: _native.LaunchRequest) -> _native.Launched:
-    """Call the shim in a worker thread, and have it give up when we are cancelled."""
-    launched: _native.Launched | None = None
-    failure: LaunchError | None = None
-    cancel_fd = os.eventfd(0, os.EFD_CLOEXEC)
+    """Call the shim in a thread, and have it give up when we are cancelled."""
     try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_pass_cancellation_on, cancel_fd)
-            with trio.CancelScope(shield=True):
-                try:
-                    launched = await trio.to_thread.run_sync(_native.launch, request, cancel_fd)
-                except LaunchError as error:
-                    failure = error
-            nursery.cancel_scope.cancel()
+        cancel_fd = os.eventfd(0, os.EFD_CLOEXEC)
+    except OSError as error:
+        raise LaunchError(LaunchStage.PREPARE, error.errno or EINVAL) from error
+    launched: _native.Launched | None = None
+    try:
+        launched = await _in_thread(
+            lambda: _native.launch(request, cancel_fd), give_up=lambda: os.eventfd_write(cancel_fd, 1)
+        )
         await trio.lowlevel.checkpoint_if_cancelled()
+    except LaunchError as error:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        raise _explained(launch, error) from None
     except BaseException:
         if launched is not None:  # it ran, and the cancellation came too late to stop it
-            os.close(launched.listener)
-            with trio.CancelScope(shield=True):
-                await Process(launched, {}, tied=True).discard()
+            await _discard(launched)
         raise
     finally:
         os.close(cancel_fd)
-    if failure is not None:
-        raise _explained(launch, failure) from None
-    assert launched is not None
     return launched
 
 
-async def _pass_cancellation_on(cancel_fd: int) -> None:
+async def _in_thread(function: Callable[[], _native.Launched], give_up: Callable[[], object]) -> _native.Launched:
+    """
+    Return what *function* returns in a thread; cancelled, call *give_up* and still wait for it.
+
+    ``trio.to_thread`` tells its thread of a cancellation only when that asks, and this one sleeps in C.
+    """
+    await trio.lowlevel.checkpoint_if_cancelled()
+    task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
+
+    def abort(_raise_cancel: object) -> trio.lowlevel.Abort:
+        give_up()
+        return trio.lowlevel.Abort.FAILED  # the next checkpoint raises it
+
     try:
-        await trio.sleep_forever()
-    finally:
-        os.eventfd_write(cancel_fd, 1)
+        trio.lowlevel.start_thread_soon(
+            function, lambda outcome: token.run_sync_soon(trio.lowlevel.reschedule, task, outcome)
+        )
+    except RuntimeError as error:  # "can't start new thread"
+        raise LaunchError(LaunchStage.PREPARE, EAGAIN) from error
+    launched: _native.Launched = await trio.lowlevel.wait_task_rescheduled(abort)
+    return launched
+
+
+async def _discard(launched: _native.Launched) -> None:
+    """End what was launched and has no other owner."""
+    os.close(launched.listener)
+    with trio.CancelScope(shield=True):
+        await Process(launched, {}, tied=True).discard()
 
 
 def _request(
@@ -274,7 +290,7 @@ def _candidates(program: bytes, env: Mapping[bytes, bytes]) -> Sequence[bytes]:
     path = env.get(b"PATH", os.fsencode(os.defpath))
     if not program or not path:
         raise LaunchError(LaunchStage.FIND, ENOENT, os.fsdecode(program))
-    return [os.path.join(directory or b".", program) for directory in path.split(b":")]
+    return [os.path.join(directory or b".", program) for directory in path.split(b":")]  # noqa: PTH118  # bytes
 
 
 def _id_maps(launch: Launch) -> dict[str, Any]:
@@ -282,13 +298,15 @@ def _id_maps(launch: Launch) -> dict[str, Any]:
     if "user" not in launch.namespaces:
         return {}
     if os.geteuid() == 0:
-        everything = b"".join(
-            b"%d %d %d\n" % (inside, inside, count)
-            for inside, _, count in (map(int, line.split()) for line in Path("/proc/self/uid_map").read_text().splitlines())
-        )
-        return {"uid_map": everything, "gid_map": everything, "deny_setgroups": False}
+        return {"uid_map": _identity("uid_map"), "gid_map": _identity("gid_map"), "deny_setgroups": False}
     uid, gid = os.geteuid(), os.getegid()
     return {"uid_map": b"%d %d 1\n" % (uid, uid), "gid_map": b"%d %d 1\n" % (gid, gid), "deny_setgroups": True}
+
+
+def _identity(leaf: str) -> bytes:
+    """Return a map of every id that is mapped here to itself, user_namespaces(7)."""
+    lines = (map(int, line.split()) for line in Path("/proc/self", leaf).read_text().splitlines())
+    return b"".join(b"%d %d %d\n" % (inside, inside, count) for inside, _outside, count in lines)
 
 
 _LANDLOCK_WRITES: Final = 0b1_1111_1111_0010
@@ -305,58 +323,10 @@ def _second_wall() -> tuple[int, int, int]:
     """Return the rights that the domain handles, and grants nowhere: (files, network, scopes)."""
     abi = _native.landlock_abi()
     if abi == 0:
-        raise KernelFeatureError("Landlock", "it takes Linux 5.13 with landlock among the active LSMs")
+        feature = "Landlock"
+        raise KernelFeatureError(feature, "it takes Linux 5.13 with landlock among the active LSMs")
     files = _LANDLOCK_WRITES | sum(right for since, right in _LANDLOCK_LATER if abi >= since)
     return (files, 0, _LANDLOCK_SCOPES if abi >= 6 else 0)  # noqa: PLR2004  # the ABI of the scopes
-
-
-# ---- standard input and output ----
-
-
-def _open_stdio(
-    launch: Launch, borrowed: ExitStack, ours: ExitStack
-) -> tuple[dict[int, int], dict[int, int]]:
-    """
-    Return (the program's numbers -> fds to give it, the numbers that are piped -> our ends).
-
-    What is opened for the program alone is closed with *borrowed*, our ends with *ours*.
-    """
-    child: dict[int, int] = {}
-    streams: dict[int, int] = {}
-    try:
-        for number, choice in enumerate((launch.stdin, launch.stdout, launch.stderr)):
-            if choice is None:
-                if _is_open(number):
-                    child[number] = number
-            elif choice == subprocess.PIPE:
-                child[number], streams[number] = _pipe(number, borrowed, ours)
-            elif choice == subprocess.DEVNULL:
-                child[number] = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-                borrowed.callback(os.close, child[number])
-            elif choice == subprocess.STDOUT:
-                if 1 in child:
-                    child[number] = child[1]
-            else:
-                child[number] = _fileno(choice)
-    except OSError as error:
-        raise LaunchError(LaunchStage.PREPARE, error.errno or EINVAL) from error
-    return child, streams
-
-
-def _pipe(number: int, borrowed: ExitStack, ours: ExitStack) -> tuple[int, int]:
-    read, write = os.pipe2(os.O_CLOEXEC)
-    child, parent = (read, write) if number == 0 else (write, read)
-    borrowed.callback(os.close, child)
-    ours.callback(os.close, parent)
-    return child, parent
-
-
-def _is_open(fd: int) -> bool:
-    try:
-        os.fstat(fd)
-    except OSError:
-        return False
-    return True
 
 
 # ---- what a failure means ----
@@ -366,14 +336,22 @@ def _explained(launch: Launch, error: LaunchError) -> LaunchError | KernelFeatur
     """Return *error* with what the user can do about it."""
     match error.stage, error.errno:
         case LaunchStage.FILTER, number if number in {EINVAL, ENOSYS}:
-            return KernelFeatureError("SECCOMP_FILTER_FLAG_NEW_LISTENER", "it takes Linux 5.14 with CONFIG_SECCOMP_FILTER")
+            return KernelFeatureError(
+                "SECCOMP_FILTER_FLAG_NEW_LISTENER", "it takes Linux 5.14 with CONFIG_SECCOMP_FILTER"
+            )
         case LaunchStage.FILTER, number if number == EBUSY:
             hint = (
                 "this process is itself supervised through a seccomp listener (some container runtimes do that), "
                 "and the kernel allows only one"
             )
+        case LaunchStage.CLONE, number if number in {ENOSPC, EUSERS} and launch.namespaces:
+            hint = "there are as many namespaces as /proc/sys/user/max_*_namespaces allows, or they are nested too deep"
         case LaunchStage.CLONE, number if number in {EPERM, EINVAL, ENOSYS} and launch.namespaces:
             hint = f"this user may not make new namespaces ({', '.join(sorted(launch.namespaces))})"
+        case LaunchStage.GUARD, number if number == ENOENT:
+            return KernelFeatureError(
+                "CONFIG_PROC_CHILDREN", "it takes /proc/thread-self/children to end a process tree"
+            )
         case LaunchStage.LANDLOCK, number if number in {ENOSYS, EOPNOTSUPP, EINVAL}:
             return KernelFeatureError("Landlock", "it takes Linux 5.13 with landlock among the active LSMs")
         case LaunchStage.EXEC, number if number in {ENOENT, EACCES, ENOEXEC}:

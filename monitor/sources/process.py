@@ -23,8 +23,8 @@ from monitor import _native
 UNKNOWN_STATUS: Final = 128 + signal.SIGKILL
 """The status of a process whose guard was killed before it could tell: it died with the guard."""
 
-_STATUS_SECONDS: Final = 1.0
-"""How long the guard may take from the end of the process to its message."""
+_STOPPED_SECONDS: Final = 0.25
+"""How long the guard may take before we suppose that it was stopped, and do something about it."""
 
 
 class Process:
@@ -47,22 +47,45 @@ class Process:
         self._guard = launched
         self._control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, launched.control)
         self._tied = tied
+        self._guard_gone = False
         self._watching = trio.CancelScope()
+        self._watched = trio.Event()
         self.streams = {number: trio.lowlevel.FdStream(fd) for number, fd in owned_streams.items()}
         """0, 1, 2 -> our end, for those that are piped."""
 
     async def watch(self) -> None:
         """Notice the end of the first process, then that of the tree, and clean up after it."""
+        try:
+            await self._watch()
+        finally:
+            self._watched.set()
+
+    async def _watch(self) -> None:
         with self._watching:
-            await trio.lowlevel.wait_readable(self.pidfd)
-            self.status = await self._told_status()
-            self.exited.set()
-            await trio.lowlevel.wait_readable(self._guard.guard_pidfd)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch_first)
+                await trio.lowlevel.checkpoint()  # if we were left running meanwhile, the fds are closed
+                await trio.lowlevel.wait_readable(self._guard.guard_pidfd)
+                # The guard ends after the last of the tree.  If it was killed, nothing else would
+                # end the first process, which can undo what ties it to the guard (prctl(2)).
+                self._guard_gone = True
+                self.send_signal(signal.SIGKILL)
             self._release()
 
+    async def _watch_first(self) -> None:
+        await trio.lowlevel.checkpoint()  # likewise
+        await trio.lowlevel.wait_readable(self.pidfd)
+        self.status = await self._told_status()
+        self.exited.set()
+
     async def _told_status(self) -> int:
-        with trio.move_on_after(_STATUS_SECONDS):
-            await trio.lowlevel.wait_readable(self._control)
+        """Return what the guard says, which it does as soon as it runs: unless it was killed, or stopped."""
+        told = False
+        while not told and not self._guard_gone:
+            with trio.move_on_after(_STOPPED_SECONDS):
+                await trio.lowlevel.wait_readable(self._control)
+                told = True
+            self._continue_guard()
         message = b""
         with contextlib.suppress(OSError):
             message = self._control.recv(_native.GUARD_STATUS.size, socket.MSG_DONTWAIT)
@@ -70,6 +93,11 @@ class Process:
             return UNKNOWN_STATUS
         code = os.waitstatus_to_exitcode(_native.GUARD_STATUS.unpack(message)[0])
         return code if code >= 0 else 128 - code
+
+    def _continue_guard(self) -> None:
+        """Undo a SIGSTOP: a process of the tree that has our user id can send the guard one."""
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self._guard.guard_pidfd, signal.SIGCONT)
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the first process; nothing happens if it has ended."""
@@ -87,7 +115,10 @@ class Process:
 
     def kill_tree(self) -> None:
         """Have the guard send SIGKILL to all, and again to what they leave behind, until none is left."""
+        if self.tree_gone.is_set():
+            return
         self._order(_native.GUARD_KILL)
+        self._continue_guard()
         self.send_signal(signal.SIGKILL)  # in case the guard itself was killed
 
     async def end(self, grace_seconds: float) -> None:
@@ -102,7 +133,12 @@ class Process:
             with trio.move_on_after(grace_seconds):
                 await self.tree_gone.wait()
         self.kill_tree()
-        await self.tree_gone.wait()
+        while not self.tree_gone.is_set():
+            with trio.move_on_after(_STOPPED_SECONDS):
+                await self.tree_gone.wait()
+                break
+            self._continue_guard()
+            self.signal_tree(signal.SIGKILL)  # whoever stops the guard over and over
         await self.close_streams()
 
     async def discard(self) -> None:
@@ -115,6 +151,7 @@ class Process:
         """End the guard and leave the tree alone; only for a tree that is not tied to us."""
         assert not self._tied
         self._watching.cancel()
+        await self._watched.wait()  # it may have seen the end of the tree already, and close the fds
         self._order(_native.GUARD_DETACH)
         if not self.tree_gone.is_set():
             await trio.lowlevel.wait_readable(self._guard.guard_pidfd)
@@ -136,14 +173,11 @@ class Process:
         """Reap the guard and close what leads to it and to the first process."""
         if self.tree_gone.is_set():
             return
-        _native.guard_release(self._guard.guard_pidfd, self._guard.guard_stack)
+        self.tree_gone.set()
         self._control.close()
         os.close(self.pidfd)
         self.pidfd = -1
-        if self.status is None:
-            self.status = UNKNOWN_STATUS
-        self.exited.set()
-        self.tree_gone.set()
+        _native.guard_release(self._guard.guard_pidfd, self._guard.guard_stack)
 
 
 def _parents() -> Mapping[int, int]:
