@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -75,7 +76,9 @@ int mon_listener_respond(int listener, uint64_t id, int64_t value, int32_t error
 
 	/* EINTR: the mutex was not taken, nothing was sent (mutex_lock_interruptible()). */
 	while (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response) < 0)
-		if (errno != EINTR)
+		if (errno == EINPROGRESS) /* answered already, and the thread has not run since */
+			return -ENOENT;
+		else if (errno != EINTR)
 			return -errno;
 	return 0;
 }
@@ -97,7 +100,19 @@ int mon_listener_add_fd(int listener, uint64_t id, uint32_t flags, int fd, int n
 		.newfd = (uint32_t)number,
 		.newfd_flags = number_flags,
 	};
-	int result = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &request);
+	uint64_t all = ~0ULL, before; /* the kernel's sigset_t, not libc's */
+	int result;
 
-	return result < 0 ? -errno : result;
+	/*
+	 * The ioctl sleeps until the target has run.  With SECCOMP_ADDFD_FLAG_SEND a signal to us
+	 * would end that sleep, the fd be taken back, and the target go on as if it had been
+	 * answered with 0 (kernel/seccomp.c, seccomp_notify_addfd()): so none may come, not even
+	 * those that libc keeps for itself.
+	 */
+	syscall(__NR_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
+	result = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &request);
+	if (result < 0)
+		result = -errno;
+	syscall(__NR_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
+	return result;
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from errno import EINTR
 from pathlib import Path
 from typing import Any
@@ -202,3 +203,31 @@ async def test_a_storm_of_signals_before_the_receive_ends_nothing(run_target: An
 
     assert done.status == 0
     assert done.output.replace(b"h", b"") == b"500"
+
+
+async def test_a_signal_to_the_supervisor_while_it_injects_an_fd_changes_nothing(
+    run_target: Any, compiled: Any
+) -> None:
+    """
+    The injection sleeps until the target has run and taken the fd; a signal comes to us meanwhile.
+
+    The kernel then takes the fd back, and lets the target go on as if it had been answered with 0:
+    an open(2) that seems to have succeeded, as standard input.
+    """
+    ticks: list[int] = []
+
+    @monitor.handles("getppid")
+    def answer(_call: monitor.Call) -> monitor.Verdict:
+        return monitor.InjectFd(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), close_on_exec=True, at=9)
+
+    before = signal.signal(signal.SIGUSR2, lambda number, _frame: ticks.append(number))
+    command = ["sh", "-c", "while kill -USR2 $0; do :; done", str(os.getpid())]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as pest:
+        try:
+            done = await run_target([compiled("k_values"), "5000"], [answer])
+        finally:
+            pest.kill()
+    signal.signal(signal.SIGUSR2, before)
+
+    assert (done.status, set(done.output.split())) == (0, {b"9"})
+    assert len(ticks) > 10

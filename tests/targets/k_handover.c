@@ -1,6 +1,7 @@
 /*
  * As a container runtime does: installs a filter that notifies getppid(2), sends the listener over
- * the socket argv[1], keeps no copy, and asks argv[2] times.  Prints each answer.
+ * the socket argv[1], keeps no copy, and asks argv[2] times, in argv[3] processes at once.  Prints
+ * each answer.
  */
 #include "k_ask.h"
 #include <linux/filter.h>
@@ -40,8 +41,14 @@ int main(int argc, char **argv)
 		return 2;
 	send_fd(atoi(argv[1]), listener);
 	close(listener);
+	for (int i = argc > 3 ? atoi(argv[3]) : 1; i > 1 && fork() != 0; i--)
+		;
 	for (int i = 1; i <= atoi(argv[2]); i++) {
-		printf("%ld ", ask(NULL, i));
+		long answer = ask(NULL, i);
+
+		if (argc > 4) /* as fast as it can */
+			continue;
+		printf("%ld ", answer);
 		fflush(stdout);
 	}
 	return 0;
