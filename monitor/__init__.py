@@ -9,7 +9,7 @@ The map of the house, from the front door down.  Nothing imports upwards; a test
     events/      what happened, as records, and who is told
     sources/     where listeners come from: launch a program
     notify/      a notification becomes a response:
-                     listener -> decode -> dispatch (handler -> verdict) -> listener
+                     listener -> decode -> dispatch (ask -> verdict -> respond) -> listener
     policy/      what a user wants becomes a program for the kernel
     _native      the door to C: native/shim.h is its contract
     abi/         facts about Linux
@@ -45,7 +45,7 @@ from monitor.events.record import (
     TargetStarted,
 )
 from monitor.notify.decode import Arguments, Call
-from monitor.notify.dispatch import Stats
+from monitor.notify.account import Stats
 from monitor.notify.handler import Handler, HandlerFunction, handles
 from monitor.notify.listener import Listener
 from monitor.notify.target import Target

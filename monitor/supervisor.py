@@ -33,7 +33,9 @@ from monitor.abi.arch import Arch
 from monitor.events.hub import Hub, Sink, Subscription
 from monitor.events.observer import HubObserver
 from monitor.events.record import CallAnswered, SupervisionFailed, TargetExited, TargetStarted
-from monitor.notify.dispatch import Dispatcher, Options, Stats
+from monitor.notify.account import Stats
+from monitor.notify.ask import Options
+from monitor.notify.dispatch import Dispatcher
 from monitor.notify.dumpable import make_undumpable
 from monitor.notify.handler import Handler, HandlerFunction, Routes, notified_by, routes_of
 from monitor.lifetime import block

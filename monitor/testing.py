@@ -39,7 +39,8 @@ from monitor.events.hub import Hub
 from monitor.events.observer import HubObserver
 from monitor.events.record import CallAnswered, Event
 from monitor.notify.decode import Call
-from monitor.notify.dispatch import Dispatcher, Options
+from monitor.notify.ask import Options
+from monitor.notify.dispatch import Dispatcher
 from monitor.notify.handler import Handler, HandlerFunction, routes_of
 from monitor.lifetime import most_telling
 from monitor.notify.listener import EVAPORATED, MOST_DENIED, NO_TASK_LEFT, NOTHING_QUEUED, RawNotification

@@ -23,125 +23,29 @@ in ``DRAIN`` answers, so that other tasks run.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Coroutine
-from errno import EBADF, EMFILE, ENOENT, EPERM
 from time import perf_counter
-from typing import Any, Final, Literal, NamedTuple, Protocol, assert_never, cast
+from typing import Final
 
 import trio
-from attrs import define, frozen
 
 from monitor._native import RawNotification
-from monitor.errors import HandlerError, TargetGone, TargetMemoryError
+from monitor.notify.account import FAILURE, Observer, Outcome, Stats
+from monitor.notify.ask import Asker, Options
 from monitor.notify.decode import Call
-from monitor.notify.handler import Handler, Route, Routes
-from monitor.notify.listener import CONTINUE, EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, AnyListener
+from monitor.notify.handler import Route, Routes
+from monitor.notify.listener import EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, AnyListener
+from monitor.notify.respond import Responder
 from monitor.notify.seen import SeenProcesses
-from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
 
 DRAIN: Final = 64
 """Answers between two visits to the scheduler while calls keep coming."""
-
-SLOW_SECONDS: Final = 0.010
-"""An inline handler that needs longer than this holds up everything, and is told about."""
 
 LOOK_FIRST_SECONDS: Final = 0.050
 LOOK_LAST_SECONDS: Final = 0.500
 """How often waiting asynchronous calls are looked at: is their thread still there?"""
 
-FAILURE: Final = Deny(EPERM)
-"""The answer when there is no verdict."""
-
 _NOT_NOW: Final = frozenset({NOTHING_QUEUED, EVAPORATED})
 """Why there is no notification, and there may be one later."""
-
-_ANSWERS: Final = frozenset({Allow, Deny, Return, InjectFd, Kill})
-"""The verdicts that are an answer, by their classes, which are final."""
-
-By = Literal["handler", "default", "error", "timeout", "closing"]
-"""Who decided: a handler, ``otherwise``, a handler's failure, its deadline, the end of supervision."""
-
-
-@frozen(eq=False)
-class Options:
-    """What ``supervise`` was told about answering."""
-
-    otherwise: Verdict
-    strict: bool
-    answer_seconds: float
-    handler_errors: Literal["deny", "raise"]
-
-
-@define
-class Stats:
-    """Counters of one listener.  ``received`` is the sum of all answers, ``gone`` and what still waits."""
-
-    received: int = 0
-    allowed: int = 0
-    denied: int = 0
-    returned: int = 0
-    injected: int = 0
-    killed: int = 0
-    gone: int = 0
-    """Answered when nobody waited any more: killed, or taken away by a signal."""
-    evaporated: int = 0
-    """Announced by the kernel and away before they could be received."""
-    failures: int = 0
-    """Handlers that raised, or gave no verdict."""
-    timeouts: int = 0
-    racy: int = 0
-    """``Allow`` after a look at memory, refused."""
-    slow: int = 0
-    """Inline handlers over 10 ms."""
-
-
-class Decision(NamedTuple):
-    """One answered call, as observers see it."""
-
-    call: Call
-    verdict: Verdict
-    by: By
-    handler: str | None
-    seconds: float
-    delivered: bool
-    """False: nobody waited for it any more."""
-    comm: str
-    """The thread's command name, if an observer asked for it while it waited."""
-
-
-class Observer(Protocol):
-    """Who is told what happened.  Called after the answer; what it raises ends the supervision."""
-
-    @property
-    def active(self) -> bool:
-        """Whether every answer is to be told, or only refusals and failures."""
-        ...
-
-    @property
-    def wants_names(self) -> bool:
-        """Whether what is told shall carry the thread's name, which costs a look into /proc."""
-        ...
-
-    def answered(self, decision: Decision) -> None:
-        """Tell of one answered call."""
-        ...
-
-    def handler_failed(self, call: Call, handler: str, error: BaseException) -> None:
-        """Tell that a handler raised, or gave no verdict; its call was denied."""
-        ...
-
-    def racy_allow(self, call: Call, handler: str | None) -> None:
-        """Tell that an ``Allow`` after a look at memory was refused."""
-        ...
-
-    def slow_handler(self, call: Call, handler: str, seconds: float) -> None:
-        """Tell that an inline handler held everything up."""
-        ...
-
-    def out_of_fds(self, times: int) -> None:
-        """Tell that the reserve fd had to be given up, *times* in all."""
-        ...
 
 
 class _Waiting:
@@ -153,18 +57,6 @@ class _Waiting:
         self.call = call
         self.scope: trio.CancelScope | None = None
         self.gone = False
-
-
-class _Outcome:
-    """A verdict, and who gave it.  A plain class, because one is made for every call."""
-
-    __slots__ = ("by", "comm", "handler", "verdict")
-
-    def __init__(self, verdict: Verdict, by: By = "default", handler: str | None = None) -> None:
-        self.verdict = verdict
-        self.by: By = by
-        self.handler = handler
-        self.comm = ""
 
 
 class Dispatcher:
@@ -184,12 +76,11 @@ class Dispatcher:
         self._listener = listener
         self._routes = routes
         self._known = routes.known
-        self._options = options
-        self._observer = observer
+        self._asker = Asker(options, self.stats, observer)
+        self._responder = Responder(listener, self.stats, observer, self._close_out)
         self._nursery: trio.Nursery | None = None
         self._waiting: dict[int, _Waiting] = {}
         self._something_waits = trio.Event()
-        self._reserve_told = 0
 
     async def run(self) -> None:
         """
@@ -260,7 +151,7 @@ class Dispatcher:
             if self._seen is not None:
                 self._seen.note(received[1])
         finally:
-            self._respond(call, _Outcome(FAILURE, "closing"), perf_counter())
+            self._responder.respond(call, Outcome(FAILURE, "closing"), perf_counter())
 
     # ---- one notification ----
 
@@ -277,231 +168,23 @@ class Dispatcher:
                 self._seen.note(raw[1])
             outcome = self._decide_inline(call, route, started)
         except BaseException as error:
-            self._deny_because(error, call, started)
+            self._responder.deny_because(error, call, started)
             raise
         if outcome is None:
             return self._listener.receive()
-        return self._exchange(call, outcome, started)
+        return self._responder.exchange(call, outcome, started)
 
-    def _decide_inline(self, call: Call, route: Route, before: float) -> _Outcome | None:
+    def _decide_inline(self, call: Call, route: Route, before: float) -> Outcome | None:
         """Ask the handlers in order; None when an asynchronous one has to be waited for."""
         for index, (function, asynchronous, handler) in enumerate(route.handlers):
             if asynchronous:
                 self._start_task(call, route, index, before)
                 return None
-            outcome = self._ask_inline(call, function, handler, before)
+            outcome = self._asker.inline(call, function, handler, before)
             if outcome is not None:
                 return outcome
             before = perf_counter()
-        return self._checked(call, _Outcome(self._options.otherwise))
-
-    def _ask_inline(
-        self, call: Call, function: Callable[[Call], object], handler: Handler, before: float
-    ) -> _Outcome | None:
-        """Return what one ``def`` handler, asked at *before*, says, or None for ``Pass``."""
-        try:
-            verdict = _call_interruptibly(function, call)
-        except Exception as error:
-            return self._failed(call, handler, error)
-        seconds = perf_counter() - before
-        outcome = self._understood(call, verdict, handler)
-        if seconds > SLOW_SECONDS:
-            self._tell_of_slow(call, handler, seconds, verdict)
-        return outcome
-
-    def _tell_of_slow(self, call: Call, handler: Handler, seconds: float, verdict: object) -> None:
-        self.stats.slow += 1
-        try:
-            self._observer.slow_handler(call, handler.name, seconds)
-        except BaseException:
-            if isinstance(verdict, InjectFd):  # it will not get as far as the answer
-                _close(verdict)
-            raise
-
-    def _understood(self, call: Call, verdict: object, handler: Handler) -> _Outcome | None:
-        """Return what a handler's *verdict* means, or None for ``Pass``; anything else is a failure."""
-        kind = verdict.__class__
-        if kind is Allow:
-            outcome = _Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # by its class
-            return outcome if call._target is None else self._checked(call, outcome)
-        if kind in _ANSWERS:
-            return _Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # likewise
-        if kind is Pass:
-            return None
-        if isinstance(verdict, Coroutine):
-            verdict.close()
-            what = "returned an awaitable from a def: make it async def"
-        else:
-            what = f"returned {_shown(verdict)}, which is no verdict"
-        return self._failed(call, handler, HandlerError(call.name, handler.name, what))
-
-    def _checked(self, call: Call, outcome: _Outcome) -> _Outcome:
-        """Refuse an ``Allow`` that follows a look at memory: the kernel will read it again."""
-        if not isinstance(outcome.verdict, Allow) or not call.looked:
-            return outcome
-        if outcome.verdict.racy is not None and not self._options.strict:
-            return outcome
-        self.stats.racy += 1
-        self._observer.racy_allow(call, outcome.handler)
-        return _Outcome(FAILURE, "error", outcome.handler)
-
-    def _failed(self, call: Call, handler: Handler, error: Exception) -> _Outcome:
-        """Return the denial that a handler's failure is, and tell of it."""
-        reason = _single(error)
-        if isinstance(reason, TargetMemoryError):  # what the kernel would have said
-            return _Outcome(Deny(reason.errno), "handler", handler.name)
-        if isinstance(reason, TargetGone):
-            return _Outcome(FAILURE, "error", handler.name)
-        self.stats.failures += 1
-        self._observer.handler_failed(call, handler.name, error)
-        if self._options.handler_errors == "raise":
-            what = "broke its contract" if isinstance(error, HandlerError) else f"raised {type(error).__name__}"
-            raise HandlerError(call.name, handler.name, what) from error
-        return _Outcome(FAILURE, "error", handler.name)
-
-    # ---- one response ----
-
-    def _exchange(self, call: Call, outcome: _Outcome, started: float) -> RawNotification | int:
-        """Respond to *call* and receive the next notification, in one call of C where that can be."""
-        verdict = outcome.verdict
-        kind = verdict.__class__
-        if self._observer.active or kind is not Allow:
-            self._name(call, outcome)
-        if kind is Allow:
-            received = self._listener.exchange(call.id, 0, 0, CONTINUE)
-            if call._target is None and not (self._observer.active or self._listener.sent):
-                self.stats.allowed += 1  # nothing else to count, and nobody to tell
-                return received
-        elif isinstance(verdict, Deny):
-            received = self._listener.exchange(call.id, 0, -verdict.errno, 0)
-        elif isinstance(verdict, Return):
-            received = self._listener.exchange(call.id, _signed(verdict.value), 0, 0)
-        else:
-            self._respond(call, outcome, started)
-            return self._listener.receive()
-        try:
-            self._account(call, outcome, started, self._listener.sent)
-        except BaseException:
-            if isinstance(received, tuple):
-                self._close_out(received)
-            raise
-        return received
-
-    def _name(self, call: Call, outcome: _Outcome) -> None:
-        """Note the thread's name while it is still there, if anybody wants to know."""
-        if self._observer.wants_names:
-            outcome.comm = call.target.comm
-
-    def _respond(self, call: Call, outcome: _Outcome, started: float) -> None:
-        """Give *call* its one response; only then are observers told, who may raise."""
-        sent = 0
-        try:
-            failure = self._send(call, outcome.verdict)
-        except TargetGone:
-            sent, failure = -ENOENT, None
-        if failure is None:
-            self._account(call, outcome, started, sent)
-            return
-        answer, error = failure
-        sent_instead = _Outcome(answer, "error", outcome.handler)
-        sent_instead.comm = outcome.comm
-        self._account(call, sent_instead, started, sent)
-        if error is not None:
-            self.stats.failures += 1
-            self._observer.handler_failed(call, outcome.handler or "", error)
-
-    def _deny_because(self, error: BaseException, call: Call, started: float) -> None:
-        """Deny *call*, whose decision *error* ended; what goes wrong meanwhile does not hide *error*."""
-        if isinstance(error, trio.Cancelled):
-            self._respond(call, _Outcome(FAILURE, "closing"), started)
-            return
-        try:
-            self._respond(call, _Outcome(FAILURE, "error"), started)
-        except Exception as another:  # noqa: BLE001  # the first one ends the supervision
-            error.add_note(f"meanwhile: {another!r}")
-
-    def _send(self, call: Call, verdict: Verdict) -> tuple[Deny, OSError | None] | None:
-        """
-        Carry *verdict* out, or deny where it cannot be.
-
-        Returns None, or the denial that was sent instead and the failure to be told of.  Raises
-        TargetGone.
-        """
-        match verdict:
-            case Allow():
-                self._listener.respond(call.id, 0, 0, CONTINUE)
-            case Deny():
-                self._listener.respond(call.id, 0, -verdict.errno, 0)
-            case Return():
-                self._listener.respond(call.id, _signed(verdict.value), 0, 0)
-            case Kill():
-                return self._kill(call, verdict)
-            case InjectFd():
-                return self._inject(call, verdict)
-            case Pass():  # `otherwise` cannot be one (supervise refuses it), nor an outcome
-                self._listener.respond(call.id, 0, -FAILURE.errno, 0)
-                return FAILURE, None
-            case _:
-                assert_never(verdict)
-        return None
-
-    def _kill(self, call: Call, verdict: Kill) -> tuple[Deny, OSError] | None:
-        """Signal first, answer second: the target runs nothing in between."""
-        failure = None
-        try:
-            self._listener.kill(call.id, call.tid, verdict.signal)
-        except OSError as error:  # it may not be signalled by us: then at least nothing is executed
-            failure = FAILURE, error
-        try:
-            self._listener.respond(call.id, 0, -EPERM, 0)
-        except TargetGone:  # of the signal, most likely
-            if failure is not None:
-                raise
-        return failure
-
-    def _inject(self, call: Call, verdict: InjectFd) -> tuple[Deny, OSError | None] | None:
-        """Inject and answer in one step; what cannot be injected is answered with an errno."""
-        try:
-            self._listener.add_fd(call.id, verdict.fd, at=verdict.at, close_on_exec=verdict.close_on_exec)
-        except OSError as error:
-            answer: Deny = FAILURE
-            failure: OSError | None = error
-            if error.errno == EMFILE or (error.errno == EBADF and verdict.at is not None):
-                answer, failure = Deny(error.errno or EPERM), None  # the target's table is full, or has no such number
-            self._listener.respond(call.id, 0, -answer.errno, 0)
-            return answer, failure
-        finally:
-            _close(verdict)
-        return None
-
-    def _account(self, call: Call, outcome: _Outcome, started: float, sent: int) -> None:
-        """Count one answer and tell of it."""
-        stats = self.stats
-        verdict = outcome.verdict
-        if sent == -ENOENT:
-            stats.gone += 1
-        elif sent:
-            raise OSError(-sent, f"cannot respond to {call.name}")
-        elif isinstance(verdict, Allow):
-            stats.allowed += 1
-        elif isinstance(verdict, Deny):
-            stats.denied += 1
-        elif isinstance(verdict, Return):
-            stats.returned += 1
-        elif isinstance(verdict, InjectFd):
-            stats.injected += 1
-        elif isinstance(verdict, Kill):
-            stats.killed += 1
-        if outcome.by == "timeout":
-            stats.timeouts += 1
-        observer = self._observer
-        if observer.active or isinstance(verdict, Deny | Kill):
-            seconds = perf_counter() - started
-            observer.answered(Decision(call, verdict, outcome.by, outcome.handler, seconds, sent == 0, outcome.comm))
-        needed = self._listener.reserve.needed
-        if needed != self._reserve_told:
-            self._reserve_told = needed
-            observer.out_of_fds(needed)
+        return self._asker.default(call)
 
     # ---- asynchronous handlers ----
 
@@ -526,50 +209,27 @@ class Dispatcher:
         try:
             outcome = await self._decide_later(waiting, route, index)
         except BaseException as error:
-            self._deny_because(error, call, started)
+            self._responder.deny_because(error, call, started)
             raise
         finally:
             del self._waiting[call.id]
-        received = self._exchange(call, outcome, started)
+        received = self._responder.exchange(call, outcome, started)
         if isinstance(received, tuple):
             received = await self._drain(received)
         if received == EVAPORATED:
             self.stats.evaporated += 1
 
-    async def _decide_later(self, waiting: _Waiting, route: Route, index: int) -> _Outcome:
+    async def _decide_later(self, waiting: _Waiting, route: Route, index: int) -> Outcome:
         """Ask the handlers from *index* on, each asynchronous one under its own deadline."""
         call = waiting.call
         for function, asynchronous, handler in route.handlers[index:]:
             if asynchronous:
-                outcome = await self._ask_later(waiting, function, handler)
+                outcome = await self._asker.later(waiting, function, handler)
             else:
-                outcome = self._ask_inline(call, function, handler, perf_counter())
+                outcome = self._asker.inline(call, function, handler, perf_counter())
             if outcome is not None:
                 return outcome
-        return self._checked(call, _Outcome(self._options.otherwise))
-
-    async def _ask_later(
-        self, waiting: _Waiting, function: Callable[[Call], Any], handler: Handler
-    ) -> _Outcome | None:
-        """Return what one ``async def`` handler says, or None for ``Pass``."""
-        seconds = handler.answer_seconds or self._options.answer_seconds
-        verdict: object = None
-        # Outside of the scope, which takes its own Cancelled out of what a handler's nursery raises.
-        try:
-            with trio.CancelScope(deadline=trio.current_time() + seconds) as scope:
-                waiting.scope = scope
-                verdict = await _await_interruptibly(function, waiting.call)
-        except Exception as error:
-            return self._failed(waiting.call, handler, error)
-        except BaseExceptionGroup as group:
-            cancelled, rest = group.split(trio.Cancelled)
-            if cancelled is not None and isinstance(rest, Exception):  # cancelled from outside, and failed over it
-                self._failed(waiting.call, handler, rest)
-                raise cancelled from None
-            raise
-        if scope.cancelled_caught:
-            return _Outcome(FAILURE, "error" if waiting.gone else "timeout", handler.name)
-        return self._understood(waiting.call, verdict, handler)
+        return self._asker.default(call)
 
     async def _look_after_waiting(self) -> None:
         """Cancel handlers whose thread is gone.  No timer runs while nothing waits."""
@@ -585,42 +245,3 @@ class Dispatcher:
                         if waiting.scope is not None:
                             waiting.scope.cancel()
             self._something_waits = trio.Event()
-
-
-@trio.lowlevel.disable_ki_protection
-def _call_interruptibly(function: Callable[[Call], object], call: Call) -> object:
-    """Run a handler so that ^C can end it: the only place where we let ourselves be interrupted."""
-    return function(call)
-
-
-@trio.lowlevel.disable_ki_protection
-async def _await_interruptibly(function: Callable[[Call], Any], call: Call) -> object:
-    return await function(call)
-
-
-def _signed(value: int) -> int:
-    """Return a register's 64 bits as the signed number that ``struct seccomp_notif_resp`` takes."""
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def _close(verdict: InjectFd) -> None:
-    """Close the fd; what close(2) says of the file (EIO, EDQUOT) is nothing to the supervision."""
-    with contextlib.suppress(OSError):
-        verdict.close()
-
-
-def _single(error: BaseException) -> BaseException:
-    """Return the only exception in nested groups of one: what a handler's own nursery makes of an exception."""
-    while isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        if len(group.exceptions) > 1:
-            break
-        error = group.exceptions[0]
-    return error
-
-
-def _shown(value: object) -> str:
-    try:
-        return repr(value)
-    except Exception:  # noqa: BLE001  # a handler's own class
-        return f"a {type(value).__qualname__}"

@@ -21,7 +21,8 @@ from monitor.abi.arch import Arch
 from monitor.errors import HandlerError
 from monitor.events.hub import Hub
 from monitor.events.observer import HubObserver
-from monitor.notify.dispatch import DRAIN, Dispatcher, Options
+from monitor.notify.ask import Options
+from monitor.notify.dispatch import DRAIN, Dispatcher
 from monitor.notify.handler import Handler, routes_of
 from monitor.testing import FakeListener, Response, call
 

@@ -1,0 +1,104 @@
+"""
+What is kept and told of an answered call: who decided, the counters, and whom to tell.
+
+What it is not: the answer (``respond``) or the record of it (``events``).
+"""
+
+from __future__ import annotations
+
+from errno import EPERM
+from typing import Final, Literal, NamedTuple, Protocol
+
+from attrs import define
+
+from monitor.notify.decode import Call
+from monitor.notify.verdict import Deny, Verdict
+
+FAILURE: Final = Deny(EPERM)
+"""The answer when there is no verdict."""
+
+By = Literal["handler", "default", "error", "timeout", "closing"]
+"""Who decided: a handler, ``otherwise``, a handler's failure, its deadline, the end of supervision."""
+
+
+class Outcome:
+    """A verdict, and who gave it.  A plain class, because one is made for every call."""
+
+    __slots__ = ("by", "comm", "handler", "verdict")
+
+    def __init__(self, verdict: Verdict, by: By = "default", handler: str | None = None) -> None:
+        self.verdict = verdict
+        self.by: By = by
+        self.handler = handler
+        self.comm = ""
+
+
+@define
+class Stats:
+    """Counters of one listener.  ``received`` is the sum of all answers, ``gone`` and what still waits."""
+
+    received: int = 0
+    allowed: int = 0
+    denied: int = 0
+    returned: int = 0
+    injected: int = 0
+    killed: int = 0
+    gone: int = 0
+    """Answered when nobody waited any more: killed, or taken away by a signal."""
+    evaporated: int = 0
+    """Announced by the kernel and away before they could be received."""
+    failures: int = 0
+    """Handlers that raised, or gave no verdict."""
+    timeouts: int = 0
+    racy: int = 0
+    """``Allow`` after a look at memory, refused."""
+    slow: int = 0
+    """Inline handlers over 10 ms."""
+
+
+class Decision(NamedTuple):
+    """One answered call, as observers see it."""
+
+    call: Call
+    verdict: Verdict
+    by: By
+    handler: str | None
+    seconds: float
+    delivered: bool
+    """False: nobody waited for it any more."""
+    comm: str
+    """The thread's command name, if an observer asked for it while it waited."""
+
+
+class Observer(Protocol):
+    """Who is told what happened.  Called after the answer; what it raises ends the supervision."""
+
+    @property
+    def active(self) -> bool:
+        """Whether every answer is to be told, or only refusals and failures."""
+        ...
+
+    @property
+    def wants_names(self) -> bool:
+        """Whether what is told shall carry the thread's name, which costs a look into /proc."""
+        ...
+
+    def answered(self, decision: Decision) -> None:
+        """Tell of one answered call."""
+        ...
+
+    def handler_failed(self, call: Call, handler: str, error: BaseException) -> None:
+        """Tell that a handler raised, or gave no verdict; its call was denied."""
+        ...
+
+    def racy_allow(self, call: Call, handler: str | None) -> None:
+        """Tell that an ``Allow`` after a look at memory was refused."""
+        ...
+
+    def slow_handler(self, call: Call, handler: str, seconds: float) -> None:
+        """Tell that an inline handler held everything up."""
+        ...
+
+    def out_of_fds(self, times: int) -> None:
+        """Tell that the reserve fd had to be given up, *times* in all."""
+        ...

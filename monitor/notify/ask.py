@@ -1,0 +1,175 @@
+"""
+Asks a handler, and understands what it says or does instead.
+
+What it is not: the order in which handlers are asked (``dispatch``) or the answer (``respond``).
+A failure of a handler is a denial here, and told; nothing in this module allows anything that a
+handler has not allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from time import perf_counter
+from typing import Any, Final, Literal, Protocol, cast
+
+import trio
+from attrs import frozen
+
+from monitor.errors import HandlerError, TargetGone, TargetMemoryError
+from monitor.notify.account import FAILURE, Observer, Outcome, Stats
+from monitor.notify.decode import Call
+from monitor.notify.handler import Handler
+from monitor.notify.respond import close_quietly
+from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
+
+SLOW_SECONDS: Final = 0.010
+"""An inline handler that needs longer than this holds up everything, and is told about."""
+
+_ANSWERS: Final = frozenset({Allow, Deny, Return, InjectFd, Kill})
+"""The verdicts that are an answer, by their classes, which are final."""
+
+@frozen(eq=False)
+class Options:
+    """What ``supervise`` was told about answering."""
+
+    otherwise: Verdict
+    strict: bool
+    answer_seconds: float
+    handler_errors: Literal["deny", "raise"]
+
+
+class Cancellable(Protocol):
+    """What a caretaker cancels when the thread behind a call is gone."""
+
+    call: Call
+    scope: trio.CancelScope | None
+    gone: bool
+
+
+class Asker:
+    """Asks one handler at a time, on behalf of one listener's dispatch."""
+
+    def __init__(self, options: Options, stats: Stats, observer: Observer) -> None:
+        """Count in *stats* and tell *observer*."""
+        self._options = options
+        self._stats = stats
+        self._observer = observer
+
+    def default(self, call: Call) -> Outcome:
+        """Return what is answered when every handler has passed."""
+        return self._checked(call, Outcome(self._options.otherwise))
+
+    def inline(
+        self, call: Call, function: Callable[[Call], object], handler: Handler, before: float
+    ) -> Outcome | None:
+        """Return what one ``def`` handler, asked at *before*, says, or None for ``Pass``."""
+        try:
+            verdict = _call_interruptibly(function, call)
+        except Exception as error:
+            return self._failed(call, handler, error)
+        seconds = perf_counter() - before
+        outcome = self._understood(call, verdict, handler)
+        if seconds > SLOW_SECONDS:
+            self._tell_of_slow(call, handler, seconds, verdict)
+        return outcome
+
+    def _tell_of_slow(self, call: Call, handler: Handler, seconds: float, verdict: object) -> None:
+        self._stats.slow += 1
+        try:
+            self._observer.slow_handler(call, handler.name, seconds)
+        except BaseException:
+            if isinstance(verdict, InjectFd):  # it will not get as far as the answer
+                close_quietly(verdict)
+            raise
+
+    def _understood(self, call: Call, verdict: object, handler: Handler) -> Outcome | None:
+        """Return what a handler's *verdict* means, or None for ``Pass``; anything else is a failure."""
+        kind = verdict.__class__
+        if kind is Allow:
+            outcome = Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # by its class
+            return outcome if call._target is None else self._checked(call, outcome)
+        if kind in _ANSWERS:
+            return Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # likewise
+        if kind is Pass:
+            return None
+        if isinstance(verdict, Coroutine):
+            verdict.close()
+            what = "returned an awaitable from a def: make it async def"
+        else:
+            what = f"returned {_shown(verdict)}, which is no verdict"
+        return self._failed(call, handler, HandlerError(call.name, handler.name, what))
+
+    def _checked(self, call: Call, outcome: Outcome) -> Outcome:
+        """Refuse an ``Allow`` that follows a look at memory: the kernel will read it again."""
+        if not isinstance(outcome.verdict, Allow) or not call.looked:
+            return outcome
+        if outcome.verdict.racy is not None and not self._options.strict:
+            return outcome
+        self._stats.racy += 1
+        self._observer.racy_allow(call, outcome.handler)
+        return Outcome(FAILURE, "error", outcome.handler)
+
+    def _failed(self, call: Call, handler: Handler, error: Exception) -> Outcome:
+        """Return the denial that a handler's failure is, and tell of it."""
+        reason = _single(error)
+        if isinstance(reason, TargetMemoryError):  # what the kernel would have said
+            return Outcome(Deny(reason.errno), "handler", handler.name)
+        if isinstance(reason, TargetGone):
+            return Outcome(FAILURE, "error", handler.name)
+        self._stats.failures += 1
+        self._observer.handler_failed(call, handler.name, error)
+        if self._options.handler_errors == "raise":
+            what = "broke its contract" if isinstance(error, HandlerError) else f"raised {type(error).__name__}"
+            raise HandlerError(call.name, handler.name, what) from error
+        return Outcome(FAILURE, "error", handler.name)
+
+    async def later(
+        self, waiting: Cancellable, function: Callable[[Call], Any], handler: Handler
+    ) -> Outcome | None:
+        """Return what one ``async def`` handler says, or None for ``Pass``."""
+        seconds = handler.answer_seconds or self._options.answer_seconds
+        verdict: object = None
+        # Outside of the scope, which takes its own Cancelled out of what a handler's nursery raises.
+        try:
+            with trio.CancelScope(deadline=trio.current_time() + seconds) as scope:
+                waiting.scope = scope
+                verdict = await _await_interruptibly(function, waiting.call)
+        except Exception as error:
+            return self._failed(waiting.call, handler, error)
+        except BaseExceptionGroup as group:
+            cancelled, rest = group.split(trio.Cancelled)
+            if cancelled is not None and isinstance(rest, Exception):  # cancelled from outside, and failed over it
+                self._failed(waiting.call, handler, rest)
+                raise cancelled from None
+            raise
+        if scope.cancelled_caught:
+            return Outcome(FAILURE, "error" if waiting.gone else "timeout", handler.name)
+        return self._understood(waiting.call, verdict, handler)
+
+
+@trio.lowlevel.disable_ki_protection
+def _call_interruptibly(function: Callable[[Call], object], call: Call) -> object:
+    """Run a handler so that ^C can end it: the only place where we let ourselves be interrupted."""
+    return function(call)
+
+
+@trio.lowlevel.disable_ki_protection
+async def _await_interruptibly(function: Callable[[Call], Any], call: Call) -> object:
+    return await function(call)
+
+
+def _single(error: BaseException) -> BaseException:
+    """Return the only exception in nested groups of one: what a handler's own nursery makes of an exception."""
+    while isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        if len(group.exceptions) > 1:
+            break
+        error = group.exceptions[0]
+    return error
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001  # a handler's own class
+        return f"a {type(value).__qualname__}"

@@ -1,0 +1,190 @@
+"""
+Gives one response: the kernel's side of a verdict.
+
+What it is not: the decision.  Everything here happens after it, and what cannot be carried out is
+denied.  Observers are told when the response has been sent, never before: they may raise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from errno import EBADF, EMFILE, ENOENT, EPERM
+from time import perf_counter
+from typing import assert_never
+
+import trio
+
+from monitor._native import RawNotification
+from monitor.errors import TargetGone
+from monitor.notify.account import FAILURE, Decision, Observer, Outcome, Stats
+from monitor.notify.decode import Call
+from monitor.notify.listener import CONTINUE, AnyListener
+from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
+
+
+class Responder:
+    """Responds over one listener, which it borrows, and accounts for every response."""
+
+    def __init__(
+        self, listener: AnyListener, stats: Stats, observer: Observer, abandon: Callable[[RawNotification], None]
+    ) -> None:
+        """*abandon* is given a notification that was received and cannot be decided any more."""
+        self._listener = listener
+        self._stats = stats
+        self._observer = observer
+        self._abandon = abandon
+        self._reserve_told = 0
+
+    def exchange(self, call: Call, outcome: Outcome, started: float) -> RawNotification | int:
+        """Respond to *call* and receive the next notification, in one call of C where that can be."""
+        verdict = outcome.verdict
+        kind = verdict.__class__
+        if self._observer.active or kind is not Allow:
+            self._name(call, outcome)
+        if kind is Allow:
+            received = self._listener.exchange(call.id, 0, 0, CONTINUE)
+            if call._target is None and not (self._observer.active or self._listener.sent):
+                self._stats.allowed += 1  # nothing else to count, and nobody to tell
+                return received
+        elif isinstance(verdict, Deny):
+            received = self._listener.exchange(call.id, 0, -verdict.errno, 0)
+        elif isinstance(verdict, Return):
+            received = self._listener.exchange(call.id, _signed(verdict.value), 0, 0)
+        else:
+            self.respond(call, outcome, started)
+            return self._listener.receive()
+        try:
+            self._account(call, outcome, started, self._listener.sent)
+        except BaseException:
+            if isinstance(received, tuple):
+                self._abandon(received)
+            raise
+        return received
+
+    def _name(self, call: Call, outcome: Outcome) -> None:
+        """Note the thread's name while it is still there, if anybody wants to know."""
+        if self._observer.wants_names:
+            outcome.comm = call.target.comm
+
+    def respond(self, call: Call, outcome: Outcome, started: float) -> None:
+        """Give *call* its one response; only then are observers told, who may raise."""
+        sent = 0
+        try:
+            failure = self._send(call, outcome.verdict)
+        except TargetGone:
+            sent, failure = -ENOENT, None
+        if failure is None:
+            self._account(call, outcome, started, sent)
+            return
+        answer, error = failure
+        sent_instead = Outcome(answer, "error", outcome.handler)
+        sent_instead.comm = outcome.comm
+        self._account(call, sent_instead, started, sent)
+        if error is not None:
+            self._stats.failures += 1
+            self._observer.handler_failed(call, outcome.handler or "", error)
+
+    def deny_because(self, error: BaseException, call: Call, started: float) -> None:
+        """Deny *call*, whose decision *error* ended; what goes wrong meanwhile does not hide *error*."""
+        if isinstance(error, trio.Cancelled):
+            self.respond(call, Outcome(FAILURE, "closing"), started)
+            return
+        try:
+            self.respond(call, Outcome(FAILURE, "error"), started)
+        except Exception as another:  # noqa: BLE001  # the first one ends the supervision
+            error.add_note(f"meanwhile: {another!r}")
+
+    def _send(self, call: Call, verdict: Verdict) -> tuple[Deny, OSError | None] | None:
+        """
+        Carry *verdict* out, or deny where it cannot be.
+
+        Returns None, or the denial that was sent instead and the failure to be told of.  Raises
+        TargetGone.
+        """
+        match verdict:
+            case Allow():
+                self._listener.respond(call.id, 0, 0, CONTINUE)
+            case Deny():
+                self._listener.respond(call.id, 0, -verdict.errno, 0)
+            case Return():
+                self._listener.respond(call.id, _signed(verdict.value), 0, 0)
+            case Kill():
+                return self._kill(call, verdict)
+            case InjectFd():
+                return self._inject(call, verdict)
+            case Pass():  # `otherwise` cannot be one (supervise refuses it), nor an outcome
+                self._listener.respond(call.id, 0, -FAILURE.errno, 0)
+                return FAILURE, None
+            case _:
+                assert_never(verdict)
+        return None
+
+    def _kill(self, call: Call, verdict: Kill) -> tuple[Deny, OSError] | None:
+        """Signal first, answer second: the target runs nothing in between."""
+        failure = None
+        try:
+            self._listener.kill(call.id, call.tid, verdict.signal)
+        except OSError as error:  # it may not be signalled by us: then at least nothing is executed
+            failure = FAILURE, error
+        try:
+            self._listener.respond(call.id, 0, -EPERM, 0)
+        except TargetGone:  # of the signal, most likely
+            if failure is not None:
+                raise
+        return failure
+
+    def _inject(self, call: Call, verdict: InjectFd) -> tuple[Deny, OSError | None] | None:
+        """Inject and answer in one step; what cannot be injected is answered with an errno."""
+        try:
+            self._listener.add_fd(call.id, verdict.fd, at=verdict.at, close_on_exec=verdict.close_on_exec)
+        except OSError as error:
+            answer: Deny = FAILURE
+            failure: OSError | None = error
+            if error.errno == EMFILE or (error.errno == EBADF and verdict.at is not None):
+                answer, failure = Deny(error.errno or EPERM), None  # the target's table is full, or has no such number
+            self._listener.respond(call.id, 0, -answer.errno, 0)
+            return answer, failure
+        finally:
+            close_quietly(verdict)
+        return None
+
+    def _account(self, call: Call, outcome: Outcome, started: float, sent: int) -> None:
+        """Count one answer and tell of it."""
+        stats = self._stats
+        verdict = outcome.verdict
+        if sent == -ENOENT:
+            stats.gone += 1
+        elif sent:
+            raise OSError(-sent, f"cannot respond to {call.name}")
+        elif isinstance(verdict, Allow):
+            stats.allowed += 1
+        elif isinstance(verdict, Deny):
+            stats.denied += 1
+        elif isinstance(verdict, Return):
+            stats.returned += 1
+        elif isinstance(verdict, InjectFd):
+            stats.injected += 1
+        elif isinstance(verdict, Kill):
+            stats.killed += 1
+        if outcome.by == "timeout":
+            stats.timeouts += 1
+        observer = self._observer
+        if observer.active or isinstance(verdict, Deny | Kill):
+            seconds = perf_counter() - started
+            observer.answered(Decision(call, verdict, outcome.by, outcome.handler, seconds, sent == 0, outcome.comm))
+        needed = self._listener.reserve.needed
+        if needed != self._reserve_told:
+            self._reserve_told = needed
+            observer.out_of_fds(needed)
+
+
+def _signed(value: int) -> int:
+    """Return a register's 64 bits as the signed number that ``struct seccomp_notif_resp`` takes."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def close_quietly(verdict: InjectFd) -> None:
+    """Close the fd; what close(2) says of the file (EIO, EDQUOT) is nothing to the supervision."""
+    with contextlib.suppress(OSError):
+        verdict.close()
