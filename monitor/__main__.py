@@ -6,15 +6,17 @@ What it is not: a place for anything else; it imports nothing before it is calle
 
 from __future__ import annotations
 
+import sys
 
-def main() -> None:
-    """Run the command line and exit."""
+
+def main() -> int:
+    """Run the command line; its exit status."""
     try:
         from monitor.cli import main as run  # noqa: PLC0415  # only when it is called
-    except KeyboardInterrupt:  # ^C while we are still being loaded
-        raise SystemExit(130) from None
-    run()
+    except KeyboardInterrupt:  # ^C while we are still being loaded: 128 + SIGINT, as a shell says it
+        return 130
+    return run()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping
-from typing import Final, NoReturn
+from typing import Final
 
 import click
 
@@ -56,8 +56,8 @@ def seccomp_monitor() -> None:
     """Supervise Linux processes through seccomp user notification."""
 
 
-def main() -> NoReturn:
-    """Run the command line and exit with its status."""
+def main() -> int:
+    """Run the command line; its exit status."""
     # What the program does with a closed pipe is its business; we say what we have to say or not.
     try:
         status = seccomp_monitor.main(prog_name="seccomp-monitor", standalone_mode=False)
@@ -68,7 +68,8 @@ def main() -> NoReturn:
         status = OUR_FAILURE if _runs_something(error) else USAGE
     except (click.Abort, KeyboardInterrupt):  # before the program ran: afterwards ^C is the program's
         status = INTERRUPTED
-    _leave(status if isinstance(status, int) else 0)
+    _flush()
+    return status if isinstance(status, int) else 0
 
 
 def _runs_something(error: click.ClickException) -> bool:
@@ -76,8 +77,8 @@ def _runs_something(error: click.ClickException) -> bool:
     return isinstance(context, click.Context) and context.info_name in VERBS
 
 
-def _leave(status: int) -> NoReturn:
-    """Exit; a standard output that nobody reads any more is no failure of the program's."""
+def _flush() -> None:
+    """Write what is left; a standard output that nobody reads any more is no failure of the program's."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -85,4 +86,3 @@ def _leave(status: int) -> NoReturn:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
-    sys.exit(status)

@@ -16,7 +16,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from types import ModuleType
 
-import monitor
 from monitor.notify.handler import Handler, mark_of
 
 
@@ -103,7 +102,7 @@ def _where(source: str, error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name == source.partition(".")[0]:
         return f"{source}: no module of that name; a file is named with / or .py"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    ours = str(Path(monitor.__file__).parent)
+    ours = str(Path(__file__).parents[1])
     own = [frame for frame in frames if not frame.filename.startswith(("<", ours))]
     where = f"{own[-1].filename}:{own[-1].lineno}" if own else source
     return f"{where}: {type(error).__name__}: {error}"
