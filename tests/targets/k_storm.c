@@ -2,6 +2,8 @@
 #include "k_ask.h"
 #include <sys/wait.h>
 
+static char text[16] = "a string";
+
 int main(int argc, char **argv)
 {
 	long count = argc > 1 ? atol(argv[1]) : 1;
@@ -10,7 +12,7 @@ int main(int argc, char **argv)
 	for (int i = 1; i < processes && fork() != 0; i++)
 		;
 	for (long i = 1; count == 0 || i <= count; i++)
-		wrong |= ask("a string", i) != i;
+		wrong |= ask(text, i) != i;
 	while (wait(&status) > 0)
 		wrong |= status;
 	return wrong != 0;
