@@ -1,8 +1,5 @@
-"""
-The compiled shim, for type checkers: what cffi makes of native/shim.cdef.
-
-What it is not: its types.  ``_native`` declares those, and is the only importer.
-"""
+# The compiled shim, for type checkers: what cffi makes of native/shim.cdef.  Its types are declared
+# in _native.py, which is the only importer.
 
 from typing import Any
 

@@ -165,7 +165,7 @@ def test_an_upward_import_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None
         assert not any(allowed("notify", parts) for parts in found), way
 
 
-@pytest.mark.parametrize("module", [module for module in modules() if module.parts[0] not in {"cli", "__main__.py"}], ids=str)
+@pytest.mark.parametrize("module", [one for one in modules() if one.parts[0] not in {"cli", "__main__.py"}], ids=str)
 def test_only_the_command_line_prints_or_exits(module: Path) -> None:
     forbidden = {"print", "input", "exit", "quit", "sys.exit", "os._exit", "sys.stdout.write", "sys.stderr.write"}
     calls = {ast.unparse(node.func) for node in ast.walk(tree_of(module)) if isinstance(node, ast.Call)}

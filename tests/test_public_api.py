@@ -25,8 +25,9 @@ PUBLIC: Final = [
     "Allow", "Arch", "Arguments", "Call", "CallAnswered", "Deny", "Dropped", "Event", "Handler", "HandlerError",
     "HandlerFailed", "HandlerFunction", "InjectFd", "KernelFeatureError", "Kill", "Launch", "LaunchError",
     "LaunchStage", "Listener", "MonitorError", "OutOfFds", "Pass", "PolicyError", "ProcessRun",
-    "ProgramTooLongError", "RacyAllow", "Return", "Run", "Sink", "SlowHandler", "Stats", "Subscription", "SupervisionFailed", "SupervisorError", "Target",
-    "TargetExited", "TargetGone", "TargetMemoryError", "TargetStarted", "Verdict", "handles", "supervise",
+    "ProgramTooLongError", "RacyAllow", "Return", "Run", "Sink", "SlowHandler", "Stats", "Subscription",
+    "SupervisionFailed", "SupervisorError", "Target", "TargetExited", "TargetGone", "TargetMemoryError",
+    "TargetStarted", "Verdict", "handles", "supervise",
 ]  # fmt: skip
 
 ALIASES: Final = {"Event", "HandlerFunction", "Sink", "Verdict"}
