@@ -27,8 +27,10 @@ int mon_listener_sizes(uint16_t *notif, uint16_t *resp, uint16_t *data)
 
 int mon_listener_id_valid(int listener, uint64_t id)
 {
-	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) < 0)
-		return -errno;
+	/* EINTR: the mutex was not taken; taken for "gone" it would deny a thread that waits. */
+	while (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) < 0)
+		if (errno != EINTR)
+			return -errno;
 	return 0;
 }
 

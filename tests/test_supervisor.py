@@ -353,20 +353,24 @@ async def test_a_listener_that_its_owner_closes_ends_the_block_with_that(
     assert isinstance(caught.value.__cause__, trio.ClosedResourceError)
 
 
-async def test_a_handler_that_closes_the_listener_ends_the_block(
+async def test_a_handler_that_closes_the_listener_ends_the_block_and_its_fd_is_closed(
     listener: FakeListener, autojump_clock: trio.testing.MockClock
 ) -> None:
+    fd = os.open("/dev/null", os.O_RDONLY)
+
     @handles("openat")
     def closes(call: Call) -> Verdict:
         listener.close()
-        return Allow()
+        return monitor.InjectFd(fd, close_on_exec=True)
 
     with pytest.raises(monitor.SupervisorError):
-        async with supervise(listener, handlers=[closes]):
+        async with supervise(listener, handlers=[closes], events=print):
             ident = notify(listener)
             await trio.sleep_forever()
 
     assert (await listener.response(ident)).error == -errno.ENOSYS
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
 
 
 async def test_an_abandoned_generator_leaves_the_block(listener: FakeListener) -> None:

@@ -65,7 +65,8 @@ class Responder:
     def _name(self, call: Call, outcome: Outcome) -> None:
         """Note the thread's name while it is still there, if anybody wants to know."""
         if self._observer.wants_names:
-            outcome.comm = call.target.comm
+            with contextlib.suppress(trio.ClosedResourceError):  # the answer itself will say so, and close its fd
+                outcome.comm = call.target.comm
 
     def respond(self, call: Call, outcome: Outcome, started: float) -> None:
         """Give *call* its one response; only then are observers told, who may raise."""
