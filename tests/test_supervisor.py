@@ -14,6 +14,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,7 +81,7 @@ async def test_calls_are_answered_for_the_length_of_the_block(listener: FakeList
 
 
 async def test_leaving_denies_what_waits_and_what_is_queued(listener: FakeListener) -> None:
-    """One call is thought about, others are made in the turn in which the loop is stopped; none is left to the close."""
+    """One call is thought about, one more is made when the loop is stopped; none is left to the close."""
 
     @handles("openat")
     async def thinks_and_asks(call: Call) -> Verdict:
@@ -169,7 +170,9 @@ async def test_the_bodys_exception_leaves_as_itself(listener: FakeListener) -> N
     assert listener.closed
 
 
-@pytest.mark.parametrize("error", [StopIteration(1), StopAsyncIteration(), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+@pytest.mark.parametrize(
+    "error", [StopIteration(1), StopAsyncIteration(), KeyboardInterrupt(), GeneratorExit()], ids=repr
+)
 async def test_the_bodys_odd_exceptions_leave_as_themselves(listener: FakeListener, error: BaseException) -> None:
     """Each of these means something to a generator, which the block is made of."""
     with pytest.raises(type(error)) as caught:
@@ -219,7 +222,6 @@ async def test_two_handlers_that_fail_at_once_still_leave_as_handler_error(
     listener: FakeListener, autojump_clock: trio.testing.MockClock
 ) -> None:
     """Two tasks fail in the same turn of the scheduler, so that their exceptions come out in a group."""
-
     event = trio.Event()
 
     @handles("openat")
@@ -478,7 +480,7 @@ async def test_an_unknown_call_is_refused_with_the_name_that_was_meant(listener:
     handler = monitor.Handler.of("opennat", allows)
     for source in (listener, ["true"]):
         with pytest.raises(monitor.PolicyError, match="did you mean 'openat'"):
-            async with supervise(source, handlers=[handler]):  # type: ignore[call-overload]
+            async with supervise(source, handlers=[handler]):
                 raise AssertionError
     assert not listener.closed  # still its owner's
 
@@ -658,4 +660,4 @@ async def test_nothing_is_left_of_many_runs(open_fds: Callable[[], set[str]]) ->
                 raise ValueError("mine")
 
     assert len(open_fds()) == len(before)
-    assert not os.path.exists(f"/proc/{run.pid}")
+    assert not Path(f"/proc/{run.pid}").exists()

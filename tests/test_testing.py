@@ -120,7 +120,9 @@ async def test_one_list_of_events_serves_several_questions() -> None:
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, pytest.fail.Exception])
-async def test_what_is_no_exception_leaves_as_itself(kind: type[BaseException], open_fds: Callable[[], set[str]]) -> None:
+async def test_what_is_no_exception_leaves_as_itself(
+    kind: type[BaseException], open_fds: Callable[[], set[str]]
+) -> None:
     """A ``pytest.fail`` in a handler, say: it has to fail the test."""
 
     @handles("openat")
@@ -164,9 +166,9 @@ async def test_nothing_stays_open(open_fds: Callable[[], set[str]]) -> None:
         (lambda: call("open", Arch.AARCH64), monitor.PolicyError, "aarch64 has no call 'open'"),
         (lambda: call("openat", path=b"/"), TypeError, "no argument 'path'; it has: dirfd, pathname"),
         (lambda: call("getppid", x=1), TypeError, "it has: none"),
-        (lambda: call("openat", pathname="/etc"), TypeError, "an int or bytes"),
+        (lambda: call("openat", pathname="/etc"), TypeError, "an int or bytes"),  # type: ignore[arg-type]
         (lambda: call("openat", flags=b"r"), TypeError, "flags is an int"),
-        (lambda: call("openat", flags="r"), TypeError, "flags is an int"),
+        (lambda: call("openat", flags="r"), TypeError, "flags is an int"),  # type: ignore[arg-type]
     ],
 )
 def test_a_call_that_cannot_be_made_says_why(make: Callable[[], Call], error: type[Exception], message: str) -> None:

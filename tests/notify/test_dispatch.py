@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
@@ -276,9 +277,13 @@ async def test_what_is_no_verdict_denies(
         assert "no verdict" in str(failed.error)
 
 
+def _call(function: Callable[[Call], object], call: Call) -> object:
+    return function(call)
+
+
 async def test_a_def_that_returns_an_awaitable_is_told_so_and_nothing_is_left_unawaited() -> None:
     later = says_later(Allow())
-    async with flowing(lambda call: later(call)) as flow:
+    async with flowing(functools.partial(_call, later)) as flow:
         assert (await flow.answer()).error == -errno.EPERM
 
         assert "make it async def" in str(flow.events(monitor.HandlerFailed)[0].error)
@@ -493,7 +498,11 @@ async def test_no_timer_runs_while_nothing_waits(autojump_clock: trio.testing.Mo
 async def test_a_target_that_goes_while_it_is_decided_about_is_counted_gone(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    async with flowing(lambda call: flow.listener.interrupt(call.id) or Allow()) as flow:
+    def interrupts(call: Call) -> Verdict:
+        flow.listener.interrupt(call.id)
+        return Allow()
+
+    async with flowing(interrupts) as flow:
         flow.notify()
         await trio.sleep(1)
 
@@ -553,7 +562,12 @@ async def test_two_dispatchers_of_one_listener_are_refused() -> None:
 @pytest.mark.parametrize("looked", [True, False])
 @pytest.mark.parametrize("strict", [True, False])
 async def test_an_allow_after_a_look_is_refused_unless_it_says_why_and_nobody_is_strict(
-    autojump_clock: trio.testing.MockClock, strict: bool, looked: bool, reason: str | None, by_handler: bool, later: bool
+    autojump_clock: trio.testing.MockClock,
+    strict: bool,
+    looked: bool,
+    reason: str | None,
+    by_handler: bool,
+    later: bool,
 ) -> None:
     verdict = Allow(racy=reason)
 
@@ -746,10 +760,10 @@ async def test_an_observer_that_raises_ends_the_run_and_leaves_nothing_unanswere
     flow = make(in_a_while if later else function, sink=complaining(kind))
     idents = {flow.notify(), flow.notify()}
 
-    with pytest.RaisesGroup(LookupError, allow_unwrapped=False, flatten_subgroups=True) if not later else pytest.raises(
-        ExceptionGroup
-    ):
+    with pytest.raises(ExceptionGroup) as caught:
         await flow.dispatcher.run()
+
+    assert caught.group_contains(LookupError)
 
     answered = [response.id for response in flow.listener.responses]
     assert len(answered) == len(set(answered)) == flow.stats.received
@@ -773,7 +787,11 @@ async def test_an_observer_that_raises_does_not_hide_an_interrupt() -> None:
 
 
 async def test_slow_inline_handlers_are_counted_and_told_once_a_second() -> None:
-    async with flowing(lambda call: time.sleep(0.011) or Allow()) as flow:
+    def slow(call: Call) -> Verdict:
+        time.sleep(0.011)
+        return Allow()
+
+    async with flowing(slow) as flow:
         for _ in range(3):
             await flow.answer()
 
@@ -826,11 +844,11 @@ async def test_other_tasks_run_while_calls_keep_coming() -> None:
 
     async with flowing(again) as flow:
         flow.notify()
-        for turns in range(5):
+        while turns < 5:
             await trio.lowlevel.checkpoint()
+            turns += 1
         listener_full = False
 
-    assert turns == 4
     assert 0 < flow.stats.received <= 10 * DRAIN
 
 
@@ -852,10 +870,12 @@ async def test_every_shape_of_handler_is_run_as_what_it_is(
 
         __call__ = method
 
-    one: Sync | Async = Async() if later else Sync()
-    extra = functools.partial(type(one).method, one)
-    function = {"function": (lambda call: Return(5)), "method": one.method, "partial": extra, "object": one}[shape]
-    if shape == "function" and later:
-        function = says_later(Return(5))
-    async with flowing(function) as flow:
+    one: Any = Async() if later else Sync()
+    shapes: dict[str, Callable[..., object]] = {
+        "function": says_later(Return(5)) if later else says(Return(5)),
+        "method": one.method,
+        "partial": functools.partial(type(one).method, one),
+        "object": one,
+    }
+    async with flowing(shapes[shape]) as flow:
         assert (await flow.answer()).value == 5

@@ -22,7 +22,8 @@ from monitor import Allow, Call, Deny, InjectFd, Kill, Pass, Return, TargetGone,
 from monitor.abi.arch import Arch
 from monitor.events.hub import Hub
 from monitor.events.observer import HubObserver
-from monitor.notify.dispatch import Dispatcher, Options
+from monitor.notify.ask import Options
+from monitor.notify.dispatch import Dispatcher
 from monitor.notify.handler import Handler, routes_of
 from monitor.testing import FakeListener, call
 
@@ -69,7 +70,7 @@ class Owned:
         return left
 
 
-def decide(owned: Owned, made: Call) -> Verdict:
+def decide(owned: Owned, made: Call) -> Verdict:  # noqa: C901, PLR0911  # one case per behaviour
     match BEHAVIOURS[made.args.flags]:
         case "allow":
             return Allow()
@@ -130,7 +131,7 @@ ends = st.sampled_from(["cancel", "hang up", "wait and cancel"])
 
 
 @given(kinds=kinds, script=steps, end=ends)
-def test_every_received_notification_has_exactly_one_response_or_its_thread_was_gone(
+def test_every_received_notification_has_exactly_one_response_or_its_thread_was_gone(  # noqa: C901, PLR0915  # it plays scripts
     kinds: list[str], script: list[Step], end: str
 ) -> None:
     owned = Owned()

@@ -86,7 +86,7 @@ def test_a_second_mark_is_refused() -> None:
 
 
 def test_a_bare_decorator_is_refused_with_how_to_write_it() -> None:
-    with pytest.raises(TypeError, match='write @handles\\("openat"\\)'):
+    with pytest.raises(TypeError, match=r'write @handles\("openat"\)'):
 
         @handles  # type: ignore[arg-type]
         def function(call: Call) -> Verdict:

@@ -49,7 +49,9 @@ class Result:
 class Side(Protocol):
     """The other side of a listener: programs that call."""
 
-    listener: AnyListener
+    @property
+    def listener(self) -> AnyListener:
+        """What is tested."""
 
     async def ask(self, number: int = 0, *, full: bool = False) -> None:
         """Have a thread of its own make a call with *number*; returns when it is queued."""
@@ -592,7 +594,7 @@ def test_an_fd_that_is_no_listener_stays_the_callers(open_fds: Callable[[], set[
     fd = os.open("/dev/null", os.O_RDONLY)
     before = open_fds()
 
-    with pytest.raises(OSError, match="ioctl|argument"):
+    with pytest.raises(OSError, match=r"ioctl|argument"):
         Listener.from_fd(fd)
 
     assert open_fds() == before

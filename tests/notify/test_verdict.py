@@ -61,7 +61,7 @@ def test_return_takes_numbers_only(value: Any) -> None:
 
 def test_inject_fd_takes_no_file_object_because_it_closes_its_fd() -> None:
     with tempfile.TemporaryFile() as file, pytest.raises(TypeError, match="detach"):
-        InjectFd(file, close_on_exec=True)  # type: ignore[arg-type]
+        InjectFd(file, close_on_exec=True)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_inject_fd_takes_no_file_object_because_it_closes_its_fd() -> None:
     [
         (lambda: InjectFd(-1, close_on_exec=True), ValueError),
         (lambda: InjectFd(True, close_on_exec=True), TypeError),
-        (lambda: InjectFd("3", close_on_exec=True), TypeError),  # type: ignore[arg-type]
+        (lambda: InjectFd("3", close_on_exec=True), TypeError),
         (lambda: InjectFd(3), TypeError),  # type: ignore[call-arg]
         (lambda: InjectFd(3, close_on_exec=True, at=-1), ValueError),
         (lambda: InjectFd(3, close_on_exec=True, at=1 << 31), ValueError),
@@ -82,13 +82,13 @@ def test_inject_fd_takes_fds_only(make: Callable[[], InjectFd], error: type[Exce
 
 
 def test_inject_fd_takes_the_flag_of_the_call_itself() -> None:
-    assert InjectFd(3, close_on_exec=os.O_CLOEXEC & os.O_CLOEXEC).close_on_exec is True  # type: ignore[arg-type]
-    assert InjectFd(3, close_on_exec=os.O_RDWR & os.O_CLOEXEC).close_on_exec is False  # type: ignore[arg-type]
+    assert InjectFd(3, close_on_exec=os.O_CLOEXEC & os.O_CLOEXEC).close_on_exec is True
+    assert InjectFd(3, close_on_exec=os.O_RDWR & os.O_CLOEXEC).close_on_exec is False
 
 
 def test_kill_is_sigkill_unless_another_signal_is_named() -> None:
     assert Kill().signal is signal.SIGKILL
-    assert Kill(15).signal is signal.SIGTERM  # type: ignore[arg-type]
+    assert Kill(15).signal is signal.SIGTERM
 
 
 @pytest.mark.parametrize("value", [0, -9, 1000, "SIGKILL", None])
@@ -99,7 +99,7 @@ def test_kill_takes_no_number_that_is_no_signal(value: Any) -> None:
 
 def test_kill_takes_no_bool() -> None:
     with pytest.raises(TypeError, match="signal"):
-        Kill(True)  # type: ignore[arg-type]
+        Kill(True)
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "\n"])
