@@ -27,7 +27,7 @@ int main(int argc, char **argv)
 	tell("symlink", symlink("old", "newlink"));
 	tell("mkfifo", mkfifo("newfifo", 0600));
 	tell("rename", rename("old", "other"));
-	tell("unlink", unlink("old"));
+	tell("unlink", unlink("given"));
 	tell("kill", kill(atoi(argv[2]), 0));
 	tell("write fd", (int)write(atoi(argv[3]), "x", 1));
 	tell("truncate fd", ftruncate(atoi(argv[3]), 1));
