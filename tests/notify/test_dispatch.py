@@ -18,6 +18,7 @@ from attrs import define, field
 
 import monitor
 from monitor import Allow, Call, Deny, InjectFd, Kill, Pass, Return, TargetGone, TargetMemoryError, Verdict
+from monitor._native import RawNotification
 from monitor.abi.arch import Arch
 from monitor.errors import HandlerError
 from monitor.events.hub import Hub
@@ -879,3 +880,66 @@ async def test_every_shape_of_handler_is_run_as_what_it_is(
     }
     async with flowing(shapes[shape]) as flow:
         assert (await flow.answer()).value == 5
+
+
+# ---- ^C ----
+
+
+class Interrupted(FakeListener):
+    """A listener at which ^C is pressed whenever a call has just been received."""
+
+    def receive(self) -> RawNotification | int:
+        outcome = super().receive()
+        if isinstance(outcome, tuple):
+            signal.raise_signal(signal.SIGINT)
+        return outcome
+
+
+@sync_and_async
+def test_an_interrupt_between_a_receive_and_its_answer_waits_until_it_is_answered(later: bool) -> None:
+    """The worst moment: the call is ours and nobody else knows of it.  With the answer the next is received."""
+    flow = make(says_later(Allow(), 0) if later else says(Allow()), listener=Interrupted)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(flow.dispatcher.run)
+            flow.notify()
+            flow.notify()
+            await trio.sleep_forever()
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        trio.run(main)
+
+    assert caught.group_contains(KeyboardInterrupt)
+    answered = [response.id for response in flow.listener.responses]
+    assert answered
+    assert len(answered) == len(set(answered)) == flow.stats.received
+    assert flow.listener._received == {}
+    flow.listener.close()
+
+
+@sync_and_async
+def test_an_interrupt_ends_a_handler_and_its_call_is_denied(later: bool) -> None:
+    """In a handler it does not wait: one that loops for ever could not be ended otherwise."""
+    reached_the_end = False
+
+    def loops(call: Call) -> Verdict:
+        nonlocal reached_the_end
+        signal.raise_signal(signal.SIGINT)
+        reached_the_end = True
+        return Allow()
+
+    async def loops_later(call: Call) -> Verdict:
+        await trio.lowlevel.checkpoint()
+        return loops(call)
+
+    flow = make(loops_later if later else loops)
+    flow.notify()
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        trio.run(flow.dispatcher.run)
+
+    assert caught.group_contains(KeyboardInterrupt)
+    assert not reached_the_end
+    assert [response.error for response in flow.listener.responses] == [-errno.EPERM]
+    flow.listener.close()

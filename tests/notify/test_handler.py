@@ -114,7 +114,7 @@ def test_what_carries_no_mark_is_refused_with_what_to_do(function: Any) -> None:
 
 def test_a_partial_of_a_marked_function_carries_no_mark() -> None:
     marked = handles("openat")(lambda word, call: Allow())
-    with pytest.raises(TypeError, match="Handler.of"):
+    with pytest.raises(TypeError, match=r"Handler\.of"):
         Handler.from_mark(functools.partial(marked, "x"))
 
 

@@ -19,7 +19,7 @@ struct report {
 	int64_t kind, number, pid, value, error, close_on_exec, first_byte, status;
 };
 
-static void call(struct report *report, int full)
+static void call(struct report *report, int64_t number, int full)
 {
 	struct rlimit three = {3, 3};
 	int flags;
@@ -27,7 +27,7 @@ static void call(struct report *report, int full)
 
 	if (full)
 		setrlimit(RLIMIT_NOFILE, &three);
-	report->value = syscall(SYS_getppid, report->number);
+	report->value = syscall(SYS_getppid, number);
 	report->error = report->value == -1 ? errno : 0;
 	flags = report->value > 2 && report->value < 4096 ? fcntl((int)report->value, F_GETFD) : -1;
 	if (flags >= 0) { /* it was given an fd */
@@ -41,15 +41,17 @@ static void keep(int64_t number, int full)
 {
 	struct report *report =
 		mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct report started = {.kind = STARTED, .number = number};
+	pid_t pid = fork();
 	int status;
 
-	report->number = number;
-	report->pid = fork();
-	if (report->pid == 0)
-		call(report, full);
-	write(1, report, sizeof(*report));
-	waitpid((pid_t)report->pid, &status, 0);
+	if (pid == 0)
+		call(report, number, full);
+	started.pid = pid;
+	write(1, &started, sizeof(started));
+	waitpid(pid, &status, 0);
 	report->kind = ENDED;
+	report->number = number;
 	report->status = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	write(1, report, sizeof(*report));
 	_exit(0);
