@@ -54,7 +54,10 @@ def run_target() -> RunTarget:
     """Return a function that runs a program under handlers to its end, stdout and stderr taken."""
 
     async def run(
-        argv: Sequence[str], handlers: Sequence[monitor.Handler | HandlerFunction], *, options: Mapping[str, object] | None = None,
+        argv: Sequence[str],
+        handlers: Sequence[monitor.Handler | HandlerFunction],
+        *,
+        options: Mapping[str, object] | None = None,
         **launch: object,
     ) -> Finished:
         program = monitor.Launch(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **launch)  # type: ignore[arg-type]
@@ -111,7 +114,7 @@ def python_as_user() -> Callable[..., subprocess.Popen[bytes]]:
     def begin(code: str, *arguments: str, ordinary: bool = True, **options: object) -> subprocess.Popen[bytes]:
         if ordinary and os.geteuid() == 0:
             options |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+        return subprocess.Popen(  # type: ignore[call-overload]
             [sys.executable, "-c", code, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -126,7 +129,7 @@ def python_as_user() -> Callable[..., subprocess.Popen[bytes]]:
 @pytest.fixture
 def shared_directory() -> Iterator[Path]:
     """An empty directory that an ordinary user can reach and write to, when we are root."""
-    directory = Path(tempfile.mkdtemp(prefix="monitor-shared-", dir="/tmp"))  # noqa: S108
+    directory = Path(tempfile.mkdtemp(prefix="monitor-shared-", dir="/tmp"))
     directory.chmod(0o777)
     yield directory
     shutil.rmtree(directory)

@@ -63,7 +63,7 @@ async def test_a_caller_that_left_between_poll_and_receive_is_enoent_and_nothing
     async with launched([compiled("k_signal"), "plain", "2"], "getppid") as started:
         await started.listener.wait()
         started.process.send_signal(signal.SIGSTOP)
-        while Path(f"/proc/{started.process.pid}/stat").read_text().rpartition(") ")[2][0] != "T":  # noqa: ASYNC110
+        while Path(f"/proc/{started.process.pid}/stat").read_text().rpartition(") ")[2][0] != "T":
             await trio.sleep(0.001)
         with pytest.raises(FileNotFoundError):
             fcntl.ioctl(started.listener.fileno(), RECEIVE, bytearray(80))
@@ -246,7 +246,9 @@ async def test_an_fd_is_injected_at_the_number_that_was_asked_for_and_replaces_w
         assert done.output == b"%d 1 injected" % number
 
 
-async def test_a_number_above_the_targets_limit_is_ebadf(run_target: Any, compiled: Any, file: Path, open_fds: Any) -> None:
+async def test_a_number_above_the_targets_limit_is_ebadf(
+    run_target: Any, compiled: Any, file: Path, open_fds: Any
+) -> None:
     inject, _ = injecting(file, close_on_exec=True, at=1 << 30)
     before = open_fds()
 
@@ -270,7 +272,9 @@ async def test_an_o_path_fd_cannot_be_injected_and_that_is_told(
     assert open_fds() == before
 
 
-async def test_a_target_whose_table_is_full_sees_emfile(run_target: Any, compiled: Any, file: Path, open_fds: Any) -> None:
+async def test_a_target_whose_table_is_full_sees_emfile(
+    run_target: Any, compiled: Any, file: Path, open_fds: Any
+) -> None:
     inject, _ = injecting(file, close_on_exec=True)
     before = open_fds()
 
@@ -376,7 +380,7 @@ async def leave_after_the_first(process: subprocess.Popen[bytes], listener: int,
     async with monitor.supervise(
         monitor.Listener.from_fd(listener), handlers=[first_only], on_leave=on_leave
     ) as run:
-        while run.stats.received < 2:  # noqa: ASYNC110, PLR2004
+        while run.stats.received < 2:
             await trio.sleep(0.001)
     return process.communicate()[0]
 
@@ -412,7 +416,7 @@ async def test_leaving_a_listener_whose_targets_ask_without_end_ends(compiled: A
         async with monitor.supervise(
             monitor.Listener.from_fd(listener), handlers=[answering(monitor.Return(1))]
         ) as run:
-            while run.stats.received < 100:  # noqa: ASYNC110, PLR2004
+            while run.stats.received < 100:
                 await trio.sleep(0.001)
         os.killpg(process.pid, signal.SIGKILL)
 

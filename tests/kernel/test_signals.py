@@ -13,7 +13,7 @@ import pytest
 import trio
 
 import monitor
-from monitor._native import NOTHING_QUEUED, NO_TASK_LEFT
+from monitor._native import NO_TASK_LEFT, NOTHING_QUEUED
 
 _ID, _TID = 0, 1
 
@@ -33,7 +33,7 @@ def state(tid: int) -> str:
 
 async def until(happened: Any) -> None:
     """Wait until *happened*; the time limit of the test ends it."""
-    while not happened():  # noqa: ASYNC110  # nothing tells of what /proc shows
+    while not happened():  # nothing tells of what /proc shows
         await trio.sleep(0.001)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 
 import monitor
 
@@ -61,7 +62,7 @@ async def test_a_storm_of_several_processes_starves_no_other_task(run_target: An
     async def other() -> None:
         nonlocal turns
         while not ended:
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
             turns += 1
 
     async with trio.open_nursery() as nursery:
@@ -189,7 +190,7 @@ def test_a_supervisor_that_ends_at_any_moment_leaves_no_process(
     Whatever it was doing: it is gone soon, and so is every process of its tree, the one in a
     session of its own too, and the guard.
     """
-    random = Random(number)  # noqa: S311  # moments, no secrets
+    random = Random(number)  # moments, no secrets
     for _ in range(6):
         mark = f"MARK={uuid.uuid4()}"
         environment = {**os.environ, "MARK": mark.removeprefix("MARK=")}

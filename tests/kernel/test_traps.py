@@ -132,7 +132,7 @@ async def test_a_call_that_is_announced_again_under_a_new_id_is_answered_once(
     async with launched([compiled("k_signal"), "plain"], "getppid") as started:
         await started.listener.wait()
         started.process.send_signal(signal.SIGSTOP)
-        while Path(f"/proc/{started.process.pid}/stat").read_text().rpartition(") ")[2][0] != "T":  # noqa: ASYNC110
+        while Path(f"/proc/{started.process.pid}/stat").read_text().rpartition(") ")[2][0] != "T":
             await trio.sleep(0.001)
         started.process.send_signal(signal.SIGCONT)
         ident = (await received(started.listener))[0]

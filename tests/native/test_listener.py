@@ -12,7 +12,7 @@ import pytest
 import trio
 
 import monitor
-from monitor._shim import ffi, lib  # type: ignore[import-not-found]  # compiled, no stub
+from monitor._shim import ffi, lib
 from monitor.abi.arch import Arch
 from monitor.abi.seccomp import AddFdFlag
 from monitor.abi.syscalls import number_of

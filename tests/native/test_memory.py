@@ -12,7 +12,7 @@ import pytest
 import trio
 
 import monitor
-from monitor._shim import ffi, lib  # type: ignore[import-not-found]  # compiled, no stub
+from monitor._shim import ffi, lib
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
 from monitor.policy.compile import compile_notify
@@ -36,11 +36,8 @@ class Waiting:
 
     def read(self, address: int, size: int, *, ident: int | None = None, tid: int | None = None) -> int:
         """Call mon_target_read()."""
-        return int(
-            lib.mon_target_read(
-                self.listener, self.id if ident is None else ident, self.tid if tid is None else tid, address, self.buffer, size
-            )
-        )
+        ident, tid = self._or_mine(ident, tid)
+        return int(lib.mon_target_read(self.listener, ident, tid, address, self.buffer, size))
 
     def read_string(self, address: int, size: int) -> int:
         """Call mon_target_read_string()."""
@@ -48,11 +45,11 @@ class Waiting:
 
     def write(self, address: int, data: bytes, *, ident: int | None = None, tid: int | None = None) -> int:
         """Call mon_target_write()."""
-        return int(
-            lib.mon_target_write(
-                self.listener, self.id if ident is None else ident, self.tid if tid is None else tid, address, data, len(data)
-            )
-        )
+        ident, tid = self._or_mine(ident, tid)
+        return int(lib.mon_target_write(self.listener, ident, tid, address, data, len(data)))
+
+    def _or_mine(self, ident: int | None, tid: int | None) -> tuple[int, int]:
+        return self.id if ident is None else ident, self.tid if tid is None else tid
 
     def got(self, size: int) -> bytes:
         """Return the first *size* bytes of the buffer."""
@@ -176,7 +173,10 @@ async def test_no_look_leaves_an_fd_open(waiting: Waiting, open_fds: Any) -> Non
 
 def test_dumpable_is_what_was_set() -> None:
     """In a process of its own: it stays."""
-    code = "from monitor._shim import lib as l; print(l.mon_get_dumpable(), l.mon_set_dumpable(0), l.mon_get_dumpable(), l.mon_set_dumpable(5))"
+    code = """if True:
+        from monitor._shim import lib
+        print(lib.mon_get_dumpable(), lib.mon_set_dumpable(0), lib.mon_get_dumpable(), lib.mon_set_dumpable(5))
+    """
 
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     assert output == b"1 0 0 -22\n"
