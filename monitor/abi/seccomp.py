@@ -24,6 +24,9 @@ MAX_INSTRUCTIONS: Final = 4096
 MAX_ERRNO: Final = 4095
 """The largest errno that a return value can carry (include/linux/err.h)."""
 
+RESTARTS: Final = range(512, 517)
+"""Errnos that never reach a program: the kernel restarts the call (include/linux/errno.h)."""
+
 OFFSET_NR: Final = 0
 OFFSET_ARCH: Final = 4
 OFFSET_IP: Final = 8

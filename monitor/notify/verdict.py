@@ -14,7 +14,7 @@ from typing import TypeAlias, final
 
 from attrs import field, frozen, validators
 
-from monitor.abi.seccomp import MAX_ERRNO
+from monitor.abi.seccomp import MAX_ERRNO, RESTARTS
 
 _INT64_MIN = -(1 << 63)
 _UINT64_MAX = (1 << 64) - 1
@@ -59,9 +59,20 @@ class Allow:
 @final
 @frozen
 class Deny:
-    """The call is not executed; the target sees -1 and this positive *errno* (1 to 4095)."""
+    """
+    The call is not executed; the target sees -1 and this positive *errno* (1 to 4095).
+
+    512 to 516 are refused: they are the kernel's own words for "make the call again", and no
+    program can be meant by them (include/linux/errno.h, ``ERESTARTSYS`` and its relatives).
+    """
 
     errno: int = field(validator=[*_INTEGER, validators.ge(1), validators.le(MAX_ERRNO)])
+
+    @errno.validator
+    def _is_for_programs(self, _attribute: object, value: int) -> None:
+        if value in RESTARTS:
+            msg = f"{value} would make the kernel restart the call; it is no errno that a program knows"
+            raise ValueError(msg)
 
     def __str__(self) -> str:
         """Return the errno's name."""

@@ -100,6 +100,7 @@ async def test_the_program_has_the_fds_that_were_asked_for_and_no_other(compiled
     held = [os.open("/dev/null", os.O_RDONLY) for _ in range(20)]
     for fd in held[::2]:
         os.set_inheritable(fd, True)
+    held.append(os.dup2(held[0], 900))  # inheritable, and above everything that the launch makes
     try:
         given = {3: held[0], 7: held[1], 200: held[2], held[3]: held[4]}
         numbers = (await output([compiled("g_fds")], fds=given, stdin=subprocess.DEVNULL)).split()
@@ -478,6 +479,26 @@ trio.run(main)
         text, _ = process.communicate()
     assert process.returncode == 0, text.decode()
     assert b"taken" not in text
+
+
+def test_strict_makes_the_supervisor_undumpable_and_nothing_else_does() -> None:
+    """A dumpable supervisor can be robbed of its listener by any process of its user."""
+    code = """
+import ctypes, trio, monitor
+def dumpable(): return ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
+async def main():
+    async with monitor.supervise(["/bin/true"], strict=False) as run:
+        assert dumpable() == 1
+        await run.wait()
+    async with monitor.supervise(["/bin/true"], strict=True) as run:
+        assert dumpable() == 0
+        await run.wait()
+    assert dumpable() == 0
+trio.run(main)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
 
 
 # ---- odd hosts ----

@@ -1,4 +1,9 @@
-"""Every planted fault turns a test red; without a fault the same tests are green."""
+"""
+Planted faults, one line each: every one turns a test red; without one the same tests are green.
+
+What it is not: a measure of coverage.  Each fault is one that somebody could make, and that would
+make the supervisor unsafe while everything seemed to work.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +17,173 @@ from pathlib import Path
 
 import cffi
 import pytest
-from mutants import MUTANTS, Mutant
+from attrs import frozen
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 15
 """For a test under a fault: many of them hang."""
 
 pytestmark = pytest.mark.root
+
+
+@frozen
+class Mutant:
+    """*before* stands exactly once in *file*; with *after* in its place one of *tests* must fail."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    Mutant(
+        "the target may make a listener of its own",
+        "monitor/policy/compile.py",
+        "_LISTENER_REFUSED: Final = RetValue.ERRNO | EBUSY",
+        "_LISTENER_REFUSED: Final = RetValue.ALLOW.value",
+        ("tests/kernel/test_kernel_facts_filter.py",),
+    ),
+    Mutant(
+        "another ABI is let through",
+        "monitor/policy/compile.py",
+        "_NO_SUCH_CALL: Final = RetValue.ERRNO | ENOSYS",
+        "_NO_SUCH_CALL: Final = RetValue.ALLOW.value",
+        ("tests/kernel/test_kernel_facts_filter.py",),
+    ),
+    Mutant(
+        "the cookie is not compared whole",
+        "monitor/sources/prologue.py",
+        "for place, word in enumerate(cookie)\n",
+        "for place, word in enumerate(cookie[:1])\n",
+        ("tests/sources/test_prologue.py",),
+    ),
+    Mutant(
+        "bytes are believed without a look at the id",
+        "native/memory.c",
+        "	close(memory);\n	return gone_or(listener, id, count);",
+        "	close(memory);\n	return count;",
+        ("tests/kernel/test_memory.py::test_nothing_is_read_or_written_after_the_thread_is_gone",
+         "tests/kernel/test_memory.py::test_bytes_of_a_later_process_with_the_same_number_are_thrown_away"),
+    ),
+    Mutant(
+        "the end of the last task is not noticed",
+        "native/listener.c",
+        "return pfd.revents & (POLLHUP | POLLERR) ? -ENOTCONN : -EAGAIN;",
+        "return -EAGAIN;",
+        ("tests/notify/test_listener_contract.py",),
+    ),
+    Mutant(
+        "the program inherits what the host has open",
+        "native/child.c",
+        "	close_between(child, child->handover + 1, INT_MAX);\n",
+        "",
+        ("tests/kernel/test_launch.py::test_the_program_has_the_fds_that_were_asked_for_and_no_other",),
+    ),
+    Mutant(
+        "orphans leave the tree",
+        "native/guard.c",
+        "fd = RAW(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0, 0);",
+        "fd = 0;",
+        ("tests/kernel/test_guard.py::test_leaving_the_block_ends_the_tree_whatever_it_is_made_of",),
+    ),
+    Mutant(
+        "a thread that waits is killed by its number alone",
+        "native/memory.c",
+        "	result = mon_listener_id_valid(listener, id);\n	if (result == 0 && syscall",
+        "	result = 0;\n	if (result == 0 && syscall",
+        ("tests/notify/test_listener_contract.py",),
+    ),
+    Mutant(
+        "the supervisor can be robbed under strict",
+        "monitor/supervisor.py",
+        "    routes, program = settings.routes(), settings.program()\n    if settings.strict:\n",
+        "    routes, program = settings.routes(), settings.program()\n    if not settings.strict:\n",
+        ("tests/kernel/test_launch.py::test_strict_makes_the_supervisor_undumpable_and_nothing_else_does",),
+    ),
+    Mutant(
+        "an asynchronous answer is given twice",
+        "monitor/notify/dispatch.py",
+        "        received = self._responder.exchange(call, outcome, started)\n        if isinstance",
+        "        self._responder.respond(call, outcome, started)\n"
+        "        received = self._responder.exchange(call, outcome, started)\n        if isinstance",
+        ("tests/notify/test_dispatch.py",),
+    ),
+    Mutant(
+        "the end of the last task does not end the loop",
+        "monitor/notify/dispatch.py",
+        "            if outcome == NO_TASK_LEFT:\n                return\n",
+        "            if outcome == NO_TASK_LEFT:\n                continue\n",
+        ("tests/notify/test_dispatch.py",),
+    ),
+    Mutant(
+        "a busy target keeps every other task from running",
+        "monitor/notify/dispatch.py",
+        "            if drained % DRAIN == 0:\n",
+        "            if drained < 0:\n",
+        ("tests/notify/test_dispatch.py",),
+    ),
+    Mutant(
+        "what was received is forgotten when we are cancelled",
+        "monitor/notify/dispatch.py",
+        "        except BaseException:\n            self._close_out(received)\n            raise\n",
+        "        except BaseException:\n            raise\n",
+        ("tests/notify/test_dispatch.py",),
+    ),
+    Mutant(
+        "a handler that raises allows",
+        "monitor/notify/ask.py",
+        "            raise HandlerError(call.name, handler.name, what) from error\n"
+        "        return Outcome(FAILURE, \"error\", handler.name)\n",
+        "            raise HandlerError(call.name, handler.name, what) from error\n"
+        "        return Outcome(Allow(), \"error\", handler.name)\n",
+        ("tests/notify/test_dispatch.py",),
+    ),
+    Mutant(
+        "a look at memory does not make an Allow racy",
+        "monitor/notify/ask.py",
+        "        if not isinstance(outcome.verdict, Allow) or not call.looked:\n",
+        "        if not isinstance(outcome.verdict, Allow) or call.looked:\n",
+        ("tests/notify/test_dispatch.py",),
+    ),
+    Mutant(
+        "a reason is enough even under strict",
+        "monitor/notify/ask.py",
+        "        if outcome.verdict.racy is not None and not self._options.strict:\n",
+        "        if outcome.verdict.racy is not None:\n",
+        ("tests/notify/test_dispatch.py",),
+    ),
+    Mutant(
+        "handlers have no deadline",
+        "monitor/notify/ask.py",
+        "with trio.CancelScope(deadline=trio.current_time() + seconds) as scope:",
+        "with trio.CancelScope() as scope:",
+        ("tests/notify/test_dispatch.py",),
+    ),
+    Mutant(
+        "an injected fd is never closed",
+        "monitor/notify/respond.py",
+        "        finally:\n            close_quietly(verdict)\n",
+        "        finally:\n            pass\n",
+        ("tests/notify/test_dispatch.py",),
+    ),
+    Mutant(
+        "the answer comes before the signal",
+        "monitor/notify/respond.py",
+        "            self._listener.kill(call.id, call.tid, verdict.signal)\n",
+        "            self._listener.respond(call.id, 0, -EPERM, 0)\n"
+        "            self._listener.kill(call.id, call.tid, verdict.signal)\n",
+        ("tests/notify/test_dispatch.py",),
+    ),
+    Mutant(
+        "the listener is left open",
+        "monitor/supervisor.py",
+        "        listener.close()\n",
+        "        pass\n",
+        ("tests/test_supervisor.py",),
+    ),
+)
 
 
 def build_shim(tree: Path) -> None:

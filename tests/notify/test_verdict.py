@@ -19,7 +19,7 @@ def test_deny_takes_every_errno_of_the_kernel(number: int) -> None:
     assert Deny(number).errno == number
 
 
-@pytest.mark.parametrize("value", [0, -1, -errno.EPERM, 4096, 5000])
+@pytest.mark.parametrize("value", [0, -1, -errno.EPERM, 512, 516, 4096, 5000])
 def test_deny_takes_no_number_that_is_no_errno(value: int) -> None:
     with pytest.raises(ValueError, match="errno"):
         Deny(value)
