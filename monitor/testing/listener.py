@@ -7,6 +7,7 @@ listener passes, this one passes too.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections import deque
@@ -255,7 +256,8 @@ class FakeListener:
             received = self.receive()
             if not isinstance(received, int):
                 count += 1
-                self.respond(received[0], 0, -errno, 0)
+                with contextlib.suppress(TargetGone):
+                    self.respond(received[0], 0, -errno, 0)
             elif received != EVAPORATED:
                 break
         return count

@@ -885,25 +885,37 @@ async def test_every_shape_of_handler_is_run_as_what_it_is(
 # ---- ^C ----
 
 
-class Interrupted(FakeListener):
-    """A listener at which ^C is pressed whenever a call has just been received."""
-
-    def receive(self) -> RawNotification | int:
-        outcome = super().receive()
-        if isinstance(outcome, tuple):
-            signal.raise_signal(signal.SIGINT)
-        return outcome
-
-
 @sync_and_async
-def test_an_interrupt_between_a_receive_and_its_answer_waits_until_it_is_answered(later: bool) -> None:
-    """The worst moment: the call is ours and nobody else knows of it.  With the answer the next is received."""
-    flow = make(says_later(Allow(), 0) if later else says(Allow()), listener=Interrupted)
+@pytest.mark.parametrize("received", [1, 2])
+def test_an_interrupt_between_a_receive_and_its_answer_waits_until_it_is_answered(received: int, later: bool) -> None:
+    """
+    The worst moment: the call is ours and nobody else knows of it.
+
+    The first call is received after a wait, the second together with the answer to the first: by
+    the loop, or by the task that answers.
+    """
+
+    class Interrupted(FakeListener):
+        def receive(self) -> RawNotification | int:
+            outcome = super().receive()
+            if isinstance(outcome, tuple) and outcome[0] == received:
+                signal.raise_signal(signal.SIGINT)
+            return outcome
+
+    def asks_again(call: Call) -> Verdict:
+        if call.id == 1:
+            flow.notify()
+        return Allow()
+
+    async def asks_again_later(call: Call) -> Verdict:
+        await trio.lowlevel.checkpoint()
+        return asks_again(call)
+
+    flow = make(asks_again_later if later else asks_again, listener=Interrupted)
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(flow.dispatcher.run)
-            flow.notify()
             flow.notify()
             await trio.sleep_forever()
 

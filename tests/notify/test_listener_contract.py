@@ -30,6 +30,7 @@ from monitor.errors import TargetGone
 from monitor.notify.listener import CONTINUE, EVAPORATED, MOST_DENIED, AnyListener, Listener
 from monitor.policy.compile import compile_notify
 from monitor.sources.launch import Launch, start
+from monitor.sources.process import Process
 
 GETPPID = number_of(Arch.native(), "getppid")
 NOT_AN_ID = 0xDEAD_BEEF
@@ -97,9 +98,10 @@ class FakeSide:
 class RealSide:
     _REPORT = struct.Struct("=8q")
 
-    def __init__(self, listener: Listener, stdin: trio.lowlevel.FdStream, stdout: trio.lowlevel.FdStream) -> None:
+    def __init__(self, listener: Listener, process: Process) -> None:
         self.listener = listener
-        self._stdin, self._stdout = stdin, stdout
+        self.pid = process.pid
+        self._stdin, self._stdout = process.streams[0], process.streams[1]
         self._pids: dict[int, int] = {}
         self._results: dict[int, Result] = {}
 
@@ -151,7 +153,7 @@ async def real_side(program: str) -> AsyncIterator[RealSide]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(process.watch)
         try:
-            yield RealSide(started.listener, process.streams[0], process.streams[1])
+            yield RealSide(started.listener, process)
         finally:
             with trio.CancelScope(shield=True):
                 await process.end(0)
@@ -258,20 +260,14 @@ async def test_an_answer_reaches_its_caller(side: Side) -> None:
 
 
 async def test_a_second_answer_finds_nobody(side: Side) -> None:
-    """
-    The supervisor answers twice before the target has run again.
+    await side.ask()
+    raw = await received(side)
+    side.listener.respond(raw[0], 0, -errno.EACCES, 0)
 
-    Until it has, the kernel knows the notification still, and says EINPROGRESS instead of ENOENT.
-    """
-    for number in range(20):  # often enough that now and then the target has not run
-        await side.ask(number)
-        raw = await received(side)
-        side.listener.respond(raw[0], 0, -errno.EACCES, 0)
+    with pytest.raises(TargetGone):
+        side.listener.respond(raw[0], 0, 0, 0)
 
-        with pytest.raises(TargetGone):
-            side.listener.respond(raw[0], 0, 0, 0)
-
-        assert await side.result(number) == Result(value=-1, error=errno.EACCES)
+    assert await side.result() == Result(value=-1, error=errno.EACCES)
 
 
 async def test_an_answer_to_an_id_that_never_was_finds_nobody(side: Side) -> None:
@@ -514,6 +510,19 @@ async def test_queued_calls_are_denied_and_counted(side: Side) -> None:
     assert side.listener.deny_queued(errno.EPERM) == 0
 
 
+async def test_denying_what_is_queued_ends_though_the_refused_ask_again(side: Side) -> None:
+    """
+    Two threads ask again as soon as they are refused.
+
+    While one is being refused the other has queued its next call, so there is always one more.
+    """
+    await side.ask()
+    raw = await received(side)
+    side.listener.receive = lambda: raw  # type: ignore[method-assign]
+
+    assert side.listener.deny_queued(errno.EPERM) == MOST_DENIED
+
+
 async def test_what_was_received_is_not_denied_with_what_is_queued(side: Side) -> None:
     await side.ask(1)
     raw = await received(side)
@@ -570,25 +579,33 @@ async def test_a_closed_listener_refuses_every_use_and_another_close_is_nothing(
 # ---- the real one alone ----
 
 
-async def test_denying_what_is_queued_ends_though_the_refused_ask_again(compiled: Callable[..., str]) -> None:
+async def test_a_second_answer_to_a_target_that_has_not_run_since_finds_nobody(
+    compiled: Callable[..., str], an_fd: int
+) -> None:
     """
-    Two threads ask again as soon as they are refused.
+    The supervisor answers twice before the target, which shares its CPU, has run again.
 
-    While one is being refused the other has queued its next call, so there is always one more.
+    Until it has, the kernel knows the notification still, and says EINPROGRESS instead of ENOENT.
     """
-    assert GETPPID is not None
-    started = await start(
-        Launch([compiled("asks_for_ever")]), compile_notify({Arch.native(): frozenset({GETPPID})})
-    )
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(started.process.watch)
-        await started.listener.wait()
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        async with real_side(compiled("asks_on_order")) as side:
+            os.sched_setaffinity(side.pid, {min(before)})
+            for number in range(20):
+                await side.ask(number)
+                raw = await received(side)
+                side.listener.respond(raw[0], 0, -errno.EACCES, 0)
 
-        denied = started.listener.deny_queued(errno.EPERM)
+                with pytest.raises(TargetGone):
+                    side.listener.respond(raw[0], 0, 0, 0)
+                with pytest.raises(TargetGone):
+                    side.listener.add_fd(raw[0], an_fd, at=None, close_on_exec=False)
 
-        assert 1 <= denied <= MOST_DENIED
-        await started.process.end(0)
-    started.listener.close()
+                assert await side.result(number) == Result(value=-1, error=errno.EACCES)
+    finally:
+        os.close(an_fd)
+        os.sched_setaffinity(0, before)
 
 
 def test_an_fd_that_is_no_listener_stays_the_callers(open_fds: Callable[[], set[str]]) -> None:
