@@ -160,12 +160,14 @@ async def _await_interruptibly(function: Callable[[Call], Any], call: Call) -> o
 
 def _single(error: BaseException) -> BaseException:
     """Return the only exception in nested groups of one: what a handler's own nursery makes of an exception."""
-    while isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        if len(group.exceptions) > 1:
-            break
-        error = group.exceptions[0]
-    return error
+    parts = _parts(error)
+    return _single(parts[0]) if len(parts) == 1 else error
+
+
+def _parts(error: BaseException) -> tuple[BaseException, ...]:
+    if isinstance(error, BaseExceptionGroup):
+        return cast("tuple[BaseException, ...]", error.exceptions)  # pyright: ignore[reportUnknownMemberType]
+    return ()
 
 
 def _shown(value: object) -> str:

@@ -68,7 +68,7 @@ class Deny:
 
     errno: int = field(validator=[*_INTEGER, validators.ge(1), validators.le(MAX_ERRNO)])
 
-    @errno.validator
+    @errno.validator  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator]
     def _is_for_programs(self, _attribute: object, value: int) -> None:
         if value in RESTARTS:
             msg = f"{value} would make the kernel restart the call; it is no errno that a program knows"
