@@ -4,7 +4,8 @@ Supervise Linux processes through seccomp user notification: Python handlers dec
 The map of the house, from the front door down.  Nothing imports upwards; a test checks it.
 
     cli/         one module per verb; the only place that prints or exits
-    supervisor   joins a source, handlers and events into one run (lifetime: who lives how long)
+    supervisor   joins a source, handlers and events into one run (run: what its body sees;
+                 lifetime: who lives how long)
     testing      handlers without a kernel
     events/      what happened, as records, and who is told
     sources/     where listeners come from: launch a program
@@ -18,6 +19,10 @@ What a handler can rely on, and what it cannot, is told where it is decided: ``n
 for the answers, ``notify.dispatch`` for the invariants, ``notify.target`` for memory.
 """
 
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+from monitor.abi.arch import Arch
 from monitor.errors import (
     HandlerError,
     KernelFeatureError,
@@ -30,30 +35,69 @@ from monitor.errors import (
     TargetGone,
     TargetMemoryError,
 )
-from monitor.abi.arch import Arch
-from monitor.events.hub import Sink, Subscription
-from monitor.events.record import (
-    CallAnswered,
-    Dropped,
-    Event,
-    HandlerFailed,
-    OutOfFds,
-    RacyAllow,
-    SlowHandler,
-    SupervisionFailed,
-    TargetExited,
-    TargetStarted,
-)
-from monitor.notify.decode import Arguments, Call
 from monitor.notify.account import Stats
+from monitor.notify.decode import Arguments, Call
 from monitor.notify.handler import Handler, HandlerFunction, handles
 from monitor.notify.listener import Listener
 from monitor.notify.target import Target
 from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
-from monitor.sources.launch import Launch
-from monitor.supervisor import ProcessRun, Run, supervise
+from monitor.run import ProcessRun, Run
+from monitor.supervisor import supervise
+
+if _TYPE_CHECKING:
+    from monitor.events.hub import Sink, Subscription
+    from monitor.events.record import (
+        CallAnswered,
+        Dropped,
+        Event,
+        HandlerFailed,
+        OutOfFds,
+        RacyAllow,
+        SlowHandler,
+        SupervisionFailed,
+        TargetExited,
+        TargetStarted,
+    )
+    from monitor.sources.launch import Launch
 
 __version__ = "0.1.0"
+
+_LATER = {
+    **dict.fromkeys(("Sink", "Subscription"), "monitor.events.hub"),
+    **dict.fromkeys(
+        (
+            "CallAnswered",
+            "Dropped",
+            "Event",
+            "HandlerFailed",
+            "OutOfFds",
+            "RacyAllow",
+            "SlowHandler",
+            "SupervisionFailed",
+            "TargetExited",
+            "TargetStarted",
+        ),
+        "monitor.events.record",
+    ),
+    "Launch": "monitor.sources.launch",
+}
+"""Names that are loaded when they are first asked for: an import of the package costs what most programs use."""
+
+
+def __getattr__(name: str) -> object:
+    """Load one of the names above."""
+    if name not in _LATER:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(_importlib.import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names, loaded or not."""
+    return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "Allow",

@@ -17,9 +17,7 @@ import os
 import struct
 from collections.abc import Mapping, Sequence
 from errno import EACCES, EAGAIN, EFAULT, EINPROGRESS, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOTCONN, EPERM
-from typing import Any, Final, NewType, Protocol, TypeAlias, cast
-
-from attrs import field, frozen
+from typing import Any, Final, NamedTuple, NewType, Protocol, TypeAlias, cast
 
 from monitor import _shim  # pyright: ignore[reportAttributeAccessIssue]  # compiled, no stub
 from monitor.errors import LaunchError, LaunchStage, TargetGone, TargetMemoryError
@@ -211,8 +209,7 @@ def target_kill(listener: int, ident: int, tid: int, signal: int) -> None:
 # ---- launch.c ----
 
 
-@frozen(eq=False)
-class LaunchRequest:
+class LaunchRequest(NamedTuple):
     """``struct mon_launch_request``: what is to be started, every choice already made."""
 
     paths: Sequence[bytes]
@@ -233,12 +230,11 @@ class LaunchRequest:
     gid: int | None = None
     new_session: bool = False
     end_with_supervisor: bool = True
-    landlock: tuple[int, int, int] = field(default=(0, 0, 0))
+    landlock: tuple[int, int, int] = (0, 0, 0)
     use_cookie: bool = False
 
 
-@frozen(eq=False)
-class Launched:
+class Launched(NamedTuple):
     """``struct mon_launch_result``: every fd in it now belongs to the caller."""
 
     pid: int

@@ -14,6 +14,9 @@ the body is cancelled, and when everything has been cleaned up one exception lea
 
 The answering goes on, shielded, while the body unwinds from a cancellation: a body that waits for
 its program in a ``finally`` would otherwise wait for a program that waits for us.
+
+What only some uses need (launching, the compiler, the events) is imported when it is used: an
+import of the package costs little more than that of trio.
 """
 
 from __future__ import annotations
@@ -30,23 +33,21 @@ import trio
 from attrs import field, frozen, validators
 
 from monitor.abi.arch import Arch
-from monitor.events.hub import Hub, Sink, Subscription
-from monitor.events.observer import HubObserver
-from monitor.events.record import CallAnswered, SupervisionFailed, TargetExited, TargetStarted
-from monitor.notify.account import Stats
+from monitor.lifetime import block
 from monitor.notify.ask import Options
 from monitor.notify.dispatch import Dispatcher
 from monitor.notify.dumpable import make_undumpable
 from monitor.notify.handler import Handler, HandlerFunction, Routes, notified_by, routes_of
-from monitor.lifetime import block
 from monitor.notify.listener import AnyListener
 from monitor.notify.seen import SeenProcesses
 from monitor.notify.verdict import Allow, Deny, Kill, Return, Verdict
-from monitor.sources.launch import Launch, start
-from monitor.sources.process import Process
+from monitor.run import ProcessRun, Run
 
 if TYPE_CHECKING:
+    from monitor.events.hub import Hub, Sink
+    from monitor.events.observer import HubObserver
     from monitor.policy.bpf import Program
+    from monitor.sources.launch import Launch
 
 Words: TypeAlias = Sequence[str | bytes | PathLike[str]]
 
@@ -103,7 +104,6 @@ class _Settings:
 
     def program(self) -> Program:
         """Return the filter that notifies what the handlers decide about, and nothing else."""
-        # Here and not above: whoever supervises a listener from elsewhere pays for no compiler.
         from monitor.policy.compile import EVERY, compile_notify  # noqa: PLC0415
 
         numbers = notified_by(self.handlers, Arch.native())
@@ -112,117 +112,6 @@ class _Settings:
     def options(self) -> Options:
         """Return what dispatch has to know."""
         return Options(self.otherwise, self.strict, self.answer_seconds, self.handler_errors)
-
-
-class Run:
-    """
-    One supervision, for the body of its block.
-
-    Everything here can still be read after the block.
-    """
-
-    def __init__(self, dispatcher: Dispatcher, hub: Hub, observer: HubObserver) -> None:
-        """Made by ``supervise``."""
-        self._dispatcher = dispatcher
-        self._hub = hub
-        self._observer = observer
-        self._answered_all = trio.Event()
-
-    @property
-    def stats(self) -> Stats:
-        """The counters as they are now, in a copy."""
-        return attrs.evolve(self._dispatcher.stats)
-
-    @property
-    def denials(self) -> Sequence[CallAnswered]:
-        """The last refused calls (at most 1000), oldest first; ``stats.denied`` counts all."""
-        return self._observer.denials
-
-    def events(self, capacity: int = 1024) -> Subscription:
-        """
-        Subscribe to everything that happens from now on; an async iterable that ends with the run.
-
-        It holds at most *capacity* events that were not taken; then the newest are dropped and
-        ``Dropped(count)`` marks the place.
-        """
-        return self._hub.subscribe(capacity)
-
-    async def _serve(self) -> None:
-        await self._dispatcher.run()
-        self._answered_all.set()
-
-    async def wait_all(self) -> None:
-        """Wait until no task is left that could ask anything."""
-        await self._answered_all.wait()
-
-
-class ProcessRun(Run):
-    """The supervision of a launched program."""
-
-    def __init__(self, dispatcher: Dispatcher, hub: Hub, observer: HubObserver, process: Process) -> None:
-        """Made by ``supervise``."""
-        super().__init__(dispatcher, hub, observer)
-        self._process = process
-
-    @property
-    def pid(self) -> int:
-        """The first process, in our pid namespace."""
-        return self._process.pid
-
-    @property
-    def pidfd(self) -> int:
-        """A pidfd of the first process; borrowed, and -1 after the whole tree has ended."""
-        return self._process.pidfd
-
-    @property
-    def returncode(self) -> int | None:
-        """What ``wait`` returns, or None while the first process runs."""
-        return self._process.status
-
-    @property
-    def stdin(self) -> trio.lowlevel.FdStream:
-        """The write end of the program's standard input."""
-        return self._stream(0, "stdin")
-
-    @property
-    def stdout(self) -> trio.lowlevel.FdStream:
-        """The read end of the program's standard output."""
-        return self._stream(1, "stdout")
-
-    @property
-    def stderr(self) -> trio.lowlevel.FdStream:
-        """The read end of the program's standard error."""
-        return self._stream(2, "stderr")
-
-    def _stream(self, number: int, name: str) -> trio.lowlevel.FdStream:
-        stream = self._process.streams.get(number)
-        if stream is None:
-            msg = f"{name} is not piped: ask for it with Launch(argv, {name}=subprocess.PIPE)"
-            raise RuntimeError(msg)
-        return stream
-
-    async def wait(self) -> int:
-        """
-        Wait for the first process; its status as the shell has it: 128 + signal if it was killed.
-
-        Others of its tree may go on; leaving the block ends them.
-        """
-        await self._process.exited.wait()
-        assert self._process.status is not None
-        return self._process.status
-
-    async def wait_all(self) -> None:
-        """Wait until the last process of the tree has ended."""
-        await self._process.tree_gone.wait()
-        await super().wait_all()
-
-    def send_signal(self, number: int) -> None:
-        """Send a signal to the first process."""
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """Send SIGKILL to every process of the tree, and to what they leave behind."""
-        self._process.kill_tree()
 
 
 @overload
@@ -289,6 +178,8 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     Raises, on entry: LaunchError, KernelFeatureError, PolicyError; TypeError and ValueError for
     arguments that cannot be meant, at the call already.
     """
+    from monitor.sources.launch import Launch  # noqa: PLC0415
+
     settings = _Settings(
         handlers=handlers,
         otherwise=otherwise,
@@ -319,14 +210,17 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
 @asynccontextmanager
 @trio.lowlevel.enable_ki_protection
 async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenerator[ProcessRun, None]:
+    from monitor.events.record import SupervisionFailed, TargetExited, TargetStarted  # noqa: PLC0415
+    from monitor.sources.launch import start  # noqa: PLC0415
+
     routes, program = settings.routes(), settings.program()
     if settings.strict:
         make_undumpable()
     if settings.leave_running:
         launch = attrs.evolve(launch, end_with_supervisor=False)
     started = await start(launch, program)
-    process, hub = started.process, Hub(settings.sinks)
-    observer = HubObserver(hub)
+    process = started.process
+    hub, observer = _events(settings)
     run = ProcessRun(Dispatcher(started.listener, routes, settings.options(), observer), hub, observer, process)
 
     async def tell_of_process() -> None:
@@ -359,9 +253,10 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
 async def _supervised_listener(listener: AnyListener, settings: _Settings) -> AsyncGenerator[Run, None]:
     if settings.strict:
         make_undumpable()
+    from monitor.events.record import SupervisionFailed  # noqa: PLC0415
+
     seen = SeenProcesses() if settings.on_leave == "kill" else None
-    hub = Hub(settings.sinks)
-    observer = HubObserver(hub)
+    hub, observer = _events(settings)
     run = Run(Dispatcher(listener, settings.routes(), settings.options(), observer, seen), hub, observer)
 
     async def leave(answering: bool) -> None:
@@ -380,6 +275,14 @@ async def _supervised_listener(listener: AnyListener, settings: _Settings) -> As
             yield run
     finally:
         hub.end()
+
+
+def _events(settings: _Settings) -> tuple[Hub, HubObserver]:
+    from monitor.events.hub import Hub  # noqa: PLC0415
+    from monitor.events.observer import HubObserver  # noqa: PLC0415
+
+    hub = Hub(settings.sinks)
+    return hub, HubObserver(hub)
 
 
 def _close(listener: AnyListener) -> None:

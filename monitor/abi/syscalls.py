@@ -15,9 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
 
 from monitor.abi import tables
 from monitor.abi.arch import Arch
@@ -28,8 +26,7 @@ if TYPE_CHECKING:
 Direction: TypeAlias = Literal["in", "out", "inout"]
 
 
-@frozen
-class PathFacts:
+class PathFacts(NamedTuple):
     """
     How the kernel resolves a path argument, and what for.
 
@@ -62,8 +59,7 @@ class PathFacts:
     not_always_a_path: bool = False
 
 
-@frozen
-class Argument:
+class Argument(NamedTuple):
     """
     One argument register of a call.
 
@@ -97,8 +93,7 @@ class Argument:
         return value
 
 
-@frozen
-class Signature:
+class Signature(NamedTuple):
     """
     What the argument registers of a call mean.
 

@@ -28,7 +28,8 @@ from monitor.errors import HandlerError, LaunchError, LaunchStage, MonitorError
 from monitor.notify.decode import Call
 from monitor.notify.handler import Handler
 from monitor.notify.verdict import Allow, Pass, Verdict
-from monitor.supervisor import ProcessRun, supervise
+from monitor.run import ProcessRun
+from monitor.supervisor import supervise
 
 TIMED_OUT: Final = 124
 NOT_EXECUTABLE: Final = 126

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from time import perf_counter
-from typing import Any, Final, Literal, Protocol, cast
+from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 
 import trio
-from attrs import frozen
 
 from monitor.errors import HandlerError, TargetGone, TargetMemoryError
 from monitor.notify.account import FAILURE, Observer, Outcome, Stats
@@ -28,8 +27,7 @@ SLOW_SECONDS: Final = 0.010
 _ANSWERS: Final = frozenset({Allow, Deny, Return, InjectFd, Kill})
 """The verdicts that are an answer, by their classes, which are final."""
 
-@frozen(eq=False)
-class Options:
+class Options(NamedTuple):
     """What ``supervise`` was told about answering."""
 
     otherwise: Verdict

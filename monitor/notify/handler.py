@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from attrs import field, frozen, validators
 
-from monitor.abi import groups, syscalls
+from monitor.abi import syscalls
 from monitor.abi.arch import Arch
 from monitor.errors import PolicyError
 from monitor.notify.decode import Call, name_of
@@ -28,8 +28,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 _MARK: Final = "__seccomp_monitor_handles__"
 
 
-@frozen
-class Mark:
+class Mark(NamedTuple):
     """What ``handles`` leaves on a function."""
 
     names: tuple[str, ...]
@@ -133,8 +132,7 @@ def is_async(function: object) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
-@frozen(eq=False)
-class Route:
+class Route(NamedTuple):
     """What happens to one call of one ABI: its name, and who decides, in order."""
 
     name: str
@@ -174,6 +172,8 @@ def _step(handler: Handler) -> tuple[Callable[[Call], object], bool, Handler]:
 
 def numbers_of(handlers: Sequence[Handler], arch: Arch) -> Mapping[int, tuple[Handler, ...]]:
     """Return the numbers of *arch* that *handlers* decide about, each with its handlers in order."""
+    from monitor.abi import groups  # noqa: PLC0415  # when something is supervised, not when it is imported
+
     found: dict[int, list[Handler]] = {}
     for handler in handlers:
         try:
@@ -201,6 +201,8 @@ def routes_of(handlers: Sequence[Handler], arches: Iterable[Arch]) -> Routes:
     Raises:
         PolicyError: a name that no table knows, or that the native ABI does not have.
     """
+    from monitor.abi import groups  # noqa: PLC0415  # likewise
+
     arches = tuple(arches)
     for handler in handlers:  # a name that is missing here is a mistake, not a difference between ABIs
         groups.expand(handler.names, arches[0])
