@@ -128,13 +128,7 @@ class Launch:
     """Further descriptors: number in the program -> ours, borrowed until the program runs."""
     uid: int | None = field(default=None, validator=_ID)
     gid: int | None = field(default=None, validator=_ID)
-    groups: tuple[int, ...] | None = field(
-        default=None,
-        converter=_to_groups,
-        validator=validators.optional(
-            validators.deep_iterable(validators.and_(validators.ge(0), validators.le(_MAX_ID)))
-        ),
-    )
+    groups: tuple[int, ...] | None = field(default=None, converter=_to_groups)
     """Supplementary groups; None with a *uid*: none at all."""
     rlimits: Mapping[int, tuple[int, int]] = field(factory=dict, converter=_to_rlimits)
     """``resource.RLIMIT_*`` -> (soft, hard); -1 is infinity."""
@@ -155,6 +149,13 @@ class Launch:
         if uid is not None and self.gid is None:
             msg = "uid without gid would leave the program the supervisor's group: give both"
             raise ValueError(msg)
+
+    @groups.validator
+    def _are_ids(self, _attribute: object, groups: tuple[int, ...] | None) -> None:
+        for group in groups or ():
+            if not isinstance(group, int) or not 0 <= group <= _MAX_ID:
+                msg = f"groups: {group!r} is not a group id"
+                raise ValueError(msg)
 
     @namespaces.validator
     def _are_known(self, _attribute: object, namespaces: frozenset[str]) -> None:
