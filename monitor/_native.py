@@ -189,7 +189,7 @@ def target_read(listener: int, ident: int, tid: int, address: int, size: int) ->
 
 
 def target_read_string(listener: int, ident: int, tid: int, address: int, limit: int) -> bytes:
-    """The bytes before the first NUL, which must come within *limit* bytes."""
+    """Return the bytes before the first NUL, which must come within *limit* bytes."""
     buffer = _ffi.new("char[]", limit)
     result = _lib.mon_target_read_string(listener, ident, tid, address, buffer, limit)
     return bytes(_ffi.buffer(buffer, _check_access(result, address, "read a string")))
@@ -363,7 +363,7 @@ def guard_release(owned_guard_pidfd: int, guard_stack: int) -> None:
 # ---- process-wide ----
 
 
-def set_dumpable(dumpable: bool) -> None:
+def set_dumpable(*, dumpable: bool) -> None:
     """``PR_SET_DUMPABLE`` of this process, prctl(2)."""
     _check(_lib.mon_set_dumpable(dumpable))
 
@@ -374,5 +374,5 @@ def is_dumpable() -> bool:
 
 
 def landlock_abi() -> int:
-    """The kernel's Landlock ABI version; 0 when there is none or it is switched off."""
+    """Return the kernel's Landlock ABI version; 0 when there is none or it is switched off."""
     return max(0, _lib.mon_landlock_abi())

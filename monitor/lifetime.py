@@ -13,11 +13,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import Protocol, cast
 
 import trio
 
 from monitor.errors import HandlerError, SupervisorError
+
+
+class Leave(Protocol):
+    """What ends a run from outside; it is told whether calls are still answered."""
+
+    def __call__(self, *, answering: bool) -> Awaitable[None]:
+        """End it."""
+        ...
 
 
 class Background:
@@ -109,7 +117,7 @@ async def block(
     *,
     serve: Callable[[], Awaitable[None]],
     others: Sequence[Callable[[], Awaitable[None]]],
-    leave: Callable[[bool], Awaitable[None]],
+    leave: Leave,
     close: Callable[[], None],
     tell: Callable[[BaseException], None],
 ) -> AsyncGenerator[None, None]:
@@ -151,11 +159,11 @@ async def block(
         raise raised
 
 
-async def _leave(leave: Callable[[bool], Awaitable[None]], background: Background) -> None:
+async def _leave(leave: Leave, background: Background) -> None:
     answering = background.failure is None
     while True:
         try:
-            await leave(answering)
+            await leave(answering=answering)
         except KeyboardInterrupt as error:
             background.fail(error)
             answering = False

@@ -13,7 +13,6 @@ import attrs
 import trio
 
 from monitor.notify.account import Stats
-from monitor.notify.dispatch import Dispatcher
 
 if TYPE_CHECKING:
     from monitor.events.hub import Hub, Subscription
@@ -29,17 +28,17 @@ class Run:
     Everything here can still be read after the block.
     """
 
-    def __init__(self, dispatcher: Dispatcher, hub: Hub, observer: HubObserver) -> None:
+    def __init__(self, stats: Stats, hub: Hub, observer: HubObserver, answered_all: trio.Event) -> None:
         """Made by ``supervise``."""
-        self._dispatcher = dispatcher
+        self._stats = stats
         self._hub = hub
         self._observer = observer
-        self._answered_all = trio.Event()
+        self._answered_all = answered_all
 
     @property
     def stats(self) -> Stats:
         """The counters as they are now, in a copy."""
-        return attrs.evolve(self._dispatcher.stats)
+        return attrs.evolve(self._stats)
 
     @property
     def denials(self) -> Sequence[CallAnswered]:
@@ -55,10 +54,6 @@ class Run:
         """
         return self._hub.subscribe(capacity)
 
-    async def _serve(self) -> None:
-        await self._dispatcher.run()
-        self._answered_all.set()
-
     async def wait_all(self) -> None:
         """Wait until no task is left that could ask anything."""
         await self._answered_all.wait()
@@ -67,9 +62,11 @@ class Run:
 class ProcessRun(Run):
     """The supervision of a launched program."""
 
-    def __init__(self, dispatcher: Dispatcher, hub: Hub, observer: HubObserver, process: Process) -> None:
+    def __init__(
+        self, stats: Stats, hub: Hub, observer: HubObserver, answered_all: trio.Event, process: Process
+    ) -> None:
         """Made by ``supervise``."""
-        super().__init__(dispatcher, hub, observer)
+        super().__init__(stats, hub, observer, answered_all)
         self._process = process
 
     @property

@@ -25,6 +25,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from errno import EPERM
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, overload
 
@@ -88,7 +89,7 @@ class _Settings:
     on_leave: Literal["close", "kill"] = field(validator=validators.in_(("close", "kill")))
 
     @leave_running.validator  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator]
-    def _leaves_nothing_unanswered(self, _attribute: object, leave_running: bool) -> None:
+    def _leaves_nothing_unanswered(self, _attribute: object, leave_running: object) -> None:
         if leave_running and self.handlers:
             msg = (
                 "leave_running=True: the program would still ask, and nobody would answer "
@@ -199,7 +200,10 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     if isinstance(source, Sequence):
         return _supervised_launch(Launch(source), settings)
     if isinstance(source, int) or not callable(getattr(source, "exchange", None)):
-        msg = f"the source is the words of a program, a Launch or a Listener (Listener.from_fd takes an fd), not {source!r}"
+        msg = (
+            "the source is the words of a program, a Launch or a Listener (Listener.from_fd takes an fd), "
+            f"not {source!r}"
+        )
         raise TypeError(msg)
     if leave_running or grace_seconds:
         msg = "leave_running and grace_seconds are for programs that are launched here; a Listener has on_leave"
@@ -221,7 +225,8 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
     started = await start(launch, program)
     process = started.process
     hub, observer = _events(settings)
-    run = ProcessRun(Dispatcher(started.listener, routes, settings.options(), observer), hub, observer, process)
+    dispatcher, answered_all = Dispatcher(started.listener, routes, settings.options(), observer), trio.Event()
+    run = ProcessRun(dispatcher.stats, hub, observer, answered_all, process)
 
     async def tell_of_process() -> None:
         hub.publish(TargetStarted(pid=run.pid, argv=launch.argv))
@@ -229,7 +234,7 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
         assert process.status is not None
         hub.publish(TargetExited(pid=run.pid, status=process.status))  # without a pause: leaving may be next
 
-    async def leave(answering: bool) -> None:
+    async def leave(*, answering: bool) -> None:
         if settings.leave_running:
             await process.leave_running()
         else:
@@ -237,7 +242,7 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
 
     try:
         async with block(
-            serve=run._serve,
+            serve=partial(_serve, dispatcher, answered_all),
             others=[process.watch, tell_of_process],
             leave=leave,
             close=lambda: _close(started.listener),
@@ -257,16 +262,18 @@ async def _supervised_listener(listener: AnyListener, settings: _Settings) -> As
 
     seen = SeenProcesses() if settings.on_leave == "kill" else None
     hub, observer = _events(settings)
-    run = Run(Dispatcher(listener, settings.routes(), settings.options(), observer, seen), hub, observer)
+    dispatcher = Dispatcher(listener, settings.routes(), settings.options(), observer, seen)
+    answered_all = trio.Event()
+    run = Run(dispatcher.stats, hub, observer, answered_all)
 
-    async def leave(answering: bool) -> None:
+    async def leave(*, answering: bool) -> None:  # noqa: ARG001  # nobody is given time to answer
         await trio.lowlevel.checkpoint()
         if seen is not None:
             seen.kill()
 
     try:
         async with block(
-            serve=run._serve,
+            serve=partial(_serve, dispatcher, answered_all),
             others=[],
             leave=leave,
             close=lambda: _close(listener),
@@ -275,6 +282,11 @@ async def _supervised_listener(listener: AnyListener, settings: _Settings) -> As
             yield run
     finally:
         hub.end()
+
+
+async def _serve(dispatcher: Dispatcher, answered_all: trio.Event) -> None:
+    await dispatcher.run()
+    answered_all.set()
 
 
 def _events(settings: _Settings) -> tuple[Hub, HubObserver]:

@@ -35,7 +35,7 @@ class Hung(BaseException):
     """A test ran out of time; the stacks were printed."""
 
 
-def require(feature: str, available: bool) -> None:  # noqa: FBT001
+def require(feature: str, available: bool) -> None:
     """
     Skip the test unless *feature* is there; fail where the environment requires it.
 
@@ -56,7 +56,7 @@ def _time_limit(request: pytest.FixtureRequest) -> Iterator[None]:
     seconds = mark.args[0] if mark else SECONDS_PER_TEST
 
     def expire(_number: int, _frame: FrameType | None) -> None:
-        faulthandler.dump_traceback(file=sys.__stderr__)
+        faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr)
         message = f"no end after {seconds} s"
         raise Hung(message)
 
@@ -72,7 +72,7 @@ def _time_limit(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def public_directory() -> Iterator[Path]:
     """A directory that every user can read and execute programs in."""
-    directory = Path(tempfile.mkdtemp(prefix="monitor-tests-", dir="/tmp"))  # noqa: S108
+    directory = Path(tempfile.mkdtemp(prefix="monitor-tests-", dir="/tmp"))
     directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory)

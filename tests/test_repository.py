@@ -16,15 +16,37 @@ import pytest
 
 ROOT: Final = Path(__file__).parent.parent
 
-AT_THE_TOP: Final = frozenset({
-    ".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "docs", "examples", "monitor",
-    "native", "pyproject.toml", "tests",
-})
+AT_THE_TOP: Final = frozenset(
+    {
+        ".ci",
+        ".gitignore",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "README.md",
+        "docs",
+        "examples",
+        "monitor",
+        "native",
+        "pyproject.toml",
+        "tests",
+    }
+)
 
-MADE_BY_TOOLS: Final = frozenset({
-    ".git", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv", "__pycache__", "build", "dist",
-    "seccomp_monitor.egg-info",
-})
+MADE_BY_TOOLS: Final = frozenset(
+    {
+        ".git",
+        ".hypothesis",
+        ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".venv",
+        "__pycache__",
+        "build",
+        "dist",
+        "seccomp_monitor.egg-info",
+    }
+)
 """What .gitignore names, and git's own."""
 
 WORDS: Final = ("../" + "shared", "TO" + "DO", "FIX" + "ME", "XX" + "X")

@@ -30,7 +30,7 @@ from monitor.testing import FakeListener, call
 def _dumpable_again() -> Iterator[None]:
     """A strict supervision makes this process undumpable, which would close /proc/self to an ordinary user."""
     yield
-    _native.set_dumpable(True)
+    _native.set_dumpable(dumpable=True)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class Arch(enum.Enum):
     S390X = ("s390x", 0x80000016, 64, 64, False, 0, ("s390x",))
     LOONGARCH64 = ("loongarch64", 0xC0000102, 64, 64, True, 0, ("loongarch64",))
 
-    def __init__(  # noqa: PLR0913, PLR0917 (the columns of the rows above)
+    def __init__(
         self,
         table: str,
         audit_value: int,
@@ -86,7 +86,8 @@ class Arch(enum.Enum):
             if machine in arch.machines:
                 return arch
         known = ", ".join(arch.machines[0] for arch in Arch if arch.machines)
-        raise KernelFeatureError(f"machine {machine}", f"its system calls are not in the tables, which have {known}")
+        feature, hint = f"machine {machine}", f"its system calls are not in the tables, which have {known}"
+        raise KernelFeatureError(feature, hint)
 
     def family(self) -> frozenset[Arch]:
         """Return the ABIs that one kernel may run side by side with this one, and this one."""

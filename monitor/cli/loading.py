@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
-from monitor.notify.handler import Handler, mark_of
+from monitor.notify.handler import Handler, HandlerFunction, mark_of
 
 
 class HandlersNotLoaded(Exception):
@@ -32,15 +33,15 @@ async def load_handlers(source: str, loaded: AsyncExitStack) -> Sequence[Handler
     which is entered on *loaded*.
     """
     module = _load(source)
-    given = getattr(module, "handlers", None)
+    given: object = getattr(module, "handlers", None)
     if given is None:
         given = _marked_in(module)
     elif callable(given):
-        manager = given()
+        manager: object = given()
         if not isinstance(manager, AbstractAsyncContextManager):
             msg = f"{source}: handlers() gave {manager!r}, which is no async context manager"
             raise HandlersNotLoaded(msg)
-        given = await loaded.enter_async_context(manager)
+        given = await loaded.enter_async_context(cast("AbstractAsyncContextManager[object]", manager))
     if not isinstance(given, Sequence) or isinstance(given, str):
         msg = f"{source}: handlers is {given!r}, not a sequence of handlers"
         raise HandlersNotLoaded(msg)
@@ -48,7 +49,8 @@ async def load_handlers(source: str, loaded: AsyncExitStack) -> Sequence[Handler
         msg = f"{source}: no function in it is marked with @monitor.handles(...), and it has no handlers"
         raise HandlersNotLoaded(msg)
     try:
-        return [one if isinstance(one, Handler) else Handler.from_mark(one) for one in given]
+        several = cast("Sequence[Handler | HandlerFunction]", given)
+        return [one if isinstance(one, Handler) else Handler.from_mark(one) for one in several]
     except TypeError as error:
         msg = f"{source}: {error}"
         raise HandlersNotLoaded(msg) from error
@@ -76,7 +78,7 @@ def _load(source: str) -> ModuleType:
         raise HandlersNotLoaded(msg) from error
     except (SystemExit, KeyboardInterrupt):
         raise
-    except BaseException as error:  # noqa: BLE001  # whatever the user's module raises is told, not thrown
+    except BaseException as error:  # whatever the user's module raises is told, not thrown
         raise HandlersNotLoaded(_where(source, error)) from error
 
 

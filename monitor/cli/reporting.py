@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from os import strerror
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO, assert_never
 
@@ -39,7 +40,7 @@ class Reporter:
         """Open *log*; OSError if it cannot be written."""
         self._file: TextIO | None = None
         if log is not None:
-            self._file = open(log, "w", encoding="utf-8", buffering=1)  # noqa: SIM115  # closed by __exit__
+            self._file = Path(log).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115  # closed by __exit__
         elif not quiet:
             self._file = sys.stderr
         self._quiet = quiet
@@ -70,7 +71,7 @@ class Reporter:
         except (OSError, ValueError):  # closed pipe, full disk, closed file
             self._file = None
 
-    def _line(self, event: Event) -> str:
+    def _line(self, event: Event) -> str:  # noqa: PLR0911  # one for each kind of event
         match event:
             case CallAnswered(verdict=Deny() | Kill()):
                 return refused_line(event)
@@ -79,7 +80,7 @@ class Reporter:
             case RacyAllow():
                 return (
                     f"seccomp-monitor: {event.handler or 'otherwise'}: Allow after a look at memory is a race, "
-                    f"so {event.name} was refused (say Allow(racy=\"why it is only observation\"), without --strict)"
+                    f'so {event.name} was refused (say Allow(racy="why it is only observation"), without --strict)'
                 )
             case SlowHandler():
                 return (

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from errno import ENOENT, ENOTDIR
 from time import monotonic
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import click
 import trio
@@ -41,37 +41,40 @@ _GRACE_SECONDS: Final = 5.0
 """What the program has between a SIGTERM or SIGHUP that was passed on and SIGKILL."""
 
 
+TIMEOUT_HELP: Final = "End the whole run after so long (status 124)."
+
+
+class Choices(NamedTuple):
+    """What the options that concern the run itself say."""
+
+    words: Sequence[str]
+    names: Sequence[str]
+    sources: Sequence[str]
+    strict: bool
+    seconds: float | None
+    wait_all: bool
+
+
 @click.command(
     "run",
     context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
     options_metavar="[OPTIONS] --",
 )
-@click.option("-e", "names", metavar="CALLS", multiple=True, help="Stop at these calls too: names, %class, @group, !name.")
-@click.option("--handlers", "sources", metavar="FILE", multiple=True, help="Python file or module whose handlers decide.")
+@click.option("-e", "names", metavar="CALLS", multiple=True, help="Stop at these calls: names, %class, @group, !name.")
+@click.option("--handlers", "sources", metavar="FILE", multiple=True, help="Python file or module with handlers.")
 @click.option("--strict/--no-strict", default=False, help="Refuse every answer that the program could race.")
 @click.option("--quiet", is_flag=True, help="Do not report refused calls.")
-@click.option("--log", metavar="FILE", type=click.Path(dir_okay=False), help="Report to FILE instead of standard error.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="End the whole run after so many seconds (status 124).")
+@click.option("--log", metavar="FILE", type=click.Path(dir_okay=False), help="Report to FILE, not to standard error.")
+@click.option("--timeout", "seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), help=TIMEOUT_HELP)
 @click.option("--wait-all/--no-wait-all", default=False, help="Wait for the last process instead of the first.")
 @click.option("--fail-on-denial", is_flag=True, help="Exit with the denial status if any call was refused.")
 @click.option("--denial-status", type=click.IntRange(1, 255), default=1, show_default=True)
 @click.argument("words", metavar="CMD [ARGS]...", nargs=-1, required=True, type=click.UNPROCESSED)
-def command(
-    names: Sequence[str],
-    sources: Sequence[str],
-    strict: bool,
-    quiet: bool,
-    log: str | None,
-    timeout: float | None,
-    wait_all: bool,
-    fail_on_denial: bool,
-    denial_status: int,
-    words: Sequence[str],
-) -> int:
+def command(*, log: str | None, quiet: bool, fail_on_denial: bool, denial_status: int, **choices: Any) -> int:  # noqa: ANN401  # of Choices
     """Run CMD; Python handlers decide its system calls."""
     try:
         with Reporter(log=log, quiet=quiet) as reporter:
-            status, denied = trio.run(_run, words, _words_of(names), sources, strict, timeout, wait_all, reporter)
+            status, denied = trio.run(_run, Choices(**choices), reporter)
     except HandlersNotLoaded as error:
         return _failed(str(error))
     except LaunchError as error:
@@ -105,40 +108,32 @@ def _no_opinion(_call: Call) -> Verdict:
     return Pass()
 
 
-async def _run(
-    words: Sequence[str],
-    names: Sequence[str],
-    sources: Sequence[str],
-    strict: bool,
-    timeout: float | None,
-    wait_all: bool,
-    reporter: Reporter,
-) -> tuple[int, int]:
+async def _run(choices: Choices, reporter: Reporter) -> tuple[int, int]:
     """Return the exit status, and how many calls were refused."""
     async with AsyncExitStack() as loaded:
-        handlers = [handler for source in sources for handler in await load_handlers(source, loaded)]
-        if names:
-            handlers.append(Handler.of(names, _no_opinion, name="-e"))
+        handlers = [handler for source in choices.sources for handler in await load_handlers(source, loaded)]
+        if words := _words_of(choices.names):
+            handlers.append(Handler.of(words, _no_opinion, name="-e"))
         # Before anything runs: a signal that comes meanwhile waits here until somebody can mind it.
         received = loaded.enter_context(_minded_signals())
         async with supervise(
-            words,
+            choices.words,
             handlers=handlers,
             otherwise=Allow(racy="no policy"),
             events=reporter,
-            strict=strict,
+            strict=choices.strict,
         ) as run:
-            status = await _watch(run, received, timeout, wait_all)
+            status = await _watch(run, received, choices)
     return status, run.stats.denied + run.stats.killed
 
 
-async def _watch(run: ProcessRun, received: AsyncIterator[int], timeout: float | None, wait_all: bool) -> int:
+async def _watch(run: ProcessRun, received: AsyncIterator[int], choices: Choices) -> int:
     """Wait for the end of the program, its time, or of our patience with signals."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_mind_signals, run, received, nursery.cancel_scope)
-        with trio.move_on_after(math.inf if timeout is None else timeout) as patience:
+        with trio.move_on_after(math.inf if choices.seconds is None else choices.seconds) as patience:
             await run.wait()
-            if wait_all:
+            if choices.wait_all:
                 await run.wait_all()
         nursery.cancel_scope.cancel()
     if patience.cancelled_caught:

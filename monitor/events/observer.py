@@ -15,8 +15,8 @@ from typing import Final
 
 from monitor.events.hub import Hub
 from monitor.events.record import CallAnswered, HandlerFailed, OutOfFds, RacyAllow, SlowHandler
-from monitor.notify.decode import Call
 from monitor.notify.account import Decision
+from monitor.notify.decode import Call
 from monitor.notify.verdict import Deny, Kill
 
 DENIALS_KEPT: Final = 1000

@@ -16,8 +16,8 @@ from attrs import field, frozen
 
 from monitor.abi import syscalls
 from monitor.abi.arch import Arch
-from monitor.notify.decode import Arguments
 from monitor.notify.account import By
+from monitor.notify.decode import Arguments
 from monitor.notify.verdict import Verdict
 
 

@@ -27,6 +27,7 @@ class Outcome:
     __slots__ = ("by", "comm", "handler", "verdict")
 
     def __init__(self, verdict: Verdict, by: By = "default", handler: str | None = None) -> None:
+        """Take the default answer's place for whoever is not named."""
         self.verdict = verdict
         self.by: By = by
         self.handler = handler

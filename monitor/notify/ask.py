@@ -27,6 +27,7 @@ SLOW_SECONDS: Final = 0.010
 _ANSWERS: Final = frozenset({Allow, Deny, Return, InjectFd, Kill})
 """The verdicts that are an answer, by their classes, which are final."""
 
+
 class Options(NamedTuple):
     """What ``supervise`` was told about answering."""
 
@@ -57,13 +58,11 @@ class Asker:
         """Return what is answered when every handler has passed."""
         return self._checked(call, Outcome(self._options.otherwise))
 
-    def inline(
-        self, call: Call, function: Callable[[Call], object], handler: Handler, before: float
-    ) -> Outcome | None:
+    def inline(self, call: Call, function: Callable[[Call], object], handler: Handler, before: float) -> Outcome | None:
         """Return what one ``def`` handler, asked at *before*, says, or None for ``Pass``."""
         try:
             verdict = _call_interruptibly(function, call)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever a handler raises denies its call
             return self._failed(call, handler, error)
         seconds = perf_counter() - before
         outcome = self._understood(call, verdict, handler)
@@ -85,7 +84,7 @@ class Asker:
         kind = verdict.__class__
         if kind is Allow:
             outcome = Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # by its class
-            return outcome if call._target is None else self._checked(call, outcome)
+            return outcome if call._target is None else self._checked(call, outcome)  # noqa: SLF001  # hot: no property
         if kind in _ANSWERS:
             return Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # likewise
         if kind is Pass:
@@ -121,9 +120,7 @@ class Asker:
             raise HandlerError(call.name, handler.name, what) from error
         return Outcome(FAILURE, "error", handler.name)
 
-    async def later(
-        self, waiting: Cancellable, function: Callable[[Call], Any], handler: Handler
-    ) -> Outcome | None:
+    async def later(self, waiting: Cancellable, function: Callable[[Call], Any], handler: Handler) -> Outcome | None:
         """Return what one ``async def`` handler says, or None for ``Pass``."""
         seconds = handler.answer_seconds or self._options.answer_seconds
         verdict: object = None
@@ -132,7 +129,7 @@ class Asker:
             with trio.CancelScope(deadline=trio.current_time() + seconds) as scope:
                 waiting.scope = scope
                 verdict = await _await_interruptibly(function, waiting.call)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # likewise
             return self._failed(waiting.call, handler, error)
         except BaseExceptionGroup as group:
             cancelled, rest = group.split(trio.Cancelled)

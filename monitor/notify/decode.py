@@ -70,7 +70,7 @@ class Arguments:
 
     def get(self, name: str, default: int | None = None) -> int | None:
         """Return the argument called *name*, or *default* where the call has none of that name."""
-        return self[name] if name in self else default
+        return self[name] if name in self else default  # noqa: SIM401  # this is that method
 
     def __contains__(self, name: object) -> bool:
         """Whether the call has an argument called *name*."""

@@ -13,4 +13,4 @@ from monitor import _native
 def make_undumpable() -> None:
     """Set ``PR_SET_DUMPABLE`` to 0; it stays so, for other supervisions may rely on it."""
     if _native.is_dumpable():
-        _native.set_dumpable(False)  # noqa: FBT003  # the one argument
+        _native.set_dumpable(dumpable=False)

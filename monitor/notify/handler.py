@@ -43,7 +43,7 @@ def _names(names: Sequence[str]) -> tuple[str, ...]:
         raise TypeError(msg)
     for name in names:
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # a bare @handles passes a function
-            msg = f"names of calls are strings, not {name!r}; write @handles(\"openat\")"
+            msg = f'names of calls are strings, not {name!r}; write @handles("openat")'
             raise TypeError(msg)
     return tuple(names)
 
@@ -55,9 +55,7 @@ class Handler:
     names: tuple[str, ...] = field(converter=_names)
     """Names as the kernel's headers have them, ``%class`` of strace, ``@group`` of systemd, ``!`` before each."""
     function: HandlerFunction = field(validator=validators.is_callable())
-    answer_seconds: float | None = field(
-        default=None, kw_only=True, validator=validators.optional(validators.gt(0))
-    )
+    answer_seconds: float | None = field(default=None, kw_only=True, validator=validators.optional(validators.gt(0)))
     """The deadline of an ``async def`` handler; None: the supervisor's."""
     name: str = field(kw_only=True)
     """What events and messages call it."""
@@ -73,7 +71,12 @@ class Handler:
 
     @classmethod
     def of(
-        cls, names: Iterable[str] | str, function: HandlerFunction, *, answer_seconds: float | None = None, name: str | None = None
+        cls,
+        names: Iterable[str] | str,
+        function: HandlerFunction,
+        *,
+        answer_seconds: float | None = None,
+        name: str | None = None,
     ) -> Handler:
         """Make a handler of a function that carries no mark: a partial, an object with ``__call__``."""
         words = (names,) if isinstance(names, str) else tuple(names)
@@ -84,7 +87,8 @@ class Handler:
         """Make a handler of a function that ``handles`` has marked; TypeError if it has not."""
         mark = mark_of(function)
         if mark is None:
-            msg = f"{name_of_function(function)} is not marked: put @monitor.handles(...) on it, or use Handler.of(names, function)"
+            name = name_of_function(function)
+            msg = f"{name} is not marked: put @monitor.handles(...) on it, or use Handler.of(names, function)"
             raise TypeError(msg)
         return cls.of(mark.names, function, answer_seconds=mark.answer_seconds, name=mark.name)
 

@@ -44,7 +44,7 @@ class Responder:
             self._name(call, outcome)
         if kind is Allow:
             received = self._listener.exchange(call.id, 0, 0, CONTINUE)
-            if call._target is None and not (self._observer.active or self._listener.sent):
+            if call._target is None and not (self._observer.active or self._listener.sent):  # noqa: SLF001  # hot
                 self._stats.allowed += 1  # nothing else to count, and nobody to tell
                 return received
         elif isinstance(verdict, Deny):
@@ -152,12 +152,25 @@ class Responder:
 
     def _account(self, call: Call, outcome: Outcome, started: float, sent: int) -> None:
         """Count one answer and tell of it."""
+        if sent not in {0, -ENOENT}:
+            raise OSError(-sent, f"cannot respond to {call.name}")
+        self._count(outcome, delivered=sent == 0)
+        observer = self._observer
+        if observer.active or isinstance(outcome.verdict, Deny | Kill):
+            seconds = perf_counter() - started
+            observer.answered(
+                Decision(call, outcome.verdict, outcome.by, outcome.handler, seconds, sent == 0, outcome.comm)
+            )
+        needed = self._listener.reserve.needed
+        if needed != self._reserve_told:
+            self._reserve_told = needed
+            observer.out_of_fds(needed)
+
+    def _count(self, outcome: Outcome, *, delivered: bool) -> None:
         stats = self._stats
         verdict = outcome.verdict
-        if sent == -ENOENT:
+        if not delivered:
             stats.gone += 1
-        elif sent:
-            raise OSError(-sent, f"cannot respond to {call.name}")
         elif isinstance(verdict, Allow):
             stats.allowed += 1
         elif isinstance(verdict, Deny):
@@ -170,14 +183,6 @@ class Responder:
             stats.killed += 1
         if outcome.by == "timeout":
             stats.timeouts += 1
-        observer = self._observer
-        if observer.active or isinstance(verdict, Deny | Kill):
-            seconds = perf_counter() - started
-            observer.answered(Decision(call, verdict, outcome.by, outcome.handler, seconds, sent == 0, outcome.comm))
-        needed = self._listener.reserve.needed
-        if needed != self._reserve_told:
-            self._reserve_told = needed
-            observer.out_of_fds(needed)
 
 
 def _signed(value: int) -> int:

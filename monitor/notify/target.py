@@ -97,9 +97,7 @@ class KernelMemory:
 
     def read(self, address: int, size: int) -> bytes:
         """Return up to *size* bytes; see ``mon_target_read`` in native/shim.h."""
-        return self._reserve.with_fd(
-            lambda: _native.target_read(self._listener, self._ident, self.tid, address, size)
-        )
+        return self._reserve.with_fd(lambda: _native.target_read(self._listener, self._ident, self.tid, address, size))
 
     def read_string(self, address: int, limit: int) -> bytes:
         """Return a string; see ``mon_target_read_string`` in native/shim.h."""
@@ -109,9 +107,7 @@ class KernelMemory:
 
     def write(self, address: int, data: bytes) -> int:
         """Write *data*; see ``mon_target_write`` in native/shim.h."""
-        return self._reserve.with_fd(
-            lambda: _native.target_write(self._listener, self._ident, self.tid, address, data)
-        )
+        return self._reserve.with_fd(lambda: _native.target_write(self._listener, self._ident, self.tid, address, data))
 
 
 class Target:

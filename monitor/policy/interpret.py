@@ -42,7 +42,7 @@ class Evaluation:
     path: tuple[int, ...]
 
 
-def evaluate(  # noqa: PLR0913 - the fields of struct seccomp_data
+def evaluate(
     program: Program,
     *,
     audit_value: int,

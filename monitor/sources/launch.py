@@ -84,6 +84,10 @@ def _to_cwd(cwd: str | bytes | os.PathLike[str] | None) -> bytes | None:
 
 
 def _to_groups(groups: Sequence[int] | None) -> tuple[int, ...] | None:
+    for group in groups or ():
+        if not isinstance(group, int) or not 0 <= group <= _MAX_ID:  # pyright: ignore[reportUnnecessaryIsInstance]
+            msg = f"groups: {group!r} is not a group id"
+            raise ValueError(msg)
     return None if groups is None else tuple(groups)
 
 
@@ -97,7 +101,17 @@ def _to_rlimits(rlimits: Mapping[int, tuple[int, int]]) -> Mapping[int, tuple[in
 
 
 def _to_namespaces(namespaces: Iterable[Namespace]) -> frozenset[Namespace]:
-    return frozenset(namespaces)
+    kinds = frozenset(namespaces)
+    if unknown := kinds - _NAMESPACE_FLAGS.keys():
+        msg = f"unknown namespaces {sorted(unknown)}; there are {sorted(_NAMESPACE_FLAGS)}"
+        raise ValueError(msg)
+    return kinds
+
+
+def _has_a_gid(launch: Launch, _attribute: object, uid: int | None) -> None:
+    if uid is not None and launch.gid is None:
+        msg = "uid without gid would leave the program the supervisor's group: give both"
+        raise ValueError(msg)
 
 
 def _is_not_stdout(_instance: object, attribute: Attribute[Stdio], value: Stdio) -> None:
@@ -124,13 +138,13 @@ class Launch:
     stdout: Stdio = field(default=None, validator=_is_not_stdout)
     stderr: Stdio = None
     """As stdin; also ``subprocess.STDOUT``: the same as stdout."""
-    fds: Mapping[int, int] = field(factory=dict, converter=_to_fds)
+    fds: Mapping[int, int] = field(factory=dict[int, int], converter=_to_fds)
     """Further descriptors: number in the program -> ours, borrowed until the program runs."""
-    uid: int | None = field(default=None, validator=_ID)
+    uid: int | None = field(default=None, validator=[_ID, _has_a_gid])
     gid: int | None = field(default=None, validator=_ID)
     groups: tuple[int, ...] | None = field(default=None, converter=_to_groups)
     """Supplementary groups; None with a *uid*: none at all."""
-    rlimits: Mapping[int, tuple[int, int]] = field(factory=dict, converter=_to_rlimits)
+    rlimits: Mapping[int, tuple[int, int]] = field(factory=dict[int, tuple[int, int]], converter=_to_rlimits)
     """``resource.RLIMIT_*`` -> (soft, hard); -1 is infinity."""
     new_session: bool = False
     """setsid(2): no controlling terminal, and ^C does not reach it."""
@@ -143,25 +157,6 @@ class Launch:
     """Kill the whole tree when the supervisor is gone, even by SIGKILL."""
     handover: Literal["auto", "cookie"] = "auto"
     """How the listener is fetched: with pidfd_getfd(2), or sent by the child where that is forbidden."""
-
-    @uid.validator
-    def _has_a_gid(self, _attribute: object, uid: int | None) -> None:
-        if uid is not None and self.gid is None:
-            msg = "uid without gid would leave the program the supervisor's group: give both"
-            raise ValueError(msg)
-
-    @groups.validator
-    def _are_ids(self, _attribute: object, groups: tuple[int, ...] | None) -> None:
-        for group in groups or ():
-            if not isinstance(group, int) or not 0 <= group <= _MAX_ID:
-                msg = f"groups: {group!r} is not a group id"
-                raise ValueError(msg)
-
-    @namespaces.validator
-    def _are_known(self, _attribute: object, namespaces: frozenset[str]) -> None:
-        if unknown := namespaces - _NAMESPACE_FLAGS.keys():
-            msg = f"unknown namespaces {sorted(unknown)}; there are {sorted(_NAMESPACE_FLAGS)}"
-            raise ValueError(msg)
 
 
 @frozen(eq=False)

@@ -12,7 +12,7 @@ round, pinned alike; the tables show medians, and ratios of medians and of round
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import os
 import platform
 import shutil
@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -55,7 +55,7 @@ def timed(command: Sequence[str]) -> float:
 
 
 def rounds(
-    commands: dict[str, Sequence[str]], measure: Callable[[Sequence[str]], float], count: int
+    commands: Mapping[str, Sequence[str]], measure: Callable[[Sequence[str]], float], count: int
 ) -> dict[str, list[float]]:
     """Run all commands in turn, *count* times; a first round is not counted."""
     results: dict[str, list[float]] = {name: [] for name in commands}
@@ -129,12 +129,10 @@ def memory(directory: Path, calls: int) -> list[str]:
 
 def machine() -> str:
     """Describe where this was measured."""
-    model = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        "unknown CPU",
-    )
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "unknown CPU")
     versions = f"Linux {platform.release()}, Python {platform.python_version()}"
-    today = datetime.datetime.now(tz=datetime.UTC).date()
+    today = dt.datetime.now(tz=dt.UTC).date()
     return f"Measured on {today}: {os.cpu_count()} CPUs ({model}), {versions}; medians of interleaved runs."
 
 

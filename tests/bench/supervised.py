@@ -46,4 +46,4 @@ async def main(kind: str, caller: str, calls: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(trio.run(main, *sys.argv[1:]))
+    sys.exit(trio.run(main, sys.argv[1], sys.argv[2], sys.argv[3]))

@@ -125,7 +125,9 @@ def test_a_log_that_cannot_be_written_is_said_before_anything_runs(tmp_path: Pat
 
 
 def test_a_full_disk_ends_the_reports_and_nothing_else(handlers, tmp_path: Path) -> None:
-    done = run("--log", "/dev/full", "--handlers", handlers(REFUSE), "--", "sh", "-c", f"mkdir {tmp_path}/secret; echo on")
+    source, script = handlers(REFUSE), f"mkdir {tmp_path}/secret; echo on"
+
+    done = run("--log", "/dev/full", "--handlers", source, "--", "sh", "-c", script)
 
     assert done.stdout == "on\n"
 
@@ -143,12 +145,12 @@ def test_a_closed_stderr_ends_the_reports_and_nothing_else(handlers, tmp_path: P
 
 def test_denials_can_decide_the_exit_status(handlers, tmp_path: Path) -> None:
     script = f"mkdir {tmp_path}/secret; exit 0"
-    source = handlers(REFUSE)
+    words = ["--handlers", handlers(REFUSE), "--", "sh", "-c"]
 
-    assert run("--handlers", source, "--", "sh", "-c", script).returncode == 0
-    assert run("--fail-on-denial", "--handlers", source, "--", "sh", "-c", script).returncode == 1
-    assert run("--fail-on-denial", "--denial-status", "9", "--handlers", source, "--", "sh", "-c", script).returncode == 9
-    assert run("--fail-on-denial", "--handlers", source, "--", "sh", "-c", "exit 4").returncode == 4
+    assert run(*words, script).returncode == 0
+    assert run("--fail-on-denial", *words, script).returncode == 1
+    assert run("--fail-on-denial", "--denial-status", "9", *words, script).returncode == 9
+    assert run("--fail-on-denial", *words, "exit 4").returncode == 4
 
 
 def test_calls_named_with_e_run_on(tmp_path: Path) -> None:
@@ -278,7 +280,6 @@ TRAP = "trap 'echo got {0}; exit 3' {0}; echo ready; while :; do sleep 0.05; don
 @pytest.mark.parametrize("name", ["TERM", "HUP"])
 def test_a_signal_is_passed_on_and_the_program_may_answer_it(name: str) -> None:
     with started("--", "sh", "-c", TRAP.format(name)) as process:
-
         process.send_signal(getattr(signal, f"SIG{name}"))
 
         assert process.communicate()[0] == f"got {name}\n"
@@ -287,7 +288,6 @@ def test_a_signal_is_passed_on_and_the_program_may_answer_it(name: str) -> None:
 
 def test_sigterm_ends_a_program_that_does_not_mind_it() -> None:
     with started("--", "sh", "-c", "echo ready; exec sleep 30") as process:
-
         process.send_signal(signal.SIGTERM)
 
         assert process.wait() == 128 + signal.SIGTERM
@@ -296,7 +296,6 @@ def test_sigterm_ends_a_program_that_does_not_mind_it() -> None:
 def test_one_interrupt_is_the_programs_to_decide_and_three_end_the_tree() -> None:
     """Sent to us alone, as kill(1) would: the terminal sends it to the program as well."""
     with started("--", "sh", "-c", "trap '' INT; echo ready; while :; do sleep 0.05; done") as process:
-
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
         assert process.poll() is None
@@ -308,8 +307,10 @@ def test_one_interrupt_is_the_programs_to_decide_and_three_end_the_tree() -> Non
 
 
 def test_a_hangup_that_the_user_ignores_stays_ignored() -> None:
-    with started("--", "sh", "-c", "echo ready; sleep 0.5; echo on", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as process:
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
+    with started("--", "sh", "-c", "echo ready; sleep 0.5; echo on", preexec_fn=ignore) as process:
         process.send_signal(signal.SIGHUP)
 
         assert process.communicate()[0] == "on\n"
@@ -319,7 +320,8 @@ def test_a_hangup_that_the_user_ignores_stays_ignored() -> None:
 def test_an_interrupt_from_the_terminal_reaches_the_program() -> None:
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execv(RUN[0], [*RUN, "--", "sh", "-c", "trap 'echo interrupted; exit 5' INT; echo ready; while :; do sleep 0.05; done"])
+        script = "trap 'echo interrupted; exit 5' INT; echo ready; while :; do sleep 0.05; done"
+        os.execv(RUN[0], [*RUN, "--", "sh", "-c", script])
     shown = b""
     while b"ready" not in shown:
         shown += os.read(terminal, 1000)
@@ -339,7 +341,6 @@ def test_an_interrupt_from_the_terminal_reaches_the_program() -> None:
 def test_killed_by_sigkill_it_leaves_no_process_behind(tmp_path: Path) -> None:
     marker = f"{os.getpid()}{time.monotonic_ns()}"[-9:]
     with started("--", "sh", "-c", f"(setsid sleep {marker} &); echo ready; exec sleep {marker}") as process:
-
         process.kill()
         process.wait()
 
@@ -370,7 +371,8 @@ def test_run_loads_nothing_that_it_does_not_need() -> None:
         "sys.argv = ['seccomp-monitor', 'run', '--', 'true']\n"
         "status = monitor.cli.main()\n"
         "print(sorted(set(sys.modules) & {'rich', 'cattrs', 'tomlkit', 'elftools', 'textual', 'prometheus_client',"
-        " 'pytest', 'hypothesis', 'monitor.testing', 'monitor.policy.interpret', 'cffi', 'pycparser', 'asyncio'}), status)\n"
+        " 'pytest', 'hypothesis', 'monitor.testing', 'monitor.policy.interpret', 'cffi', 'pycparser', 'asyncio'}),"
+        " status)\n"
     )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -268,7 +268,7 @@ KINDS = {"pid": "pid", "mount": "mnt", "net": "net", "ipc": "ipc"}
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("with_user", [pytest.param(False, marks=pytest.mark.root), True])
 async def test_each_namespace_is_a_new_one(kind: str, with_user: bool) -> None:
-    wanted = {kind, "user"} if with_user else {kind}
+    wanted: Any = {kind, "user"} if with_user else {kind}
     # Its own /proc is that of the old pid namespace; so the link is looked at from outside.
     launch = monitor.Launch(["/bin/cat"], stdin=subprocess.PIPE, namespaces=wanted)
     async with monitor.supervise(launch, handlers=[allow]) as run:

@@ -385,10 +385,10 @@ async def test_a_target_that_is_killed_while_it_is_launched_is_a_status_or_an_er
 
     thread = threading.Thread(target=kill_whatever_appears)
     thread.start()
-    outcomes = set()
+    outcomes: set[Any] = set()
     try:
         for number in range(20):
-            namespaces = {"user"} if number % 2 else set()
+            namespaces: Any = {"user"} if number % 2 else set()
             try:
                 async with monitor.supervise(monitor.Launch(["/bin/sleep", "1000"], namespaces=namespaces)) as run:
                     outcomes.add(await run.wait())
@@ -416,7 +416,7 @@ async def test_a_guard_that_is_killed_while_it_launches_is_an_error_and_leaves_n
 
     thread = threading.Thread(target=kill_guards)
     thread.start()
-    outcomes = set()
+    outcomes: set[Any] = set()
     try:
         for _ in range(20):
             try:

@@ -283,9 +283,7 @@ async def test_memory_that_is_unmapped_while_it_is_read_gives_the_string_or_efau
     assert len(found) > 1
 
 
-async def test_nothing_is_read_or_written_after_the_thread_is_gone(
-    launched: Any, received: Any, compiled: Any
-) -> None:
+async def test_nothing_is_read_or_written_after_the_thread_is_gone(launched: Any, received: Any, compiled: Any) -> None:
     async with launched([compiled("k_memory"), "border"], "getppid") as started:
         notification = await received(started.listener)
         target = started.listener.target(notification[_ID], notification[_TID])
@@ -359,9 +357,7 @@ async def test_bytes_of_a_later_process_with_the_same_number_are_thrown_away(
 
 @pytest.mark.root
 @pytest.mark.parametrize("kind", ["missing", "protected"])
-async def test_a_page_that_userfaultfd_serves_does_not_make_us_wait(
-    run_target: Any, compiled: Any, kind: str
-) -> None:
+async def test_a_page_that_userfaultfd_serves_does_not_make_us_wait(run_target: Any, compiled: Any, kind: str) -> None:
     """
     The target's page is missing, or locked against writing, and only the target could resolve that.
 
@@ -405,9 +401,7 @@ trio.run(main)
 """
 
 
-async def test_a_receiver_in_another_pid_namespace_sees_no_number_and_no_memory(
-    launched: Any, compiled: Any
-) -> None:
+async def test_a_receiver_in_another_pid_namespace_sees_no_number_and_no_memory(launched: Any, compiled: Any) -> None:
     """Thread 0 has no memory that we could look into: such a call is denied, never allowed."""
     async with launched([compiled("k_memory"), "border"], "getppid") as started:
         listener = os.dup(started.listener.fileno())

@@ -21,9 +21,7 @@ _ID, _TID = 0, 1
 def pending(tid: int, number: int) -> bool:
     """Whether a signal to the thread or its process has not been delivered (proc_pid_status(5))."""
     lines = Path(f"/proc/{tid}/status").read_text().splitlines()
-    return any(
-        int(line.split()[1], 16) >> (number - 1) & 1 for line in lines if line.startswith(("SigPnd", "ShdPnd"))
-    )
+    return any(int(line.split()[1], 16) >> (number - 1) & 1 for line in lines if line.startswith(("SigPnd", "ShdPnd")))
 
 
 def state(tid: int) -> str:
@@ -62,9 +60,7 @@ async def test_a_signal_handler_waits_for_the_answer(launched: Any, received: An
         assert await rest_of(started) == b"h7"
 
 
-async def test_sigkill_works_at_once_and_the_answer_finds_nobody(
-    launched: Any, received: Any, compiled: Any
-) -> None:
+async def test_sigkill_works_at_once_and_the_answer_finds_nobody(launched: Any, received: Any, compiled: Any) -> None:
     async with launched([compiled("k_signal"), "plain"], "getppid") as started:
         notification = await received(started.listener)
         started.process.send_signal(signal.SIGKILL)
@@ -160,9 +156,7 @@ async def test_a_timer_faster_than_the_answers_does_not_keep_the_target_from_goi
         assert (done.output, done.run.stats.returned) == (b"40", 40)
 
 
-async def test_a_signal_to_the_supervisor_is_never_fatal(
-    run_target: Any, compiled: Any
-) -> None:
+async def test_a_signal_to_the_supervisor_is_never_fatal(run_target: Any, compiled: Any) -> None:
     """
     Signals with Python handlers come to the supervisor itself all the time.
 

@@ -181,9 +181,7 @@ def marked(mark: str) -> Iterator[int]:
 
 @pytest.mark.seconds(120)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_supervisor_that_ends_at_any_moment_leaves_no_process(
-    python_as_user: Any, number: signal.Signals
-) -> None:
+def test_a_supervisor_that_ends_at_any_moment_leaves_no_process(python_as_user: Any, number: signal.Signals) -> None:
     """
     A signal comes while the supervisor imports, launches, answers, or ends.
 

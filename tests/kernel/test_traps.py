@@ -186,9 +186,7 @@ trio.run(main)
 """
 
 
-def test_memory_that_may_not_be_read_denies_even_where_races_are_accepted(
-    python_as_user: Any, compiled: Any
-) -> None:
+def test_memory_that_may_not_be_read_denies_even_where_races_are_accepted(python_as_user: Any, compiled: Any) -> None:
     """The target is of the same user and made itself undumpable: nobody knows what it asks for."""
     with python_as_user(_REFUSED, compiled("k_memory"), "undumpable") as process:
         output = process.communicate()[0].split()

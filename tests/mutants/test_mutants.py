@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
 from pathlib import Path
 
 import cffi
@@ -64,8 +63,10 @@ MUTANTS = (
         "native/memory.c",
         "	close(memory);\n	return gone_or(listener, id, count);",
         "	close(memory);\n	return count;",
-        ("tests/kernel/test_memory.py::test_nothing_is_read_or_written_after_the_thread_is_gone",
-         "tests/kernel/test_memory.py::test_bytes_of_a_later_process_with_the_same_number_are_thrown_away"),
+        (
+            "tests/kernel/test_memory.py::test_nothing_is_read_or_written_after_the_thread_is_gone",
+            "tests/kernel/test_memory.py::test_bytes_of_a_later_process_with_the_same_number_are_thrown_away",
+        ),
     ),
     Mutant(
         "the end of the last task is not noticed",
@@ -135,9 +136,9 @@ MUTANTS = (
         "a handler that raises allows",
         "monitor/notify/ask.py",
         "            raise HandlerError(call.name, handler.name, what) from error\n"
-        "        return Outcome(FAILURE, \"error\", handler.name)\n",
+        '        return Outcome(FAILURE, "error", handler.name)\n',
         "            raise HandlerError(call.name, handler.name, what) from error\n"
-        "        return Outcome(Allow(), \"error\", handler.name)\n",
+        '        return Outcome(Allow(), "error", handler.name)\n',
         ("tests/notify/test_dispatch.py",),
     ),
     Mutant(
@@ -201,7 +202,7 @@ def build_shim(tree: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the sources with a shim built from them."""
     copy = tmp_path_factory.mktemp("mutants") / "tree"
     copy.mkdir()
@@ -209,7 +210,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     shutil.copy(ROOT / "pyproject.toml", copy)
     build_shim(copy)
-    yield copy
+    return copy
 
 
 def outcome(tree: Path, tests: tuple[str, ...]) -> tuple[int, str]:
@@ -224,7 +225,8 @@ def outcome(tree: Path, tests: tuple[str, ...]) -> tuple[int, str]:
 
 def test_the_copy_is_what_is_tested(tree: Path) -> None:
     command = [sys.executable, "-c", "import monitor; print(monitor.__file__)"]
-    done = subprocess.run(command, cwd=tree, env=dict(os.environ, PYTHONPATH=str(tree)), capture_output=True, text=True, check=True)
+    environment = dict(os.environ, PYTHONPATH=str(tree))
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=True)
 
     assert done.stdout.startswith(str(tree))
 
@@ -243,7 +245,7 @@ def test_without_a_fault_all_of_them_are_green(tree: Path) -> None:
 def test_a_fault_turns_a_test_red(tree: Path, mutant: Mutant) -> None:
     file = tree / mutant.file
     text = file.read_text()
-    assert text.count(mutant.before) == 1, f"{mutant.before!r} stands {text.count(mutant.before)} times in {mutant.file}"
+    assert text.count(mutant.before) == 1, f"{mutant.before!r} does not stand once in {mutant.file}"
     file.write_text(text.replace(mutant.before, mutant.after))
     try:
         if mutant.file.endswith(".c"):

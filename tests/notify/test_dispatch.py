@@ -267,9 +267,7 @@ async def test_any_other_base_exception_denies_and_leaves(
 
 @pytest.mark.parametrize("returned", [None, 13, "deny", True, Deny, object()], ids=repr)
 @sync_and_async
-async def test_what_is_no_verdict_denies(
-    autojump_clock: trio.testing.MockClock, later: bool, returned: object
-) -> None:
+async def test_what_is_no_verdict_denies(autojump_clock: trio.testing.MockClock, later: bool, returned: object) -> None:
     async with flowing(says_later(returned) if later else says(returned)) as flow:
         assert (await flow.answer()).error == -errno.EPERM
 
