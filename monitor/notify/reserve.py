@@ -21,18 +21,21 @@ class FdReserve:
 
     Looking into a target opens a file under /proc.  When that fails for want of an fd (the host
     program leaks, or its limit is low) the reserve is closed, the look taken again, and the
-    reserve opened anew.
+    reserve opened anew; where that fails, because somebody else took the number, at a later look.
     """
 
-    __slots__ = ("_fd", "needed")
+    __slots__ = ("_closed", "_fd", "needed")
 
     def __init__(self) -> None:
         """Open it now, while there are fds."""
         self.needed = 0
+        self._closed = False
         self._fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
 
     def with_fd(self, look: Callable[[], Result]) -> Result:
         """Return what *look* returns; if it fails with EMFILE or ENFILE, try once more with the reserve."""
+        if self._fd < 0:
+            self._fill()
         try:
             return look()
         except OSError as error:
@@ -41,15 +44,23 @@ class FdReserve:
             self.needed += 1
             if self._fd < 0:
                 raise
-        self.close()
+        self._spend()
         try:
             return look()
         finally:
-            with contextlib.suppress(OSError):  # somebody took the number: there is none in reserve now
-                self._fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+            self._fill()
 
     def close(self) -> None:
-        """Give the fd up."""
+        """Give the fd up for good."""
+        self._closed = True
+        self._spend()
+
+    def _spend(self) -> None:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
+
+    def _fill(self) -> None:
+        if not self._closed:
+            with contextlib.suppress(OSError):
+                self._fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
