@@ -63,11 +63,12 @@ class Reporter:
             return
         text = self._line(event)
         if text:
-            self._write(text)
+            self._write(self._file, text)
 
-    def _write(self, text: str) -> None:
+    def _write(self, file: TextIO, text: str) -> None:
         try:
-            print(text, file=self._file, flush=True)
+            file.write(f"{text}\n")  # in one piece: the program writes there too
+            file.flush()
         except (OSError, ValueError):  # closed pipe, full disk, closed file
             self._file = None
 

@@ -314,6 +314,19 @@ async def test_nothing_is_read_after_the_answer(launched: Any, received: Any, co
             started.listener.target(first[_ID], first[_TID]).read_string(first[_ADDRESS])
 
 
+async def test_no_signal_is_sent_after_the_answer(launched: Any, received: Any, compiled: Any) -> None:
+    """The thread is there, under its number, and asks again: it is not the one that was to be killed."""
+    async with launched([compiled("k_unmap"), "2"], "getppid") as started:
+        first = await received(started.listener)
+        started.listener.respond(first[_ID], 0)
+        second = await received(started.listener)
+
+        with pytest.raises(monitor.TargetGone):
+            started.listener.kill(first[_ID], first[_TID], signal.SIGKILL)
+        assert first[_TID] == second[_TID]
+        assert started.listener.is_valid(second[_ID])
+
+
 @pytest.mark.root
 async def test_bytes_of_a_later_process_with_the_same_number_are_thrown_away(
     launched: Any, received: Any, compiled: Any

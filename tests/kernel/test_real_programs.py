@@ -87,7 +87,7 @@ async def test_bash_with_pipes_and_job_control(same: Same) -> None:
         (echo in a subshell; exit 3) & wait $!; echo "status $?"
         sleep 100 & stopped=$!; kill -STOP $stopped
         until read -r _ _ state _ < /proc/$stopped/stat && [ "$state" = T ]; do :; done
-        (sleep 0.1; kill $stopped) & fg %sleep >/dev/null 2>&1; echo "status $?"; wait
+        kill -CONT $stopped; (sleep 0.1; kill $stopped) & wait -f $stopped; echo "status $?"; wait
         sleep 100 & kill $!; wait $! 2>/dev/null; echo "status $?"
         cat <(echo substituted) <<< ignored
         echo here > file; read -r line < file; echo "$line $(wc -c < file)"

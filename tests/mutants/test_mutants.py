@@ -94,7 +94,7 @@ MUTANTS = (
         "native/memory.c",
         "	result = mon_listener_id_valid(listener, id);\n	if (result == 0 && syscall",
         "	result = 0;\n	if (result == 0 && syscall",
-        ("tests/notify/test_listener_contract.py",),
+        ("tests/kernel/test_memory.py::test_no_signal_is_sent_after_the_answer",),
     ),
     Mutant(
         "the supervisor can be robbed under strict",
