@@ -279,8 +279,7 @@ static int await_exec(struct launch *launch)
 		/* In this order: a failure is stored before anything of the child can end. */
 		if (BOOT_LOAD(launch->boot->state) == BOOT_FAILED)
 			return failed_in_child(launch);
-		/* A child that has ended without a word had executed the program, and it is over.
-		 */
+		/* A child that has ended without a word had executed the program. */
 		if ((ended || error == -ESRCH) && BOOT_LOAD(launch->boot->state) == BOOT_EXECUTING)
 			return 0;
 		if (error < 0)
