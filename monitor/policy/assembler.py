@@ -7,7 +7,7 @@ a jump reaches; what a program says is decided by its caller, ``policy.compile``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, assert_never
 
 import attrs
 
@@ -116,15 +116,13 @@ class Assembler:
         return Program(_assembled(items))
 
 
-@attrs.frozen
-class _Goto:
+class _Goto(NamedTuple):
     """A jump still without an offset."""
 
     label: Label
 
 
-@attrs.frozen
-class _Branch:
+class _Branch(NamedTuple):
     """A conditional jump still without offsets; ``None`` is the next instruction."""
 
     op: Op

@@ -28,9 +28,7 @@ from __future__ import annotations
 import enum
 import itertools
 from errno import EBUSY, ENOSYS
-from typing import TYPE_CHECKING, Final, TypeAlias
-
-import attrs
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from monitor.abi.arch import NO_CALL, Arch
 from monitor.abi.seccomp import SET_MODE_FILTER, FilterFlag, RetValue
@@ -149,8 +147,7 @@ def _audit_values(notified: Mapping[Arch, Numbers]) -> Iterable[int]:
     return dict.fromkeys(arch.audit_value for arch in (*notified, *others))
 
 
-@attrs.frozen
-class _Segment:
+class _Segment(NamedTuple):
     """
     Numbers with one answer, from *first* up to the next segment's.
 
@@ -196,8 +193,7 @@ def _arch_segments(notified: Mapping[Arch, Numbers], arch: Arch) -> Iterator[_Se
                 yield _Segment(nr + 1, default)
 
 
-@attrs.frozen
-class _Step:
+class _Step(NamedTuple):
     """Where the program goes with numbers from *first* up to the next step's."""
 
     first: int

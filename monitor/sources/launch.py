@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from errno import EACCES, EAGAIN, EBUSY, EINVAL, ENOENT, ENOEXEC, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, EUSERS
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 import trio
 from attrs import Attribute, field, frozen, validators
@@ -159,8 +159,7 @@ class Launch:
     """How the listener is fetched: with pidfd_getfd(2), or sent by the child where that is forbidden."""
 
 
-@frozen(eq=False)
-class Started:
+class Started(NamedTuple):
     """What a launch gives: the process and its listener, both the caller's to close."""
 
     process: Process
