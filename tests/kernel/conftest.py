@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -107,15 +108,35 @@ def received() -> Callable[[monitor.Listener], Awaitable[RawNotification]]:
     return receive
 
 
+def is_public(path: Path) -> bool:
+    """Whether every user can get to *path*: not so for a checkout in root's home."""
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.resolve().parents)
+
+
+@pytest.fixture(scope="session")
+def ordinary_python(public_directory: Path) -> tuple[str, Mapping[str, str]]:
+    """The Python that an ordinary user can run with our packages, and the environment it needs for that."""
+    places = [Path(module.__file__ or "").parent for module in (monitor, trio)]
+    if all(map(is_public, [*places, Path(sys.executable)])):
+        return sys.executable, dict(os.environ)
+    copy = public_directory / "packages"
+    shutil.copytree(places[1].parent, copy, ignore=shutil.ignore_patterns("__pycache__", "monitor"))
+    shutil.copytree(places[0], copy / "monitor", ignore=shutil.ignore_patterns("__pycache__"))
+    base = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
+    return base, dict(os.environ, PYTHONPATH=str(copy))
+
+
 @pytest.fixture
-def python_as_user() -> Callable[..., subprocess.Popen[bytes]]:
+def python_as_user(ordinary_python: tuple[str, Mapping[str, str]]) -> Callable[..., subprocess.Popen[bytes]]:
     """Return a function that starts Python code as an ordinary user, which we are or become."""
+    program, environment = ordinary_python
 
     def begin(code: str, *arguments: str, ordinary: bool = True, **options: object) -> subprocess.Popen[bytes]:
         if ordinary and os.geteuid() == 0:
             options |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         return subprocess.Popen(  # type: ignore[call-overload]
-            [sys.executable, "-c", code, *arguments],
+            [program, "-c", code, *arguments],
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
