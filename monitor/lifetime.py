@@ -55,6 +55,7 @@ class Background:
             self.failure = most_telling(error)
         self.body.cancel()
 
+    @trio.lowlevel.enable_ki_protection  # a task of ours that ^C ended would be missed at the end
     async def _keep(self, function: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
         with scope:
             try:

@@ -231,6 +231,7 @@ class Dispatcher:
                 return outcome
         return self._asker.default(call)
 
+    @trio.lowlevel.enable_ki_protection
     async def _look_after_waiting(self) -> None:
         """Cancel handlers whose thread is gone.  No timer runs while nothing waits."""
         while True:

@@ -72,6 +72,7 @@ class Process:
                 self.send_signal(signal.SIGKILL)
             self._release()
 
+    @trio.lowlevel.enable_ki_protection
     async def _watch_first(self) -> None:
         await trio.lowlevel.checkpoint()  # likewise
         await trio.lowlevel.wait_readable(self.pidfd)
@@ -134,6 +135,10 @@ class Process:
                 await self.tree_gone.wait()
         self.kill_tree()
         while not self.tree_gone.is_set():
+            if self._watched.is_set():  # whoever watched has failed
+                await trio.lowlevel.wait_readable(self._guard.guard_pidfd)
+                self._release()
+                break
             with trio.move_on_after(_STOPPED_SECONDS):
                 await self.tree_gone.wait()
                 break

@@ -131,12 +131,14 @@ def python_as_user(ordinary_python: tuple[str, Mapping[str, str]]) -> Callable[.
     """Return a function that starts Python code as an ordinary user, which we are or become."""
     program, environment = ordinary_python
 
-    def begin(code: str, *arguments: str, ordinary: bool = True, **options: object) -> subprocess.Popen[bytes]:
+    def begin(
+        code: str, *arguments: str, ordinary: bool = True, env: Mapping[str, str] | None = None, **options: object
+    ) -> subprocess.Popen[bytes]:
         if ordinary and os.geteuid() == 0:
             options |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         return subprocess.Popen(  # type: ignore[call-overload]
             [program, "-c", code, *arguments],
-            env=environment,
+            env={**environment, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
