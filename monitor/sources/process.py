@@ -135,11 +135,10 @@ class Process:
                 await self.tree_gone.wait()
         self.kill_tree()
         while not self.tree_gone.is_set():
-            if self._watched.is_set():  # whoever watched has failed
-                await trio.lowlevel.wait_readable(self._guard.guard_pidfd)
-                self._release()
-                break
             with trio.move_on_after(_STOPPED_SECONDS):
+                if self._watched.is_set():  # whoever watched has failed: notice the end here
+                    await trio.lowlevel.wait_readable(self._guard.guard_pidfd)
+                    self._release()
                 await self.tree_gone.wait()
                 break
             self._continue_guard()
