@@ -26,6 +26,7 @@ from monitor import _native
 from monitor.abi.arch import Arch
 from monitor.policy.compile import compile_notify
 from monitor.sources.launch import Launch, _request, start
+from monitor.sources.process import Process
 from monitor.sources.prologue import new_cookie, prologue
 
 ALLOW_ALL = compile_notify({Arch.native(): frozenset()})
@@ -228,6 +229,27 @@ async def test_a_guard_that_the_tree_stops_over_and_over_still_ends_it(compiled:
         await ready(run)
 
     assert not marked(mark)
+
+
+@pytest.mark.parametrize("program", [["g_tree", "daemon"], ["g_stopper"]], ids="+".join)
+async def test_the_tree_is_ended_even_if_the_task_that_watches_it_has_failed(
+    compiled: Any, mark: str, monkeypatch: pytest.MonkeyPatch, program: list[str], open_fds: Any
+) -> None:
+    """Then the end of the guard is noticed where it is waited for, stopped guard or not."""
+
+    async def fail(_process: Process) -> None:
+        await trio.sleep(0.05)
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(Process, "_watch_first", fail)
+    before = open_fds()
+    with pytest.raises(monitor.SupervisorError, match="planted"):
+        async with monitor.supervise(Launch([compiled(program[0]), mark, *program[1:]], stdout=subprocess.PIPE)):
+            await trio.sleep_forever()
+
+    assert not marked(mark)
+    assert no_child_is_left()
+    assert open_fds() == before
 
 
 async def test_the_status_is_right_even_if_the_guard_was_stopped(compiled: Any, mark: str) -> None:
