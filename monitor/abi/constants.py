@@ -22,12 +22,12 @@ LAST_SIGNAL: Final = 64
 
 def errno_name(number: int, arch: Arch = Arch.X86_64) -> str:
     """Return the name of positive errno *number* (``EACCES``); the number as text when it has none."""
-    return _names("errno", arch).get(number, str(number))
+    return names("errno", arch).get(number, str(number))
 
 
 def signal_name(number: int, arch: Arch = Arch.X86_64) -> str:
     """Return ``SIGTERM``, or ``SIGRT_2`` for a real-time signal; the number as text when it is no signal."""
-    name = _names("signal", arch).get(number)
+    name = names("signal", arch).get(number)
     if name is not None:
         return name
     if FIRST_REALTIME_SIGNAL < number <= LAST_SIGNAL:
@@ -52,8 +52,8 @@ def values(group: str, arch: Arch) -> Mapping[str, int]:
 
 
 @cache
-def _names(group: str, arch: Arch) -> Mapping[int, str]:
-    """Value to name; where two names share a value, the one the table prefers."""
+def names(group: str, arch: Arch) -> Mapping[int, str]:
+    """Return value to name for a group; where two names share a value, the one the table prefers."""
     named = values(group, arch)
     preferred = tables.constants()["groups"][group].get("preferred", [])
     ordered = [*(name for name in named if name not in preferred), *(name for name in preferred if name in named)]

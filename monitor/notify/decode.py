@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from monitor._native import RawNotification
 from monitor.abi import syscalls
@@ -21,6 +21,9 @@ from monitor.abi.syscalls import Argument, Signature
 from monitor.errors import TargetMemoryError
 from monitor.notify.listener import AnyListener
 from monitor.notify.target import PATH_MAX, Target
+
+if TYPE_CHECKING:
+    from monitor.notify.render import Look, Rendered
 
 _ID: Final = 0
 _TID: Final = 1
@@ -223,6 +226,22 @@ class Call:
     def read_strings(self, argument: str | int) -> list[bytes]:
         """Return the strings of an argument such as execve's argv."""
         return list(self.target.read_strings(self.args[argument], word=self._word()))
+
+    def render(self, look: Look | None = None) -> Rendered:
+        """
+        Return the call as strace writes it, its memory included, as far as *look* wants it.
+
+        For people to read: this is no look in the sense of ``looked``.  Never raises; of a thread
+        that is gone, what its registers hold is left.
+        """
+        from monitor.notify.render import Look, render  # noqa: PLC0415  # most programs never show a call
+
+        memory = self._listener.target(self._raw[_ID], self._raw[_TID]).memory
+        return render(self.name, self.arch, self._raw[_REGISTERS:], memory, look or Look())
+
+    def __str__(self) -> str:
+        """Return ``openat(AT_FDCWD, "/etc/passwd", O_RDONLY)``; see ``render``."""
+        return str(self.render())
 
     def _length(self, index: int) -> int:
         """Return a size or count; accept(2) and its like have it behind a pointer, as an int."""

@@ -51,6 +51,10 @@ class Memory(Protocol):
         """Return the thread's command name, or an empty string."""
         ...
 
+    def link(self, name: str) -> bytes:
+        """Return where a link of the thread's folder in /proc points, or nothing.  Raises TargetGone."""
+        ...
+
     def read(self, address: int, size: int) -> bytes:
         """Return up to *size* bytes, fewer where the mapping ends, never none."""
         ...
@@ -95,6 +99,18 @@ class KernelMemory:
         except OSError:
             return ""
 
+    def link(self, name: str) -> bytes:
+        """Return where ``/proc/TID/NAME`` points, such as ``fd/3``; proc(5) says what the text may be."""
+        if self.tid <= 0:
+            return b""
+        try:
+            found = os.fsencode(os.readlink(f"/proc/{self.tid}/{name}"))  # noqa: PTH115  # bytes, not a path
+        except OSError:
+            found = b""
+        if not _native.listener_is_valid(self._listener, self._ident):
+            raise TargetGone
+        return found
+
     def read(self, address: int, size: int) -> bytes:
         """Return up to *size* bytes; see ``mon_target_read`` in native/shim.h."""
         return self._reserve.with_fd(lambda: _native.target_read(self._listener, self._ident, self.tid, address, size))
@@ -128,6 +144,11 @@ class Target:
         self._memory = memory
         self.looked = False
         """Whether memory was read: then a plain ``Allow`` would be a race, and is refused."""
+
+    @property
+    def memory(self) -> Memory:
+        """The memory behind this object: what is read there is no look, and must not decide anything."""
+        return self._memory
 
     @property
     def tid(self) -> int:

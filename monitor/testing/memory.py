@@ -29,6 +29,8 @@ class FakeMemory:
     """Where pieces begin that the thread itself may not write."""
     waiting: bool = True
     """False: the thread is gone, and every look raises TargetGone."""
+    links: dict[str, bytes] = field(factory=dict[str, bytes])
+    """Where the links of its folder in /proc point: ``fd/3``, ``cwd``."""
 
     def place(self, data: bytes, *, at: int | None = None) -> int:
         """Put *data* somewhere, followed by nothing; the address, which is never 0."""
@@ -46,6 +48,11 @@ class FakeMemory:
     def comm(self) -> str:
         """Return the name that was given."""
         return self.name
+
+    def link(self, name: str) -> bytes:
+        """Return where a link points, or nothing."""
+        self._check()
+        return self.links.get(name, b"")
 
     def read(self, address: int, size: int) -> bytes:
         """Return up to *size* bytes."""

@@ -7,7 +7,7 @@ What it is not: code.  Only a type checker imports this module, since building a
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class PathShape(TypedDict):
@@ -77,8 +77,13 @@ class TypesShape(TypedDict):
 class ConstantGroupShape(TypedDict):
     """A group of constants, with the values of x86_64."""
 
+    type: Literal["enum", "flags", "mask", "mixed"]
     values: dict[str, int]
     preferred: NotRequired[list[str]]
+    enum: list[str]
+    """Of a mixed group, as the next one."""
+    enum_mask: int
+    enum_set: NotRequired[str]
 
 
 class ConstantOverrideShape(TypedDict):

@@ -1,0 +1,140 @@
+"""
+A value of a group of constants as strace writes it: names joined by ``|``, the rest in hex.
+
+What it is not: the meaning of the value.  A group is an enumeration, a set of flags, or a word
+that holds one of the first and some of the second (``type`` in tables/README.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from os.path import commonprefix
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from monitor.abi import tables
+from monitor.abi.arch import Arch
+from monitor.abi.constants import names
+
+_LABELS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "access_mode": "?_OK",
+        "at_access": "AT_???",
+        "clone": "CLONE_???",
+        "fd_special": "AT_???",
+        "fcntl": "F_???",
+        "ioctl": "",
+        "ip_option": "IP_???",
+        "ipv6_option": "IPV6_???",
+        "ipproto": "IPPROTO_???",
+        "keyring_id": "KEY_SPEC_???",
+        "landlock_access": "LANDLOCK_ACCESS_???",
+        "mode": "S_???",
+        "mount": "MS_???",
+        "open_tree": "OPEN_TREE_???",
+        "rlimit": "RLIMIT_???",
+        "rseq": "RSEQ_FLAG_???",
+        "sock_flags": "SOCK_???",
+        "sol": "SOL_???",
+        "wait": "W???",
+    }
+)
+"""Group -> what stands in the comment behind a value without a name, where the names share no beginning."""
+
+_VALUES_KEPT: Final = 4096
+"""Of how many values the text is remembered: the target chooses the values, and may choose many."""
+
+
+class _Words(NamedTuple):
+    """
+    One group, as it is written.
+
+    Attributes:
+        enum_mask: the bits of the enumeration; all of them for a pure one, 0 for pure flags.
+        enum: value to name within those bits.
+        flags: (bits, name), those with more bits first, so that ``O_SYNC`` wins over ``O_DSYNC``.
+        label: ``O_???``.
+        last: whether the enumeration stands behind the flags, as the signal of clone(2) does.
+    """
+
+    enum_mask: int
+    enum: Mapping[int, str]
+    flags: Sequence[tuple[int, str]]
+    label: str
+    last: bool
+
+
+@lru_cache(_VALUES_KEPT)
+def word(group: str, value: int, arch: Arch) -> str:
+    """
+    Return *value*, which is not negative, in the words of *group* as *arch* has them.
+
+    What has no name is hex; a value with no name at all is followed by a comment that says what
+    was looked for: ``0x40 /* CLOCK_??? */``.
+    """
+    words = _words(group, arch)
+    parts: list[str] = []
+    enum_part = _enum_text(words, value & words.enum_mask) if words.enum_mask else ""
+    if enum_part and not words.last:
+        parts.append(enum_part)
+    rest = value & ~words.enum_mask
+    named: list[tuple[int, str]] = []
+    for bits, name in words.flags:
+        if bits and rest & bits == bits:
+            named.append((bits, name))
+            rest &= ~bits
+    parts += [name for _, name in sorted(named)]
+    if rest:
+        parts.append(f"{rest:#x}")
+    if enum_part and words.last:
+        parts.append(enum_part)
+    if not parts:
+        return words.enum.get(0, "0")
+    if rest and rest == value and words.label:
+        return f"{rest:#x} /* {words.label} */"
+    return "|".join(parts)
+
+
+def _enum_text(words: _Words, value: int) -> str:
+    """Return the enumeration's part, or nothing where it is 0 and 0 has no name."""
+    name = words.enum.get(value)
+    if name is not None:
+        return name
+    if words.flags:
+        return f"{value:#x}" if value else ""
+    return f"{value:#x} /* {words.label} */" if words.label else f"{value:#x}"
+
+
+@lru_cache(None)
+def _words(group: str, arch: Arch) -> _Words:
+    shape = tables.constants()["groups"][group]
+    named = names(group, arch)
+    kind = shape["type"]
+    if kind == "enum":
+        return _Words((1 << 64) - 1, named, (), _label(group, named), last=False)
+    if kind == "flags":
+        zero = {0: named[0]} if 0 in named else {}
+        return _Words(0, zero, _flags(named), _label(group, named), last=False)
+    mask = shape["enum_mask"]
+    borrowed = shape.get("enum_set")
+    if borrowed is not None:
+        return _Words(mask, names(borrowed, arch), _flags(named, mask), _label(group, named), last=True)
+    enum = {value: name for value, name in named.items() if name in shape["enum"]}
+    if group == "open":
+        enum |= {mask: "O_ACCMODE"}
+    return _Words(mask, MappingProxyType(enum), _flags(named, mask), _label(group, named), last=False)
+
+
+def _flags(named: Mapping[int, str], mask: int = 0) -> Sequence[tuple[int, str]]:
+    """Return the names of *named* whose bits are not the enumeration's, most bits first."""
+    found = [(bits, name) for bits, name in named.items() if bits & ~mask and not bits & mask]
+    return tuple(sorted(found, key=lambda pair: (-pair[0].bit_count(), pair[0])))
+
+
+def _label(group: str, named: Mapping[int, str]) -> str:
+    """Return ``CLOCK_???``: what the names begin with, up to their last ``_``."""
+    if group in _LABELS:
+        return _LABELS[group]
+    beginning = commonprefix(list(named.values())).rpartition("_")[0]  # noqa: RUF071  # no paths
+    return f"{beginning}_???" if beginning else ""

@@ -1,0 +1,72 @@
+"""
+A call as strace writes it: names for numbers, strings in quotes, no colour, one line.
+
+What it is not: a decision, or the target's word for anything.  What a pointer points to is read
+while the thread waits, and the thread's siblings can change it before the kernel reads it again.
+
+The parts: ``text`` (bytes and numbers), ``layout`` (C structs), ``scene`` (one call and its
+memory), ``kinds`` (what an argument's kind says), a module for each family of calls, and ``plan``,
+which joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from monitor.abi.arch import Arch
+from monitor.errors import TargetGone, TargetMemoryError
+from monitor.notify.render.plan import Step, plan_of
+from monitor.notify.render.scene import Look, Scene
+from monitor.notify.render.text import address, hexadecimal
+from monitor.notify.target import Memory
+
+__all__ = ["Look", "Rendered", "render"]
+
+
+class Rendered(NamedTuple):
+    """
+    A call, written down.
+
+    Attributes:
+        call: its name.
+        names: of the arguments shown, in the order in which strace shows them; empty where nothing
+            is known of the call, and the six registers are shown.
+        texts: each of them, as strace writes it.
+        strings: the paths and strings among them as bytes, by name.
+    """
+
+    call: str
+    names: tuple[str, ...]
+    texts: tuple[str, ...]
+    strings: Mapping[str, bytes]
+
+    def __str__(self) -> str:
+        """Return ``openat(AT_FDCWD, "/etc/passwd", O_RDONLY)``."""
+        return f"{self.call}({', '.join(self.texts)})"
+
+
+def render(name: str, arch: Arch | None, registers: tuple[int, ...], memory: Memory, look: Look) -> Rendered:
+    """
+    Write down the call *name* of *arch* with *registers* (six unsigned 64-bit words).
+
+    Never raises, whatever the registers and the memory hold.  A pointer to what cannot be read is
+    an address, and so is every pointer once the thread is gone.
+    """
+    plan = None if arch is None else plan_of(arch, name)
+    if plan is None or arch is None:
+        return Rendered(name, (), tuple(hexadecimal(word) for word in registers), {})
+    scene = Scene(name, arch, plan.signature, registers, memory, look)
+    names: list[str] = []
+    texts: list[str] = []
+    for step in plan.shown(scene):
+        names.append(step.name)
+        texts.append(_text(scene, step))
+    return Rendered(name, tuple(names), tuple(texts), scene.strings)
+
+
+def _text(scene: Scene, step: Step) -> str:
+    try:
+        return step.printer(scene, step.register)
+    except (TargetMemoryError, TargetGone):
+        return address(scene.pointer(step.register))

@@ -1,0 +1,110 @@
+"""
+What is written of one call of one ABI: which arguments, in which order, by which printers.
+
+What it is not: a call.  A plan is made once for each call of an ABI, and used for every call of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from monitor.abi.arch import Arch
+from monitor.abi.syscalls import Argument, Signature, signature_of
+from monitor.notify.render import files
+from monitor.notify.render.kinds import BY_KIND, Printer, hidden
+from monitor.notify.render.scene import Scene
+from monitor.notify.render.table import Selector
+
+_FAMILIES: Final = (files,)
+
+_ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = MappingProxyType(
+    {key: printer for family in _FAMILIES for key, printer in family.ARGUMENTS.items()}
+)
+_SHOWN: Final[Mapping[str, Selector]] = MappingProxyType(
+    {call: selector for family in _FAMILIES for call, selector in family.SHOWN.items()}
+)
+_KINDS: Final[Mapping[str, Printer]] = MappingProxyType(
+    {**BY_KIND, **{kind: printer for family in _FAMILIES for kind, printer in getattr(family, "KINDS", {}).items()}}
+)
+
+
+class Step(NamedTuple):
+    """One argument that is shown."""
+
+    name: str
+    register: int
+    printer: Printer
+
+
+class Plan(NamedTuple):
+    """
+    How one call is written.
+
+    Attributes:
+        signature: what its registers mean.
+        steps: every argument that can be shown, in order.
+        by_name: the same, by name.
+        select: says which of them are shown this time; None: all.
+    """
+
+    signature: Signature
+    steps: Sequence[Step]
+    by_name: Mapping[str, Step]
+    select: Selector | None
+
+    def shown(self, scene: Scene) -> Sequence[Step]:
+        """Return the arguments that this call has."""
+        if self.select is None:
+            return self.steps
+        return [self.by_name[name] for name in self.select(scene)]
+
+
+@lru_cache(None)
+def plan_of(arch: Arch, name: str) -> Plan | None:
+    """Return how call *name* of *arch* is written; None where its signature is not known."""
+    signature = signature_of(arch, name)
+    if signature is None:
+        return None
+    steps = tuple(_steps(signature))
+    return Plan(signature, steps, MappingProxyType({step.name: step for step in steps}), _SHOWN.get(name))
+
+
+def _steps(signature: Signature) -> Iterator[Step]:
+    """Yield the arguments; a 64-bit value in two registers is one, and what pads them apart is none."""
+    arguments = signature.arguments
+    skip = False
+    for index, argument in enumerate(arguments):
+        if skip or argument.name.startswith("pad"):
+            skip = False
+            continue
+        whole, _, half = argument.name.rpartition("_")
+        if half in {"lo", "hi"} and index + 1 < len(arguments) and arguments[index + 1].name.startswith(f"{whole}_"):
+            skip = True
+            yield Step(whole, index, _joined_low_first if half == "lo" else _joined_high_first)
+        else:
+            yield Step(argument.name, index, _printer_of(signature.name, argument))
+
+
+def _printer_of(call: str, argument: Argument) -> Printer:
+    special = _ARGUMENTS.get((call, argument.name))
+    if special is not None:
+        return special
+    if argument.direction == "out":
+        return hidden
+    return _KINDS.get(argument.kind, hidden)
+
+
+def _joined_low_first(scene: Scene, index: int) -> str:
+    return _joined(scene, low=index, high=index + 1)
+
+
+def _joined_high_first(scene: Scene, index: int) -> str:
+    return _joined(scene, low=index + 1, high=index)
+
+
+def _joined(scene: Scene, *, low: int, high: int) -> str:
+    value = scene.registers[high] % (1 << 32) << 32 | scene.registers[low] % (1 << 32)
+    return str(value - (1 << 64) if value >> 63 else value)
