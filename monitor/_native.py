@@ -229,6 +229,7 @@ class LaunchRequest(NamedTuple):
     uid: int | None = None
     gid: int | None = None
     new_session: bool = False
+    no_new_privs: bool = True
     end_with_supervisor: bool = True
     landlock: tuple[int, int, int] = (0, 0, 0)
     use_cookie: bool = False
@@ -301,6 +302,7 @@ def _c_request(request: LaunchRequest, cancel_fd: int, keep: list[_Data]) -> _Da
             "uid": -1 if request.uid is None else request.uid,
             "gid": -1 if request.gid is None else request.gid,
             "new_session": request.new_session,
+            "no_new_privs": request.no_new_privs,
             "end_with_supervisor": request.end_with_supervisor,
             "landlock_fs": request.landlock[0],
             "landlock_net": request.landlock[1],

@@ -99,20 +99,24 @@ class _Settings:
 
     def routes(self) -> Routes:
         """Return who decides about what, on every ABI this machine may run."""
-        native = Arch.native()
-        others = sorted(native.family() - {native}, key=lambda arch: arch.table)
-        return routes_of(self.handlers, [native, *others])
+        return routes_of(self.handlers, _abis(others=True))
 
-    def program(self) -> Program:
+    def program(self, *, other_abis: bool) -> Program:
         """Return the filter that notifies what the handlers decide about, and nothing else."""
         from monitor.policy.compile import EVERY, compile_notify  # noqa: PLC0415
 
-        numbers = notified_by(self.handlers, Arch.native())
-        return compile_notify({Arch.native(): EVERY if numbers is None else numbers})
+        numbers = {arch: notified_by(self.handlers, arch) for arch in _abis(others=other_abis)}
+        return compile_notify({arch: EVERY if some is None else some for arch, some in numbers.items()})
 
     def options(self) -> Options:
         """Return what dispatch has to know."""
         return Options(self.otherwise, self.strict, self.answer_seconds, self.handler_errors)
+
+
+def _abis(*, others: bool) -> Sequence[Arch]:
+    """Return the machine's own ABI, and behind it the *others* that it can run."""
+    native = Arch.native()
+    return [native, *(sorted(native.family() - {native}, key=lambda arch: arch.table) if others else ())]
 
 
 @overload
@@ -217,7 +221,7 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
     from monitor.events.record import SupervisionFailed, TargetExited, TargetStarted  # noqa: PLC0415
     from monitor.sources.launch import start  # noqa: PLC0415
 
-    routes, program = settings.routes(), settings.program()
+    routes, program = settings.routes(), settings.program(other_abis=launch.other_abis)
     if settings.strict:
         make_undumpable()
     if settings.leave_running:

@@ -321,7 +321,8 @@ void child_main(const struct guard_start *start, pid_t guard)
 	set_limits(&child);
 	set_credentials(&child);
 	tie_life(&child, guard, child.request->end_with_supervisor);
-	check(&child, MON_STAGE_NO_NEW_PRIVS, 0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	if (child.request->no_new_privs)
+		check(&child, MON_STAGE_NO_NEW_PRIVS, 0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	enter_landlock(&child);
 	check(&child, MON_STAGE_FILTER, 0, sigprocmask(SIG_SETMASK, &start->mask, NULL));
 	install_filter(&child);

@@ -172,6 +172,7 @@ struct mon_launch_request {
 	int64_t uid;         /* -1: leave it */
 	int64_t gid;         /* -1: leave it */
 	int new_session;
+	int no_new_privs; /* 0: the filter needs CAP_SYS_ADMIN after the ids were taken */
 	int end_with_supervisor;
 	uint64_t landlock_fs; /* what the domain handles and grants nowhere; all three 0: none */
 	uint64_t landlock_net;

@@ -125,8 +125,7 @@ class Launch:
     """
     A program to be started, and in what surroundings.
 
-    Every fd that is not named here is closed in it.  no_new_privs is always set (prctl(2)): a
-    filter without it needs CAP_SYS_ADMIN, and set-uid programs would escape their supervisor.
+    Every fd that is not named here is closed in it.
     """
 
     argv: tuple[bytes, ...] = field(converter=_to_argv, kw_only=False)
@@ -148,6 +147,12 @@ class Launch:
     """``resource.RLIMIT_*`` -> (soft, hard); -1 is infinity."""
     new_session: bool = False
     """setsid(2): no controlling terminal, and ^C does not reach it."""
+    no_new_privs: bool = True
+    """prctl(2): set-uid programs gain nothing.  Without it the filter needs CAP_SYS_ADMIN, and a set-uid program
+    runs with rights that its supervisor may lack: for observation, not for sandboxes."""
+    other_abis: bool = False
+    """Let calls by the machine's other ABIs (i386 and x32 on x86_64) through, those that handlers name to the
+    handlers.  Otherwise they fail with ENOSYS."""
     namespaces: frozenset[Namespace] = field(factory=frozenset[Namespace], converter=_to_namespaces)
     """New ones of these kinds.  In a new user namespace ids are what they are outside."""
     landlock: bool = False
@@ -272,6 +277,7 @@ def _request(
         uid=launch.uid,
         gid=launch.gid,
         new_session=launch.new_session,
+        no_new_privs=launch.no_new_privs,
         end_with_supervisor=launch.end_with_supervisor,
         landlock=_second_wall() if launch.landlock else (0, 0, 0),
         use_cookie=launch.handover == "cookie",

@@ -155,6 +155,26 @@ async def test_a_whole_program_of_i386_is_refused(run_target: Any, compiled: Any
     assert not (tmp_path / "i386").exists()
 
 
+async def test_where_other_abis_are_let_in_their_calls_reach_the_same_handlers(
+    run_target: Any, compiled: Any, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+
+    @monitor.handles("mkdir")
+    def answer(call: monitor.Call) -> monitor.Verdict:
+        seen.append(f"{call.arch.table if call.arch else '?'} {call}")
+        return monitor.Deny(EPERM)
+
+    words = [compiled("k_abi"), str(tmp_path / "made")]
+    done = await run_target(words, [answer], other_abis=True)
+
+    # The path in i386's low memory is read as well.  A kernel without x32 refuses the call before its filters run.
+    assert seen[0] == f'i386 mkdir("{tmp_path}/made", 0700)'
+    assert [line.split()[0] for line in seen[1:]] in ([], ["x32"])
+    assert [int(word) for word in done.output.split()] == [-EPERM, -EPERM if seen[1:] else -ENOSYS, -ENOSYS, -ENOSYS]
+    assert not (tmp_path / "made").exists()
+
+
 async def test_the_filter_is_inherited_by_every_child(run_target: Any, compiled: Any) -> None:
     """By fork(2), by vfork(2), and by posix_spawn(3), which executes a program."""
     asked: list[tuple[int, int]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -231,8 +232,32 @@ async def test_a_new_session_is_one(new_session: bool) -> None:
     assert (session == pid) is new_session
 
 
-async def test_no_new_privs_is_always_set() -> None:
+async def test_no_new_privs_is_set_unless_told_otherwise() -> None:
     assert await status_of("NoNewPrivs", "Seccomp") == {"NoNewPrivs": "1", "Seccomp": "2"}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("no_new_privs", [True, False])
+async def test_without_no_new_privs_a_set_uid_program_gets_its_owners_rights(
+    public_directory: Path, no_new_privs: bool
+) -> None:
+    program = public_directory / "whose"
+    shutil.copy("/bin/cat", program)
+    program.chmod(0o4755)
+    words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program, "/proc/self/status"]
+    text = await output(words, no_new_privs=no_new_privs, handlers=[allow])
+    program.unlink()
+
+    assert f"NoNewPrivs:\t{no_new_privs:d}\n".encode() in text
+    assert f"Uid:\t65534\t{65534 if no_new_privs else 0}\t".encode() in text
+
+
+@pytest.mark.root
+async def test_without_no_new_privs_a_program_without_rights_gets_no_filter() -> None:
+    with pytest.raises(monitor.LaunchError) as caught:
+        await output(["/bin/true"], no_new_privs=False, uid=NOBODY, gid=NOBODY)
+
+    assert (caught.value.stage, caught.value.errno) == (monitor.LaunchStage.FILTER, EACCES)
 
 
 @pytest.mark.root
