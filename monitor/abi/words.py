@@ -53,14 +53,14 @@ class _Words(NamedTuple):
     Attributes:
         enum_mask: the bits of the enumeration; all of them for a pure one, 0 for pure flags.
         enum: value to name within those bits.
-        flags: (bits, name), those with more bits first, so that ``O_SYNC`` wins over ``O_DSYNC``.
+        flags: (bits, place, name), those with more bits first, so that ``O_SYNC`` wins over ``O_DSYNC``.
         label: ``O_???``.
         last: whether the enumeration stands behind the flags, as the signal of clone(2) does.
     """
 
     enum_mask: int
     enum: Mapping[int, str]
-    flags: Sequence[tuple[int, str]]
+    flags: Sequence[tuple[int, int, str]]
     label: str
     last: bool
 
@@ -74,26 +74,40 @@ def word(group: str, value: int, arch: Arch) -> str:
     was looked for: ``0x40 /* CLOCK_??? */``.
     """
     words = _words(group, arch)
-    parts: list[str] = []
     enum_part = _enum_text(words, value & words.enum_mask) if words.enum_mask else ""
-    if enum_part and not words.last:
-        parts.append(enum_part)
-    rest = value & ~words.enum_mask
-    named: list[tuple[int, str]] = []
-    for bits, name in words.flags:
-        if bits and rest & bits == bits:
-            named.append((bits, name))
-            rest &= ~bits
-    parts += [name for _, name in sorted(named)]
-    if rest:
-        parts.append(f"{rest:#x}")
-    if enum_part and words.last:
-        parts.append(enum_part)
+    parts, rest = _flag_names(words, value & ~words.enum_mask)
+    if enum_part:
+        parts.insert(len(parts) if words.last else 0, enum_part)
     if not parts:
         return words.enum.get(0, "0")
-    if rest and rest == value and words.label:
+    if rest and len(parts) == 1 and words.label:
         return f"{rest:#x} /* {words.label} */"
     return "|".join(parts)
+
+
+@lru_cache(_VALUES_KEPT)
+def flags_word(group: str, value: int, arch: Arch) -> str:
+    """Return *value* in the flags of a mixed *group*; a bit of its enumeration has no name here (dup3(2))."""
+    words = _words(group, arch)
+    parts, rest = _flag_names(words, value)
+    if not parts:
+        return "0"
+    if rest and len(parts) == 1 and words.label:
+        return f"{rest:#x} /* {words.label} */"
+    return "|".join(parts)
+
+
+def _flag_names(words: _Words, value: int) -> tuple[list[str], int]:
+    """Return the flags in *value*, in their order, the rest in hex as the last of them; and that rest."""
+    found: list[tuple[int, str]] = []
+    for bits, place, name in words.flags:
+        if value & bits == bits:
+            found.append((place, name))
+            value &= ~bits
+    parts = [name for _, name in sorted(found)]
+    if value:
+        parts.append(f"{value:#x}")
+    return parts, value
 
 
 def _enum_text(words: _Words, value: int) -> str:
@@ -103,33 +117,36 @@ def _enum_text(words: _Words, value: int) -> str:
         return name
     if words.flags:
         return f"{value:#x}" if value else ""
-    return f"{value:#x} /* {words.label} */" if words.label else f"{value:#x}"
+    number = f"{value:#x}" if value else "0"  # as C's %#x writes it
+    return f"{number} /* {words.label} */" if words.label else number
 
 
 @lru_cache(None)
 def _words(group: str, arch: Arch) -> _Words:
     shape = tables.constants()["groups"][group]
-    named = names(group, arch)
+    unshown = shape.get("unshown", ())
+    named = {value: name for value, name in names(group, arch).items() if name not in unshown}
+    places = {name: place - len(shape["order"]) for place, name in enumerate(shape.get("order", ()))}
     kind = shape["type"]
     if kind == "enum":
-        return _Words((1 << 64) - 1, named, (), _label(group, named), last=False)
+        return _Words((1 << 64) - 1, MappingProxyType(named), (), _label(group, named), last=False)
     if kind == "flags":
         zero = {0: named[0]} if 0 in named else {}
-        return _Words(0, zero, _flags(named), _label(group, named), last=False)
+        return _Words(0, zero, _flags(named, places), _label(group, named), last=False)
     mask = shape["enum_mask"]
     borrowed = shape.get("enum_set")
     if borrowed is not None:
-        return _Words(mask, names(borrowed, arch), _flags(named, mask), _label(group, named), last=True)
+        return _Words(mask, names(borrowed, arch), _flags(named, places, mask), _label(group, named), last=True)
     enum = {value: name for value, name in named.items() if name in shape["enum"]}
     if group == "open":
         enum |= {mask: "O_ACCMODE"}
-    return _Words(mask, MappingProxyType(enum), _flags(named, mask), _label(group, named), last=False)
+    return _Words(mask, MappingProxyType(enum), _flags(named, places, mask), _label(group, named), last=False)
 
 
-def _flags(named: Mapping[int, str], mask: int = 0) -> Sequence[tuple[int, str]]:
+def _flags(named: Mapping[int, str], places: Mapping[str, int], mask: int = 0) -> Sequence[tuple[int, int, str]]:
     """Return the names of *named* whose bits are not the enumeration's, most bits first."""
-    found = [(bits, name) for bits, name in named.items() if bits & ~mask and not bits & mask]
-    return tuple(sorted(found, key=lambda pair: (-pair[0].bit_count(), pair[0])))
+    found = [(bits, places.get(name, bits), name) for bits, name in named.items() if bits & ~mask and not bits & mask]
+    return tuple(sorted(found, key=lambda one: (-one[0].bit_count(), one[0])))
 
 
 def _label(group: str, named: Mapping[int, str]) -> str:

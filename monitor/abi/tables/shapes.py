@@ -80,6 +80,8 @@ class ConstantGroupShape(TypedDict):
     type: Literal["enum", "flags", "mask", "mixed"]
     values: dict[str, int]
     preferred: NotRequired[list[str]]
+    order: NotRequired[list[str]]
+    unshown: NotRequired[list[str]]
     enum: list[str]
     """Of a mixed group, as the next one."""
     enum_mask: int
