@@ -15,6 +15,7 @@ from typing import Self, TextIO, assert_never
 
 from monitor.abi import syscalls
 from monitor.abi.constants import errno_name
+from monitor.events.hub import Wish
 from monitor.events.record import (
     CallAnswered,
     Dropped,
@@ -33,8 +34,7 @@ from monitor.notify.verdict import Deny, Kill
 class Reporter:
     """A sink that writes to standard error or to a file, which it owns."""
 
-    refusals_only = True
-    """To the hub: no record has to be made for us of what was allowed."""
+    wish = Wish(refusals_only=True)
 
     def __init__(self, *, log: str | None, quiet: bool) -> None:
         """Open *log*; OSError if it cannot be written."""

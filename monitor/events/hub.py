@@ -7,21 +7,57 @@ at most its capacity and then drops the newest, and says so at that place.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import trio
+from attrs import frozen
 
 from monitor.events.record import Dropped, Event
+from monitor.notify.look import Look
 
 Sink: TypeAlias = Callable[[Event], None]
 """
 Called for each event, on the loop, after the answer: must not block.  What it raises ends the supervision.
 
-A sink with a true attribute ``refusals_only`` says that it needs no ``CallAnswered`` of what was
-not refused; where nobody else does, none is made.
+What its events shall hold it says in an attribute ``wish``, a ``Wish``.
 """
+
+
+@frozen
+class Wish:
+    """
+    What a sink wants to know of a call; each costs a look into /proc or the target's memory.
+
+    Where sinks of one run differ, every event holds what any of them wished for.
+    """
+
+    refusals_only: bool = False
+    """No ``CallAnswered`` of what was not refused; where nobody wants them, none is made."""
+    comm: bool = True
+    """The thread's command name."""
+    process: bool = False
+    """The number of its process, and what that executes."""
+    look: Look | None = None
+    """The call in words, of what was not refused too."""
+
+    def __or__(self, other: Wish) -> Wish:
+        """Return what satisfies both."""
+        looks = [wish.look for wish in (self, other) if wish.look is not None]
+        widest = Look(max(look.string_limit for look in looks), any(look.fd_paths for look in looks)) if looks else None
+        return Wish(
+            refusals_only=self.refusals_only and other.refusals_only,
+            comm=self.comm or other.comm,
+            process=self.process or other.process,
+            look=widest,
+        )
+
+
+_PLAIN: Final = Wish()
+"""What a sink without a ``wish`` gets, and a subscription."""
 
 
 class Subscription:
@@ -107,14 +143,19 @@ class Hub:
         self._sinks = tuple(sinks)
         self._subscriptions: list[Subscription] = []
         self._ended = False
-        self._every_answer = not all(getattr(sink, "refusals_only", False) for sink in self._sinks)
-        self.active = self._every_answer
+        self._wish_of_sinks = functools.reduce(
+            operator.or_, (getattr(sink, "wish", _PLAIN) for sink in self._sinks), Wish(refusals_only=True, comm=False)
+        )
+        self.active = False
         """Whether somebody wants to know of every answer.  An attribute, because it is asked at every call."""
+        self.wish: Wish | None = None
+        """What anybody wants to know; None: nobody would be told of anything."""
+        self._count_listeners()
 
-    @property
-    def has_listeners(self) -> bool:
-        """Whether anybody would be told of anything."""
-        return bool(self._sinks or self._subscriptions)
+    def _count_listeners(self) -> None:
+        wish = self._wish_of_sinks | _PLAIN if self._subscriptions else self._wish_of_sinks
+        self.wish = wish if self._sinks or self._subscriptions else None
+        self.active = not wish.refusals_only
 
     def subscribe(self, capacity: int) -> Subscription:
         """Return a subscription to everything from now on."""
@@ -123,7 +164,7 @@ class Hub:
             subscription.end()
         else:
             self._subscriptions.append(subscription)
-            self.active = True
+            self._count_listeners()
         return subscription
 
     def publish(self, event: Event) -> None:
@@ -139,9 +180,9 @@ class Hub:
         for subscription in self._subscriptions:
             subscription.end()
         self._subscriptions.clear()
-        self.active = self._every_answer
+        self._count_listeners()
 
     def _forget(self, subscription: Subscription) -> None:
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
-            self.active = self._every_answer or bool(self._subscriptions)
+            self._count_listeners()

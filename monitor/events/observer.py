@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
+from monitor.errors import TargetGone
 from monitor.events.hub import Hub
 from monitor.events.record import CallAnswered, HandlerFailed, OutOfFds, RacyAllow, SlowHandler
-from monitor.notify.account import Decision
-from monitor.notify.decode import Call
+from monitor.notify.account import NOTHING, Decision, Seen
+from monitor.notify.decode import DEFAULT_LOOK, Call
+from monitor.notify.target import Memory
 from monitor.notify.verdict import Deny, Kill
 
 DENIALS_KEPT: Final = 1000
@@ -41,10 +43,19 @@ class HubObserver:
         """Whether anybody wants to know of every answer."""
         return self._hub.active
 
-    @property
-    def wants_names(self) -> bool:
-        """Whether anybody at all listens."""
-        return self._hub.has_listeners
+    def look(self, call: Call, *, refused: bool) -> Seen:
+        """Note what somebody wants to know of *call*; of what is *refused*, always its words."""
+        wish = self._hub.wish
+        if wish is None:
+            return NOTHING
+        look = wish.look or (DEFAULT_LOOK if refused else None)
+        memory = call.target.memory
+        return Seen(
+            memory.comm() if wish.comm else "",
+            _process_of(memory) if wish.process else 0,
+            _exe_of(memory) if wish.process else b"",
+            None if look is None else call.render(look),
+        )
 
     @property
     def denials(self) -> Sequence[CallAnswered]:
@@ -53,13 +64,16 @@ class HubObserver:
 
     def answered(self, decision: Decision) -> None:
         """Record one answered call."""
-        call = decision.call
+        call, seen = decision.call, decision.seen
         event = CallAnswered(
             name=call.name,
             nr=call.nr,
             arch=call.arch,
             tid=call.tid,
-            comm=decision.comm,
+            comm=seen.comm,
+            pid=seen.pid,
+            exe=seen.exe,
+            rendered=seen.rendered,
             args=call.registers,
             verdict=decision.verdict,
             by=decision.by,
@@ -97,3 +111,17 @@ class HubObserver:
         if now - self._fds_told >= _SECONDS_BETWEEN:
             self._fds_told = now
             self._hub.publish(OutOfFds(times=times))
+
+
+def _process_of(memory: Memory) -> int:
+    try:
+        return memory.process()
+    except TargetGone:
+        return 0
+
+
+def _exe_of(memory: Memory) -> bytes:
+    try:
+        return memory.link("exe")
+    except TargetGone:
+        return b""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import field, frozen
 
@@ -19,6 +19,9 @@ from monitor.abi.arch import Arch
 from monitor.notify.account import By
 from monitor.notify.decode import Arguments
 from monitor.notify.verdict import Verdict
+
+if TYPE_CHECKING:
+    from monitor.notify.render import Rendered
 
 
 def _now() -> float:
@@ -30,9 +33,9 @@ class CallAnswered:
     """
     A call was answered.
 
-    *observed* says that memory was read for the decision.  *delivered* is False when nobody
-    waited for the answer any more.  *args* are the six registers as unsigned 64-bit words.
-    *time* is seconds since 1970.
+    *observed* says that memory was read for the decision; what *rendered* shows was read for
+    people.  *delivered* is False when nobody waited for the answer any more.  *args* are the six
+    registers as unsigned 64-bit words.  *time* is seconds since 1970.
     """
 
     name: str
@@ -41,6 +44,12 @@ class CallAnswered:
     tid: int
     comm: str
     """The thread's command name (proc_pid_comm(5)) while it waited; the target chose it."""
+    pid: int = 0
+    """The number of its process, where a sink wished to know it; otherwise 0."""
+    exe: bytes = b""
+    """What the process executed, likewise."""
+    rendered: Rendered | None = None
+    """The call in words as it was while the thread waited: of what was refused, and where a sink wished for it."""
     args: tuple[int, ...]
     verdict: Verdict
     by: By

@@ -7,12 +7,15 @@ What it is not: the answer (``respond``) or the record of it (``events``).
 from __future__ import annotations
 
 from errno import EPERM
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from attrs import define
 
 from monitor.notify.decode import Call
 from monitor.notify.verdict import Deny, Verdict
+
+if TYPE_CHECKING:
+    from monitor.notify.render import Rendered
 
 FAILURE: Final = Deny(EPERM)
 """The answer when there is no verdict."""
@@ -21,17 +24,38 @@ By = Literal["handler", "default", "error", "timeout", "closing"]
 """Who decided: a handler, ``otherwise``, a handler's failure, its deadline, the end of supervision."""
 
 
+class Seen(NamedTuple):
+    """
+    What an observer noted of a thread while it waited; nothing of it was used for the decision.
+
+    Attributes:
+        comm: the thread's command name (proc_pid_comm(5)), which the target chose.
+        pid: the number of its process in our pid namespace, or 0.
+        exe: what its process executes, as ``/proc/PID/exe`` says it.
+        rendered: the call in words.
+    """
+
+    comm: str = ""
+    pid: int = 0
+    exe: bytes = b""
+    rendered: Rendered | None = None
+
+
+NOTHING: Final = Seen()
+"""Nobody wanted to know."""
+
+
 class Outcome:
     """A verdict, and who gave it.  A plain class, because one is made for every call."""
 
-    __slots__ = ("by", "comm", "handler", "verdict")
+    __slots__ = ("by", "handler", "seen", "verdict")
 
     def __init__(self, verdict: Verdict, by: By = "default", handler: str | None = None) -> None:
         """Take the default answer's place for whoever is not named."""
         self.verdict = verdict
         self.by: By = by
         self.handler = handler
-        self.comm = ""
+        self.seen = NOTHING
 
 
 @define
@@ -67,8 +91,8 @@ class Decision(NamedTuple):
     seconds: float
     delivered: bool
     """False: nobody waited for it any more."""
-    comm: str
-    """The thread's command name, if an observer asked for it while it waited."""
+    seen: Seen
+    """What an observer noted while it waited."""
 
 
 class Observer(Protocol):
@@ -79,9 +103,12 @@ class Observer(Protocol):
         """Whether every answer is to be told, or only refusals and failures."""
         ...
 
-    @property
-    def wants_names(self) -> bool:
-        """Whether what is told shall carry the thread's name, which costs a look into /proc."""
+    def look(self, call: Call, *, refused: bool) -> Seen:
+        """
+        Note what can be seen only now, while the thread still waits, and is wanted.
+
+        Called before the answer of whatever is told afterwards; raises ClosedResourceError alone.
+        """
         ...
 
     def answered(self, decision: Decision) -> None:

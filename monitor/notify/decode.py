@@ -14,16 +14,22 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+import trio
+
 from monitor._native import RawNotification
 from monitor.abi import syscalls
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import Argument, Signature
 from monitor.errors import TargetMemoryError
 from monitor.notify.listener import AnyListener
-from monitor.notify.target import PATH_MAX, Target
+from monitor.notify.look import Look
+from monitor.notify.target import PATH_MAX, NoMemory, Target
 
 if TYPE_CHECKING:
-    from monitor.notify.render import Look, Rendered
+    from monitor.notify.render import Rendered
+
+DEFAULT_LOOK: Final = Look()
+"""What strace shows without options."""
 
 _ID: Final = 0
 _TID: Final = 1
@@ -227,17 +233,20 @@ class Call:
         """Return the strings of an argument such as execve's argv."""
         return list(self.target.read_strings(self.args[argument], word=self._word()))
 
-    def render(self, look: Look | None = None) -> Rendered:
+    def render(self, look: Look = DEFAULT_LOOK) -> Rendered:
         """
         Return the call as strace writes it, its memory included, as far as *look* wants it.
 
         For people to read: this is no look in the sense of ``looked``.  Never raises; of a thread
         that is gone, what its registers hold is left.
         """
-        from monitor.notify.render import Look, render  # noqa: PLC0415  # most programs never show a call
+        from monitor.notify.render import render  # noqa: PLC0415  # most programs never show a call
 
-        memory = self._listener.target(self._raw[_ID], self._raw[_TID]).memory
-        return render(self.name, self.arch, self._raw[_REGISTERS:], memory, look or Look())
+        try:
+            memory = self._listener.target(self._raw[_ID], self._raw[_TID]).memory
+        except trio.ClosedResourceError:
+            memory = NoMemory()
+        return render(self.name, self.arch, self._raw[_REGISTERS:], memory, look)
 
     def __str__(self) -> str:
         """Return ``openat(AT_FDCWD, "/etc/passwd", O_RDONLY)``; see ``render``."""

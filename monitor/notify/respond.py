@@ -41,7 +41,7 @@ class Responder:
         verdict = outcome.verdict
         kind = verdict.__class__
         if self._observer.active or kind is not Allow:
-            self._name(call, outcome)
+            self._look(call, outcome)
         if kind is Allow:
             received = self._listener.exchange(call.id, 0, 0, CONTINUE)
             if call._target is None and not (self._observer.active or self._listener.sent):  # noqa: SLF001  # hot
@@ -62,11 +62,10 @@ class Responder:
             raise
         return received
 
-    def _name(self, call: Call, outcome: Outcome) -> None:
-        """Note the thread's name while it is still there, if anybody wants to know."""
-        if self._observer.wants_names:
-            with contextlib.suppress(trio.ClosedResourceError):  # the answer itself will say so, and close its fd
-                outcome.comm = call.target.comm
+    def _look(self, call: Call, outcome: Outcome) -> None:
+        """Have noted what anybody wants to know of the thread while it is still there."""
+        with contextlib.suppress(trio.ClosedResourceError):  # the answer itself will say so, and close its fd
+            outcome.seen = self._observer.look(call, refused=isinstance(outcome.verdict, Deny | Kill))
 
     def respond(self, call: Call, outcome: Outcome, started: float) -> None:
         """Give *call* its one response; only then are observers told, who may raise."""
@@ -80,7 +79,7 @@ class Responder:
             return
         answer, error = failure
         sent_instead = Outcome(answer, "error", outcome.handler)
-        sent_instead.comm = outcome.comm
+        sent_instead.seen = outcome.seen
         self._account(call, sent_instead, started, sent)
         if error is not None:
             self._stats.failures += 1
@@ -159,7 +158,7 @@ class Responder:
         if observer.active or isinstance(outcome.verdict, Deny | Kill):
             seconds = perf_counter() - started
             observer.answered(
-                Decision(call, outcome.verdict, outcome.by, outcome.handler, seconds, sent == 0, outcome.comm)
+                Decision(call, outcome.verdict, outcome.by, outcome.handler, seconds, sent == 0, outcome.seen)
             )
         needed = self._listener.reserve.needed
         if needed != self._reserve_told:

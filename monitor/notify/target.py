@@ -17,7 +17,7 @@ import struct
 from collections.abc import Sequence
 from errno import EFAULT, EINVAL, ENOMEM
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from monitor import _native
 from monitor.errors import TargetGone, TargetMemoryError
@@ -124,6 +124,21 @@ class KernelMemory:
     def write(self, address: int, data: bytes) -> int:
         """Write *data*; see ``mon_target_write`` in native/shim.h."""
         return self._reserve.with_fd(lambda: _native.target_write(self._listener, self._ident, self.tid, address, data))
+
+
+def _gone(*_arguments: object) -> NoReturn:
+    raise TargetGone
+
+
+class NoMemory:
+    """The memory of a thread that is gone: every look raises TargetGone."""
+
+    tid = 0
+    process = link = read = read_string = write = staticmethod(_gone)
+
+    def comm(self) -> str:
+        """Return no name."""
+        return ""
 
 
 class Target:

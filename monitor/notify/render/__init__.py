@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from monitor.abi.arch import Arch
 from monitor.errors import TargetGone, TargetMemoryError
+from monitor.notify.look import Look
 from monitor.notify.render.plan import Step, plan_of
-from monitor.notify.render.scene import Look, Scene
+from monitor.notify.render.scene import Scene
 from monitor.notify.render.text import address, hexadecimal
 from monitor.notify.target import Memory
 

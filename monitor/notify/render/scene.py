@@ -11,33 +11,20 @@ from __future__ import annotations
 from errno import EFAULT
 from typing import Final, Literal
 
-from attrs import field, frozen, validators
-
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import Argument, Signature
 from monitor.errors import TargetMemoryError
+from monitor.notify.look import Look
 from monitor.notify.render.layout import Fields, Layout
 from monitor.notify.render.text import address, array, bracketed, quoted
 from monitor.notify.target import PATH_MAX, Memory
-
-STRING_LIMIT: Final = 32
-"""How much of a string is shown unless more is asked for (strace(1), ``-s``)."""
 
 MOST_ITEMS: Final = 4096
 """How many items of an array are ever read, whatever the string limit."""
 
 
-@frozen
-class Look:
-    """
-    What to show.
-
-    *string_limit* is in bytes, and bounds the items of arrays too; paths are always shown whole.
-    *fd_paths* puts behind each fd what it is open on.
-    """
-
-    string_limit: int = field(default=STRING_LIMIT, validator=[validators.ge(0), validators.le(1 << 16)])
-    fd_paths: bool = False
+_WIDE_TIME: Final = frozenset({"epoll_pwait2", "futex_wait", "futex_waitv"})
+"""Calls that came after 32-bit times had gone, besides those that say so in their names."""
 
 
 class Scene:
@@ -63,7 +50,7 @@ class Scene:
         self.word = arch.pointer_bits // 8
         """The size of a pointer in bytes."""
         self.order: Literal["little", "big"] = "little" if arch.little_endian else "big"
-        self.wide_time = name.endswith("_time64")
+        self.wide_time = name.endswith("time64") or name in _WIDE_TIME
         """Whether times are of 64 bits although the ABI's long is not."""
         self.strings: dict[str, bytes] = {}
         """Argument name -> a path or string of it, whole, for those who want no text."""
