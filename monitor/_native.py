@@ -238,6 +238,8 @@ class LaunchRequest(NamedTuple):
 class Launched(NamedTuple):
     """``struct mon_launch_result``: every fd in it now belongs to the caller."""
 
+    path: bytes
+    """The one of the paths that was executed."""
     pid: int
     pidfd: int
     listener: int
@@ -345,6 +347,7 @@ def launch(request: LaunchRequest, cancel_fd: int) -> Launched:
         stage = _STAGES[result.stage]
         raise LaunchError(stage, -error, _subject(request, stage, result.detail))
     return Launched(
+        path=request.paths[result.detail],
         pid=result.pid,
         pidfd=result.pidfd,
         listener=result.listener,

@@ -233,10 +233,11 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
     run = ProcessRun(dispatcher.stats, hub, observer, answered_all, process)
 
     async def tell_of_process() -> None:
-        hub.publish(TargetStarted(pid=run.pid, argv=launch.argv))
+        hub.publish(TargetStarted(pid=run.pid, path=started.path, argv=launch.argv, variables=started.variables))
         await process.exited.wait()
         assert process.status is not None
-        hub.publish(TargetExited(pid=run.pid, status=process.status))  # without a pause: leaving may be next
+        # Without a pause: leaving may be next.
+        hub.publish(TargetExited(pid=run.pid, status=process.status, killed_by=process.killed_by))
 
     async def leave(*, answering: bool) -> None:
         if settings.leave_running:

@@ -286,6 +286,7 @@ static void __attribute__((noreturn)) execute(const struct child *child)
 	int refused = -1, i = 0;
 
 	for (; request->paths[i]; i++) {
+		BOOT_STORE(child->boot->detail, i);
 		syscall(__NR_execve, request->paths[i], request->argv, request->envp, cookie[0],
 			cookie[1], cookie[2]);
 		if (errno == EACCES && refused < 0)

@@ -375,6 +375,8 @@ static int run(struct launch *launch, struct guard_start *start)
 		error = await_exec(launch);
 	if (error == 0)
 		error = send_order(launch->result->control, MON_GUARD_BEGIN);
+	if (error == 0)
+		launch->result->detail = BOOT_LOAD(launch->boot->detail);
 	close_if_open(&launch->handover);
 	return error;
 }

@@ -193,7 +193,7 @@ struct mon_launch_result {
 	int guard_pidfd;
 	void *guard_stack;
 	int stage;  /* enum mon_stage */
-	int detail; /* the index of the path, fd or limit that the stage was at */
+	int detail; /* where the stage was: the index of a path, fd or limit; on success, of the path */
 };
 
 /*

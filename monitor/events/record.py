@@ -71,7 +71,11 @@ class TargetStarted:
     """The launched program runs.  Its own execve(2) was not notified: it is the launcher's."""
 
     pid: int
+    path: bytes
+    """What was executed."""
     argv: tuple[bytes, ...]
+    variables: int
+    """The size of its environment."""
     time: float = field(factory=_now)
 
 
@@ -81,6 +85,8 @@ class TargetExited:
 
     pid: int
     status: int
+    killed_by: int
+    """The signal that ended it, or 0."""
     time: float = field(factory=_now)
 
 

@@ -169,6 +169,10 @@ class Started(NamedTuple):
 
     process: Process
     listener: Listener
+    path: bytes
+    """What was executed."""
+    variables: int
+    """The size of its environment."""
 
 
 @trio.lowlevel.enable_ki_protection
@@ -193,14 +197,16 @@ async def start(launch: Launch, program: Program) -> Started:
     guarded = program.prepended(prologue(Arch.native(), cookie))
     with ExitStack() as borrowed, ExitStack() as ours:
         child, streams = open_stdio((launch.stdin, launch.stdout, launch.stderr), borrowed, ours)
-        launched = await _run(launch, _request(launch, guarded, cookie, child))
+        request = _request(launch, guarded, cookie, child)
+        launched = await _run(launch, request)
         try:
             listener = Listener(launched.listener, wait_killable=launched.wait_killable)
         except OSError as error:
             await _discard(launched)
             raise LaunchError(LaunchStage.LISTENER, error.errno or EINVAL) from error
         ours.pop_all()
-    return Started(Process(launched, streams, tied=launch.end_with_supervisor), listener)
+    process = Process(launched, streams, tied=launch.end_with_supervisor)
+    return Started(process, listener, launched.path, len(request.envp))
 
 
 async def _run(launch: Launch, request: _native.LaunchRequest) -> _native.Launched:

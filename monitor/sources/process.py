@@ -42,6 +42,8 @@ class Process:
         """A pidfd of it, owned by this object; -1 after the end."""
         self.status: int | None = None
         """The shell's exit status (128 + signal if it was killed), None while it runs."""
+        self.killed_by = 0
+        """The signal that ended it, or 0."""
         self.exited = trio.Event()
         self.tree_gone = trio.Event()
         self._guard = launched
@@ -91,8 +93,10 @@ class Process:
         with contextlib.suppress(OSError):
             message = self._control.recv(_native.GUARD_STATUS.size, socket.MSG_DONTWAIT)
         if len(message) < _native.GUARD_STATUS.size:
+            self.killed_by = signal.SIGKILL
             return UNKNOWN_STATUS
         code = os.waitstatus_to_exitcode(_native.GUARD_STATUS.unpack(message)[0])
+        self.killed_by = max(0, -code)
         return code if code >= 0 else 128 - code
 
     def _continue_guard(self) -> None:
