@@ -193,7 +193,7 @@ struct mon_launch_result {
 	int guard_pidfd;
 	void *guard_stack;
 	int stage;  /* enum mon_stage */
-	int detail; /* where the stage was: the index of a path, fd or limit; on success, of the path */
+	int detail; /* the stage's path, fd or limit, by its index; on success the path */
 };
 
 /*
