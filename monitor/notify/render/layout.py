@@ -17,8 +17,14 @@ from attrs import field, frozen
 from monitor.abi.arch import Arch
 
 _SIZES: Final[Mapping[str, int]] = {"b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "q": 8, "Q": 8}
-_WORD_CODES: Final[Mapping[str, tuple[str, str]]] = {"l": ("i", "q"), "L": ("I", "Q"), "P": ("I", "Q"), "t": ("i", "q")}
-"""Code -> what it is with 32-bit pointers, and with 64-bit ones: long, unsigned long, pointer, time_t."""
+_WORD_CODES: Final[Mapping[str, tuple[str, str]]] = {
+    "l": ("i", "q"),
+    "L": ("I", "Q"),
+    "P": ("I", "Q"),
+    "t": ("i", "q"),
+    "T": ("I", "Q"),
+}
+"""Code -> what it is with 32-bit pointers, and with 64-bit ones: long, pointer, time_t, with a sign and without."""
 
 
 class Fields(dict[str, int]):
@@ -32,8 +38,9 @@ class Layout:
 
     *declared* is ``code:name`` for each field, in order: the codes of Python's ``struct`` with
     their sizes there for a fixed width (``i`` 32 bits, ``q`` 64), ``l`` and ``L`` for long, ``P``
-    for a pointer or size_t, ``t`` for the time_t of the kernel's interface, ``Ns`` for N bytes
-    that are skipped.  Each is aligned to its size, but 64-bit fields to 4 bytes on i386.
+    for a pointer or size_t, ``t`` for the time_t of the kernel's interface and ``T`` for the same
+    without a sign, ``Ns`` for N bytes that are skipped.
+    Each is aligned to its size, but 64-bit fields to 4 bytes on i386.
     """
 
     declared: str = field()
@@ -86,6 +93,6 @@ def _fixed(code: str, arch: Arch, *, wide_time: bool) -> str:
     if code not in _WORD_CODES:
         return code
     wide = arch.pointer_bits == 64  # noqa: PLR2004
-    if code == "t":
+    if code in {"t", "T"}:
         wide = wide or wide_time or arch is Arch.X32
     return _WORD_CODES[code][wide]

@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import Argument, Signature, signature_of
-from monitor.notify.render import files
+from monitor.notify.render import files, signals, times
 from monitor.notify.render.kinds import BY_KIND, Printer, hidden
 from monitor.notify.render.scene import Scene
 from monitor.notify.render.table import Selector
 
-_FAMILIES: Final = (files,)
+_FAMILIES: Final = (files, signals, times)
 
 _ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = MappingProxyType(
     {key: printer for family in _FAMILIES for key, printer in family.ARGUMENTS.items()}
