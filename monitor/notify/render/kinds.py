@@ -15,7 +15,7 @@ from monitor.abi.words import word
 from monitor.errors import TargetMemoryError
 from monitor.notify.render.layout import Layout
 from monitor.notify.render.scene import MOST_ITEMS, Scene
-from monitor.notify.render.text import address, array, octal, quoted, structure
+from monitor.notify.render.text import address, array, hexadecimal, octal, quoted, structure
 
 Printer: TypeAlias = Callable[[Scene, int], str]
 """Writes the argument in a register (0 to 5).  What it raises for unreadable memory becomes the address."""
@@ -48,6 +48,25 @@ def number(scene: Scene, index: int) -> str:
 def hexadecimal_number(scene: Scene, index: int) -> str:
     """Write a word whose bits mean more than its value."""
     return f"{scene.bits(index):#x}"
+
+
+def hexed(scene: Scene, index: int) -> str:
+    """Write a number as C's ``%#x`` does."""
+    return hexadecimal(scene.bits(index))
+
+
+def decimal(scene: Scene, index: int) -> str:
+    """Write a number, whatever the tables call it."""
+    return str(scene.value(index))
+
+
+def in_words(group: str) -> Printer:
+    """Return the printer of a number that *group* names."""
+
+    def printer(scene: Scene, index: int) -> str:
+        return word(group, scene.bits(index), scene.arch)
+
+    return printer
 
 
 def identity(scene: Scene, index: int) -> str:
@@ -135,6 +154,27 @@ def environment(scene: Scene, start: int) -> str:
             return f"{address(start)} /* {count} vars, unterminated */"
         count += len(words)
     return f"{address(start)} /* {count} vars, and more */"
+
+
+def elements(scene: Scene, start: int, count: int, size: int, text: Callable[[bytes], str]) -> str:
+    """
+    Write an array of *count* items of *size* bytes, each as *text* has it.
+
+    Those beyond the string limit are not read; those that cannot be read are an address.
+    """
+    if not start:
+        return "NULL"
+    if count <= 0 or start + count * size > 1 << 64:
+        return address(start) if count else "[]"
+    limit = min(count, scene.look.string_limit)
+    data = scene.read_some(start, limit * size)
+    found = len(data) // size
+    if found == 0 and limit:
+        return address(start)
+    shown = [text(data[place * size : (place + 1) * size]) for place in range(found)]
+    if found < limit:
+        shown.append(f"... /* {address(start + found * size)} */")
+    return array(shown, cut=limit == found < count)
 
 
 IOVEC: Final = Layout("P:base P:len")
