@@ -76,6 +76,7 @@ class _Lib(Protocol):
     def mon_target_kill(self, listener: int, ident: int, tid: int, signal: int) -> int: ...
     def mon_launch(self, request: _Data, result: _Data) -> int: ...
     def mon_guard_release(self, guard_pidfd: int, guard_stack: _Data) -> int: ...
+    def mon_probe(self, probes: _Data, count: int, cgroup: _Data, milliseconds: int) -> int: ...
     def mon_set_dumpable(self, dumpable: int) -> int: ...
     def mon_get_dumpable(self) -> int: ...
     def mon_landlock_abi(self) -> int: ...
@@ -363,6 +364,22 @@ def launch(request: LaunchRequest, cancel_fd: int) -> Launched:
 def guard_release(owned_guard_pidfd: int, guard_stack: int) -> None:
     """Reap the guard, unmap its stack and close its pidfd; sleeps until the guard has ended."""
     _check(_lib.mon_guard_release(owned_guard_pidfd, _ffi.cast("void *", guard_stack)))
+
+
+# ---- probe.c ----
+
+
+def probe(names: Sequence[str], cgroup: bytes | None, milliseconds: int) -> list[tuple[str, int, int, int]]:
+    """
+    Try features in children: outcome (as in ``MON_PROBE_*``), step, errno and value of each.
+
+    Sleeps, without the interpreter's lock.  Raises OSError when no child could be made.
+    """
+    outcomes = {getattr(_lib, f"MON_PROBE_{name}"): name for name in ("NOT_STARTED", "DONE", "KILLED", "TIMED_OUT")}
+    keep = [_ffi.new("char[]", name.encode()) for name in names]
+    probes = _ffi.new("struct mon_probe[]", [{"name": name} for name in keep])
+    _check(_lib.mon_probe(probes, len(keep), _ffi.NULL if cgroup is None else cgroup, milliseconds))
+    return [(outcomes[one.outcome], one.step, one.error, one.value) for one in probes]
 
 
 # ---- process-wide ----

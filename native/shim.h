@@ -223,6 +223,37 @@ struct mon_guard_status {
  */
 int mon_guard_release(int guard_pidfd, void *guard_stack);
 
+/* ---- probe.c: features of the kernel are tried ---- */
+
+#define MON_PROBES_MAX 64 /* in one call */
+
+/* How a probe ended; the first means that it said nothing at all. */
+enum mon_probe_outcome {
+	MON_PROBE_NOT_STARTED, /* no process could be made for it: error */
+	MON_PROBE_DONE,        /* error, and step, where it failed; or value */
+	MON_PROBE_KILLED,      /* by the signal value */
+	MON_PROBE_TIMED_OUT,
+};
+
+struct mon_probe {
+	const char *name; /* as in the table of probe.c; all that follows is the answer */
+	int outcome;      /* enum mon_probe_outcome */
+	int step;
+	int error; /* a positive errno, or 0 */
+	int64_t value;
+};
+
+/*
+ * Try features, each in a child of its own, all at the same time.
+ *
+ * cgroup is NULL, or the path of a control group that may be made, and is removed again.
+ * Sleeps until all have ended, or the time is up and those that have not are killed: half a second
+ * more at the most.  Whatever a probe does, nothing of it stays: no process, no fd, no signal, no
+ * change of the caller.  Returns 0, -EINVAL: a name that is not in the table; or another -errno,
+ * when no process could be made.
+ */
+int mon_probe(struct mon_probe *probes, size_t count, const char *cgroup, int milliseconds);
+
 /* ---- process-wide: what the supervisor does to itself ---- */
 
 /* Set or read PR_SET_DUMPABLE of the calling process. */
