@@ -12,6 +12,7 @@ The map of the house, from the front door down.  Nothing imports upwards; a test
     notify/      a notification becomes a response:
                      listener -> decode -> dispatch (ask -> verdict -> respond) -> listener
     policy/      what a user wants becomes a program for the kernel
+    features/    what this kernel and user allow, each feature really tried
     _native      the door to C: native/shim.h is its contract
     abi/         facts about Linux
 

@@ -20,15 +20,16 @@ LINES_AT_MOST: Final = 400
 FREE: Final = frozenset({"errors", "abi"})
 """What every layer may import; ``abi`` itself may import only ``errors``."""
 
-BELOW_THE_ROOF: Final = frozenset({"policy", "notify", "sources", "events"})
+BELOW_THE_ROOF: Final = frozenset({"features", "policy", "notify", "sources", "events"})
 
 MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
     "errors": frozenset(),
     "abi": frozenset({"errors"}),
     "_native": FREE | {"_shim"},
+    "features": FREE | {"_native"},
     "policy": FREE,
-    "notify": FREE | {"_native"},
-    "sources": FREE | {"_native", "notify.listener", "policy"},
+    "notify": FREE | {"_native", "features"},
+    "sources": FREE | {"_native", "features", "notify.listener", "policy"},
     "events": FREE | {"notify"},
     "supervisor": FREE | BELOW_THE_ROOF,
     "testing": FREE | BELOW_THE_ROOF | {"supervisor"},
@@ -43,6 +44,7 @@ SAME_LAYER: Final = {"lifetime": "supervisor", "run": "supervisor"}
 
 OUTSIDERS: Final[Mapping[str, frozenset[str]]] = {
     "abi": frozenset({"trio", "cffi", "click"}),
+    "features": frozenset({"trio", "cffi", "click"}),
     "policy": frozenset({"trio", "cffi", "click"}),
     "notify": frozenset({"cffi", "click"}),
     "sources": frozenset({"cffi", "click"}),

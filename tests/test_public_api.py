@@ -135,7 +135,7 @@ def what_happens(code: str) -> dict[str, list[str]]:
 
 NOT_AT_IMPORT: Final = {
     *("asyncio", "cattrs", "click", "elftools", "hypothesis", "pytest", "rich", "tomlkit", "tomllib"),
-    *("monitor.cli", "monitor.testing"),
+    *("monitor.cli", "monitor.features", "monitor.testing"),
 }
 
 
