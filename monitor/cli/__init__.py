@@ -25,8 +25,12 @@ USAGE: Final = 2
 
 VERBS: Final[Mapping[str, str]] = {
     "run": "Run a program; Python handlers decide its system calls.",
+    "doctor": "Try what this kernel, user and container allow.",
 }
 """Verb -> one line of help.  The module of a verb has its name, and a click command called ``command``."""
+
+RUN_NOTHING: Final = frozenset({"doctor"})
+"""The verbs that start no program: 0 clean, 1 findings, 2 usage."""
 
 
 class _Verbs(click.Group):
@@ -74,7 +78,7 @@ def main() -> int:
 
 def _runs_something(error: click.ClickException) -> bool:
     context = getattr(error, "ctx", None)
-    return isinstance(context, click.Context) and context.info_name in VERBS
+    return isinstance(context, click.Context) and context.info_name in VERBS.keys() - RUN_NOTHING
 
 
 def _flush() -> None:
