@@ -1,0 +1,191 @@
+"""
+Events as lines for people, in the look of strace(1).
+
+What it is not: the words of a call (``notify.render``), which come with the event.  An event
+without them, which nobody wished to see, shows its registers.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from os import strerror
+from typing import Final, assert_never
+
+from monitor.abi.constants import errno_name, signal_name
+from monitor.events.hub import Wish
+from monitor.events.output import Output
+from monitor.events.record import (
+    CallAnswered,
+    Dropped,
+    Event,
+    HandlerFailed,
+    OutOfFds,
+    RacyAllow,
+    SlowHandler,
+    SupervisionFailed,
+    TargetExited,
+    TargetStarted,
+)
+from monitor.notify.look import Look
+from monitor.notify.render import text
+from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return
+
+RESULT_COLUMN: Final = 40
+"""Where ``=`` stands behind a short call (strace(1), ``-a``)."""
+
+
+class Clock(enum.Enum):
+    """What time stands before a line: strace's ``-t``, ``-tt``, ``-ttt`` and ``-r``."""
+
+    NONE = "none"
+    SECONDS = "seconds"
+    MICROSECONDS = "microseconds"
+    EPOCH = "epoch"
+    RELATIVE = "relative"
+
+
+class StraceLines:
+    """
+    A sink that writes a line for each call, and for each end of the first process.
+
+    On a terminal the thread's name stands before the line, in a file its number alone, as strace
+    does it.  The time is that at which the call was received.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        *,
+        look: Look,
+        clock: Clock = Clock.NONE,
+        names: bool = False,
+        launch_shown: bool = True,
+    ) -> None:
+        """Write to *output*, which is borrowed; *launch_shown*: the launch's own execve(2) too."""
+        self.wish = Wish(comm=names, look=look)
+        self._output = output
+        self._look = look
+        self._clock = clock
+        self._names = names
+        self._launch_shown = launch_shown
+        self._last = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Write *event*, if it is one that is shown."""
+        match event:
+            case CallAnswered():
+                self._write(event.tid, event.comm, event.time - event.latency_seconds, call_text(event))
+            case TargetStarted():
+                if self._launch_shown:
+                    self._write(event.pid, "", event.time, _launch_text(event, self._look))
+            case TargetExited():
+                self._write(event.pid, "", event.time, _exit_text(event))
+            case _:
+                trouble = trouble_text(event)
+                if trouble:
+                    self._output.write_line(trouble)
+
+    def _write(self, tid: int, comm: str, then: float, line: str) -> None:
+        who = who_text(tid, comm) + " " if self._names else f"{tid:<5} "
+        if self._clock is not Clock.NONE:
+            who += self._time_text(then)
+        self._output.write_line(who + line)
+
+    def _time_text(self, then: float) -> str:
+        match self._clock:
+            case Clock.NONE:
+                return ""
+            case Clock.SECONDS:
+                return time.strftime("%H:%M:%S ", time.localtime(then))
+            case Clock.MICROSECONDS:
+                return time.strftime("%H:%M:%S", time.localtime(then)) + f".{int(then % 1 * 1e6):06d} "
+            case Clock.EPOCH:
+                return f"{then:.6f} "
+            case Clock.RELATIVE:
+                passed = max(0.0, then - self._last) if self._last else 0.0
+                self._last = then
+                return f"{passed:12.6f} "
+            case _:
+                assert_never(self._clock)
+
+
+def call_text(event: CallAnswered, *, aligned: bool = True) -> str:
+    """Return ``openat(AT_FDCWD, "/etc/shadow", O_RDONLY) = -1 EACCES (Permission denied) <denied: RULE>``."""
+    call = _words(event)
+    result = _result(event)
+    return f"{call:<{RESULT_COLUMN - 1}} = {result}" if aligned else f"{call} = {result}"
+
+
+def who_text(tid: int, comm: str) -> str:
+    """Return ``[pid 4711 sh]``."""
+    return f"[pid {tid}{' ' + text.printable(comm) if comm else ''}]"
+
+
+def _words(event: CallAnswered) -> str:
+    if event.rendered is not None:
+        return str(event.rendered)
+    return f"{event.name}({', '.join(text.hexadecimal(register) for register in event.args)})"
+
+
+def _result(event: CallAnswered) -> str:
+    reason = event.handler or event.by
+    match event.verdict:
+        case Allow():
+            return "?" if event.handler is None else "? <allowed>"
+        case Deny(number):
+            return f"-1 {errno_name(number)} ({strerror(number)}) <denied: {reason}>"
+        case Return(value):
+            return f"{value} <emulated>"
+        case InjectFd():
+            return "? <injected>"
+        case Kill(number):
+            return f"? <killed with {number.name}: {reason}>"
+        case Pass():
+            return "?"
+        case _:
+            assert_never(event.verdict)
+
+
+def _launch_text(event: TargetStarted, look: Look) -> str:
+    limit = look.string_limit
+    shown = [text.quoted(word[:limit], cut=len(word) > limit) for word in event.argv[:limit]]
+    argv = text.array(shown, cut=len(event.argv) > limit)
+    plural = "" if event.variables == 1 else "s"
+    call = f"execve({text.quoted(event.path)}, {argv}, [/* {event.variables} var{plural} */])"
+    return f"{call:<{RESULT_COLUMN - 1}} = 0"
+
+
+def _exit_text(event: TargetExited) -> str:
+    if event.killed_by:
+        return f"+++ killed by {signal_name(event.killed_by)} +++"
+    return f"+++ exited with {event.status} +++"
+
+
+def trouble_text(
+    event: HandlerFailed | RacyAllow | SlowHandler | OutOfFds | SupervisionFailed | Dropped,
+) -> str:
+    """Return what went wrong on our side, as one line."""
+    match event:
+        case HandlerFailed():
+            return (
+                f"seccomp-monitor: handler {event.handler} failed for {event.name}, which was refused: {event.error!r}"
+            )
+        case RacyAllow():
+            return (
+                f"seccomp-monitor: {event.handler or 'otherwise'}: Allow after a look at memory is a race, "
+                f'so {event.name} was refused (say Allow(racy="why it is only observation"), without --strict)'
+            )
+        case SlowHandler():
+            return (
+                f"seccomp-monitor: handler {event.handler} took {event.seconds * 1000:.0f} ms for {event.name}; "
+                "nothing else was answered meanwhile"
+            )
+        case OutOfFds():
+            return "seccomp-monitor: no file descriptor left in the supervisor; working with its reserve"
+        case Dropped():
+            return f"seccomp-monitor: {event.count} events were dropped"
+        case SupervisionFailed():
+            return f"seccomp-monitor: the supervision failed: {event.error}"
+        case _:
+            assert_never(event)
