@@ -41,6 +41,19 @@ FILLED_BY_COMMAND: Final = frozenset(
 )
 """Commands of calls whose signature leaves open which way the last argument goes."""
 
+AT_ENTRY: Final = frozenset(
+    {
+        *("poll", "ppoll", "ppoll_time64", "select", "_newselect", "pselect6", "pselect6_time64"),
+        *("sendfile", "sendfile64", "splice", "vmsplice", "copy_file_range", "name_to_handle_at", "sendmmsg"),
+        *("accept", "accept4", "getsockname", "getpeername", "getsockopt", "recvfrom"),
+        *("clone3", "bpf", "capget", "capset", "modify_ldt", "set_thread_area"),
+    }
+)
+"""Calls whose arguments that go both ways are shown as they were at the entry, and compared."""
+
+_AT_EXIT: Final = re.compile(r" => (\{[^{}]*\}|[^\s,\]}]+)|, msg_len=\d+")
+"""What is added to them at the end."""
+
 _IOC_READ: Final = 2 << 30
 """The kernel writes (``_IOC_READ``, include/uapi/asm-generic/ioctl.h); only in numbers that have a size."""
 
@@ -59,6 +72,12 @@ _LONG_HEX: Final[Mapping[int, re.Pattern[str]]] = {
     32: re.compile(r"\b0x[0-9a-f]{7,8}\b"),
 }
 """Numbers inside a struct that can only be addresses: longer than flags and sizes are."""
+
+_POINTER: Final = re.compile(r"^0x[0-9a-f]{7,16}(?=$| /\*)")
+"""
+An argument that points to where no two runs agree on.  Shorter ones are those of a program that is not
+relocatable, or point nowhere on purpose.
+"""
 
 
 @frozen
@@ -186,27 +205,48 @@ def normalised(line: Line, arch: Arch, threads: Mapping[int, str]) -> str:
 
 
 def _arguments(line: Line, arch: Arch, threads: Mapping[int, str]) -> Iterator[str]:
-    signature = signature_of(arch, line.name)
-    declared = {} if signature is None else {argument.name: argument for argument in signature.arguments}
-    in_order = list(declared.values())
+    declared = _declared(line.name, arch)
+    by_name = {argument.name: argument for argument in declared}
     for index, written in enumerate(line.arguments):
         name, _, value = written.partition("=") if re.match(r"[a-z_]+=", written) else ("", "", written)
-        argument = declared.get(NAMED.get(name, name)) if name else in_order[index] if index < len(in_order) else None
-        by_command = index >= 1 and is_filled_by(line.arguments[index - 1], arch)
-        shown = FILLED if by_command and value != "NULL" else _argument(value, argument, arch, threads)
+        argument = by_name.get(NAMED.get(name, name)) if name else declared[index] if index < len(declared) else None
+        if line.name in AT_ENTRY:
+            value = _AT_EXIT.sub("", value)
+        is_filled = value != "NULL" and _is_filled(line, index, argument, arch)
+        shown = FILLED if is_filled else _argument(value, argument, arch, threads)
         yield f"{name}={shown}" if name else shown
 
 
+@cache
+def _declared(name: str, arch: Arch) -> Sequence[Argument]:
+    """Return the arguments as they are shown: a number in two registers is one, and what pads them apart is none."""
+    signature = signature_of(arch, name)
+    if signature is None:
+        return ()
+    second_halves = ("_hi", "_low") if name == "_llseek" else ("_hi", "_h")
+    return [
+        argument
+        for argument in signature.arguments
+        if not argument.name.endswith(second_halves) and not argument.name.startswith("pad")
+    ]
+
+
+def _is_filled(line: Line, index: int, argument: Argument | None, arch: Arch) -> bool:
+    if index >= 1 and is_filled_by(line.arguments[index - 1], arch):
+        return True
+    if argument is None:
+        return False
+    if argument.direction == "inout" or argument.kind == "buffer_inout":
+        return line.name not in AT_ENTRY
+    return argument.direction == "out" or argument.kind == "buffer_out"
+
+
 def _argument(written: str, argument: Argument | None, arch: Arch, threads: Mapping[int, str]) -> str:
-    if argument is not None:
-        is_filled = argument.direction in {"out", "inout"} or argument.kind in {"buffer_out", "buffer_inout"}
-        if is_filled and written != "NULL":
-            return FILLED
-        if argument.kind == "pid" and written.lstrip("-").isdecimal():
-            sign, number = "-" * written.startswith("-"), int(written.lstrip("-"))
-            return f"{sign}thread {threads[number]}" if number in threads else written
+    if argument is not None and argument.kind == "pid" and written.lstrip("-").isdecimal():
+        sign, number = "-" * written.startswith("-"), int(written.lstrip("-"))
+        return f"{sign}thread {threads[number]}" if number in threads else written
     if argument is None or _points(argument):
-        written = re.sub(r"^0x[0-9a-f]+(?=$| /\*)", ADDRESS, written)
+        written = _POINTER.sub(ADDRESS, written)
     long_hex = _LONG_HEX[arch.pointer_bits]
     pieces = _TOKEN.findall(written)
     return "".join(piece if piece.startswith('"') else long_hex.sub(ADDRESS, piece) for piece in pieces)
