@@ -22,21 +22,29 @@ _LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "access_mode": "?_OK",
         "at_access": "AT_???",
         "clone": "CLONE_???",
+        "crypto_alg": "CRYPTO_ALG_???",
         "fd_special": "AT_???",
         "fcntl": "F_???",
+        "futex_bitset": "",
         "ioctl": "",
         "ip_option": "IP_???",
         "ipv6_option": "IPV6_???",
         "ipproto": "IPPROTO_???",
-        "keyring_id": "KEY_SPEC_???",
+        "ipc_key": "",
+        "keyring_id": "",
         "landlock_access": "LANDLOCK_ACCESS_???",
         "mode": "S_???",
         "mount": "MS_???",
+        "namespace": "CLONE_NEW???",
         "open_tree": "OPEN_TREE_???",
+        "kcm_option": "KCM_???",
+        "raw_option": "RAW_???",
         "rlimit": "RLIMIT_???",
         "rseq": "RSEQ_FLAG_???",
+        "scm": "SCM_???",
         "sock_flags": "SOCK_???",
         "sol": "SOL_???",
+        "vsock_flags": "VMADDR_FLAG_???",
         "wait": "W???",
     }
 )
@@ -115,8 +123,10 @@ def _enum_text(words: _Words, value: int) -> str:
     name = words.enum.get(value)
     if name is not None:
         return name
-    if words.flags:
-        return f"{value:#x}" if value else ""
+    if words.flags and not value:
+        return ""
+    if words.last:
+        return f"{value:#x}"
     number = f"{value:#x}" if value else "0"  # as C's %#x writes it
     return f"{number} /* {words.label} */" if words.label else number
 
@@ -125,7 +135,9 @@ def _enum_text(words: _Words, value: int) -> str:
 def _words(group: str, arch: Arch) -> _Words:
     shape = tables.constants()["groups"][group]
     unshown = shape.get("unshown", ())
-    named = {value: name for value, name in names(group, arch).items() if name not in unshown}
+    # Negative numbers are ints, and what is looked up has no sign.
+    named = {value % (1 << 32) if value < 0 else value: name for value, name in names(group, arch).items()}
+    named = {value: name for value, name in named.items() if name not in unshown}
     places = {name: place - len(shape["order"]) for place, name in enumerate(shape.get("order", ()))}
     kind = shape["type"]
     if kind == "enum":

@@ -15,7 +15,7 @@ from monitor.abi.words import word
 from monitor.errors import TargetMemoryError
 from monitor.notify.render.layout import Layout
 from monitor.notify.render.scene import MOST_ITEMS, Scene
-from monitor.notify.render.text import address, array, hexadecimal, octal, quoted, structure
+from monitor.notify.render.text import address, array, hex_quoted, hexadecimal, octal, quoted, structure
 
 Printer: TypeAlias = Callable[[Scene, int], str]
 """Writes the argument in a register (0 to 5).  What it raises for unreadable memory becomes the address."""
@@ -177,6 +177,25 @@ def elements(scene: Scene, start: int, count: int, size: int, text: Callable[[by
     return array(shown, cut=limit == found < count)
 
 
+_PAGE: Final = 4096
+"""How large a struct that may grow can be (``copy_struct_from_user``, include/linux/uaccess.h)."""
+
+
+def grown(scene: Scene, fields: list[tuple[str, str]], start: int, known: int, size: int) -> str:
+    """Write a struct of *size* bytes of which *known* are in *fields*, and the bytes behind unless all are zero."""
+    text = structure(fields)
+    end = min(size, _PAGE)
+    if known >= end:
+        return text
+    data = scene.read_some(start + known, end - known)
+    if len(data) < end - known:
+        return f"{text[:-1]}, ???}}"
+    if not any(data):
+        return text
+    shown = data[: scene.look.string_limit]
+    return f"{text[:-1]}, /* bytes {known}..{end - 1} */ {hex_quoted(shown, cut=len(shown) < len(data))}}}"
+
+
 IOVEC: Final = Layout("P:base P:len")
 
 
@@ -214,6 +233,15 @@ def iovec(scene: Scene, index: int) -> str:
         return "NULL"
     assert declared.len_arg is not None
     return vector(scene, start, counted(scene, declared.len_arg), show_data=declared.direction == "in")
+
+
+def addresses(scene: Scene, index: int) -> str:
+    """Write an array of struct iovec without data: those of another process, or buffers that the kernel fills."""
+    count = scene.argument(index).len_arg
+    start = scene.pointer(index)
+    if not start or count is None:
+        return address(start)
+    return vector(scene, start, scene.value(count), show_data=False)
 
 
 BY_KIND: Final[Mapping[str, Printer]] = MappingProxyType(

@@ -31,6 +31,12 @@ def quoted(data: bytes, *, cut: bool = False) -> str:
     return f'"{text}"...' if cut else f'"{text}"'
 
 
+def hex_quoted(data: bytes, *, cut: bool = False) -> str:
+    r"""Return ``"\x00\x2f"``: bytes that are no text; ``...`` behind them where they were *cut*."""
+    text = "".join(f"\\x{byte:02x}" for byte in data)
+    return f'"{text}"...' if cut else f'"{text}"'
+
+
 def bracketed(data: bytes) -> str:
     """Return ``<data>``, as the path of an fd stands behind it."""
     return f"<{_SPECIAL_IN_BRACKETS.sub(_escape, data).decode('ascii')}>"
@@ -60,6 +66,11 @@ def hexadecimal(value: int) -> str:
     return f"{value:#x}" if value else "0"
 
 
+def padded(value: int, width: int = 8) -> str:
+    """Return C's ``%#08x``: the prefix counts in *width*, and 0 has none."""
+    return f"{value:#0{width}x}" if value else "0" * width
+
+
 def octal(value: int) -> str:
     """Return permissions as C's ``%#03o`` does: ``0644``, ``000``."""
     return f"0{value:o}".rjust(3, "0")
@@ -72,6 +83,6 @@ def array(items: Iterable[str], *, cut: bool = False) -> str:
 
 
 def structure(fields: Iterable[tuple[str, str]], *, cut: bool = False) -> str:
-    """Return ``{name=value, name=value}``; ``{name=value, ...}`` where there is more."""
-    listed = [f"{name}={value}" for name, value in fields]
+    """Return ``{name=value, value}``, a field without a name as its value; ``{one, ...}`` where there is more."""
+    listed = [f"{name}={value}" if name else value for name, value in fields]
     return f"{{{', '.join([*listed, '...'] if cut else listed)}}}"
