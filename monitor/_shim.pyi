@@ -1,5 +1,5 @@
 # The compiled shim, for type checkers: what cffi makes of native/shim.cdef.  Its types are declared
-# in _native.py, which is the only importer.
+# in _native, whose shim.py is the only importer.
 
 from typing import Any
 

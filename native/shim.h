@@ -98,6 +98,14 @@ ssize_t mon_target_read_string(int listener, uint64_t id, pid_t tid, uint64_t ad
 			       size_t size);
 
 /*
+ * As the two above, of whatever thread has the number now: nothing looks at an id.  For what
+ * people will read of a thread whose answer comes next: if that is delivered, it was the thread.
+ * May sleep for as long as a userfaultfd(2) or a FUSE file of a privileged target wants it to.
+ */
+ssize_t mon_target_peek(pid_t tid, uint64_t address, void *buffer, size_t size);
+ssize_t mon_target_peek_string(pid_t tid, uint64_t address, char *buffer, size_t size);
+
+/*
  * Write size bytes at address, as the kernel would on behalf of the thread: a page that it may
  * not write is -EFAULT.  The id is checked immediately before.
  *

@@ -24,7 +24,7 @@ from typing import Final, Protocol, Self
 import trio
 
 from monitor import _native
-from monitor._native import EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, NotificationId, RawNotification, Tid
+from monitor._native import EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, RawNotification
 from monitor.abi.seccomp import AddFdFlag, ResponseFlag
 from monitor.errors import TargetGone
 from monitor.notify.reserve import FdReserve
@@ -36,9 +36,7 @@ __all__ = [
     "NO_TASK_LEFT",
     "AnyListener",
     "Listener",
-    "NotificationId",
     "RawNotification",
-    "Tid",
 ]
 
 MOST_DENIED: Final = 10_000

@@ -1,0 +1,66 @@
+"""
+The door: a typed Python function for each C function of the shim (native/shim.h is its contract).
+
+What it is: the one place where ``-errno`` becomes an exception.  What it is not: a place for
+decisions, waiting or ownership; ``notify`` and ``sources`` own the fds that pass through here.
+
+The conversions, and there are no others: ``ENOENT`` for a notification is ``TargetGone``; a
+memory access that fails is ``TargetMemoryError``; a step of a launch is ``LaunchError``; the
+rest is ``OSError``.
+
+The parts are those of the shim, a module for each C file; ``shim`` alone imports what is compiled.
+"""
+
+from monitor._native.launching import (
+    GUARD_DETACH,
+    GUARD_KILL,
+    GUARD_STATUS,
+    Launched,
+    LaunchRequest,
+    guard_release,
+    launch,
+)
+from monitor._native.listener import (
+    EVAPORATED,
+    NO_TASK_LEFT,
+    NOTHING_QUEUED,
+    RawNotification,
+    Receiver,
+    listener_add_fd,
+    listener_check,
+    listener_is_valid,
+    listener_respond,
+    listener_set_flags,
+)
+from monitor._native.memory import PEEK_MAX, Peeker, target_kill, target_read, target_read_string, target_write
+from monitor._native.probing import is_dumpable, landlock_abi, probe, set_dumpable
+
+__all__ = [
+    "EVAPORATED",
+    "GUARD_DETACH",
+    "GUARD_KILL",
+    "GUARD_STATUS",
+    "NOTHING_QUEUED",
+    "NO_TASK_LEFT",
+    "PEEK_MAX",
+    "LaunchRequest",
+    "Launched",
+    "Peeker",
+    "RawNotification",
+    "Receiver",
+    "guard_release",
+    "is_dumpable",
+    "landlock_abi",
+    "launch",
+    "listener_add_fd",
+    "listener_check",
+    "listener_is_valid",
+    "listener_respond",
+    "listener_set_flags",
+    "probe",
+    "set_dumpable",
+    "target_kill",
+    "target_read",
+    "target_read_string",
+    "target_write",
+]
