@@ -151,6 +151,11 @@ def signature_of(arch: Arch, name: str) -> Signature | None:
     return _signature(arch, name) if name in _numbers(arch) else None
 
 
+def signature_behind(arch: Arch, name: str) -> Signature:
+    """Return what the arguments of call *name* mean where *arch* has it behind another one (socketcall(2), ipc(2))."""
+    return _signature(arch, name)
+
+
 @cache
 def _numbers(arch: Arch) -> Mapping[str, int]:
     return MappingProxyType(tables.syscalls()["numbers"][arch.table])

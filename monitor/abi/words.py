@@ -138,7 +138,8 @@ def _words(group: str, arch: Arch) -> _Words:
     # Negative numbers are ints, and what is looked up has no sign.
     named = {value % (1 << 32) if value < 0 else value: name for value, name in names(group, arch).items()}
     named = {value: name for value, name in named.items() if name not in unshown}
-    places = {name: place - len(shape["order"]) for place, name in enumerate(shape.get("order", ()))}
+    order = shape.get("order", [])
+    places = {name: place - len(order) for place, name in enumerate(order)}
     kind = shape["type"]
     if kind == "enum":
         return _Words((1 << 64) - 1, MappingProxyType(named), (), _label(group, named), last=False)

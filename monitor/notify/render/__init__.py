@@ -17,7 +17,7 @@ from typing import NamedTuple
 from monitor.abi.arch import Arch
 from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.look import Look
-from monitor.notify.render.plan import Step, plan_of
+from monitor.notify.render.plan import Plan, Step, plan_behind, plan_of
 from monitor.notify.render.scene import Scene
 from monitor.notify.render.text import address, hexadecimal
 from monitor.notify.target import Memory
@@ -58,12 +58,28 @@ def render(name: str, arch: Arch | None, registers: tuple[int, ...], memory: Mem
     if plan is None or arch is None:
         return Rendered(name, (), tuple(hexadecimal(word) for word in registers), {})
     scene = Scene(name, arch, plan.signature, registers, memory, look)
+    if plan.behind is not None:
+        plan, scene = _behind(scene, plan)
     names: list[str] = []
     texts: list[str] = []
     for step in plan.shown(scene):
         names.append(step.name)
         texts.append(_text(scene, step))
-    return Rendered(name, tuple(names), tuple(texts), scene.strings)
+    return Rendered(scene.name, tuple(names), tuple(texts), scene.strings)
+
+
+def _behind(scene: Scene, plan: Plan) -> tuple[Plan, Scene]:
+    """Return the call that is behind one of *plan*, as far as its memory tells; else the call itself."""
+    assert plan.behind is not None
+    try:
+        found = plan.behind(scene)
+    except (TargetMemoryError, TargetGone):
+        found = None
+    if found is None:
+        return plan, scene
+    name, registers = found
+    real = plan_behind(scene.arch, name)
+    return real, Scene(name, scene.arch, real.signature, registers, scene.memory, scene.look)
 
 
 def _text(scene: Scene, step: Step) -> str:

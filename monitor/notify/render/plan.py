@@ -12,19 +12,54 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from monitor.abi.arch import Arch
-from monitor.abi.syscalls import Argument, Signature, signature_of
-from monitor.notify.render import files, signals, times
+from monitor.abi.syscalls import Argument, Signature, signature_behind, signature_of
+from monitor.notify.render import (
+    addresses,
+    clones,
+    credentials,
+    files,
+    futexes,
+    limits,
+    mappings,
+    messages,
+    policies,
+    processes,
+    segments,
+    signals,
+    sockets,
+    sockopts,
+    times,
+)
 from monitor.notify.render.kinds import BY_KIND, Printer, hidden
 from monitor.notify.render.scene import Scene
-from monitor.notify.render.table import Selector
+from monitor.notify.render.table import Multiplexer, Selector
 
-_FAMILIES: Final = (files, signals, times)
+_FAMILIES: Final = (
+    addresses,
+    clones,
+    credentials,
+    files,
+    futexes,
+    limits,
+    mappings,
+    messages,
+    policies,
+    processes,
+    segments,
+    signals,
+    sockets,
+    sockopts,
+    times,
+)
 
 _ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = MappingProxyType(
     {key: printer for family in _FAMILIES for key, printer in family.ARGUMENTS.items()}
 )
 _SHOWN: Final[Mapping[str, Selector]] = MappingProxyType(
     {call: selector for family in _FAMILIES for call, selector in family.SHOWN.items()}
+)
+_BEHIND: Final[Mapping[str, Multiplexer]] = MappingProxyType(
+    {call: behind for family in _FAMILIES for call, behind in getattr(family, "BEHIND", {}).items()}
 )
 _KINDS: Final[Mapping[str, Printer]] = MappingProxyType(
     {**BY_KIND, **{kind: printer for family in _FAMILIES for kind, printer in getattr(family, "KINDS", {}).items()}}
@@ -48,12 +83,14 @@ class Plan(NamedTuple):
         steps: every argument that can be shown, in order.
         by_name: the same, by name.
         select: says which of them are shown this time; None: all.
+        behind: says which call it really is; None: itself.
     """
 
     signature: Signature
     steps: Sequence[Step]
     by_name: Mapping[str, Step]
     select: Selector | None
+    behind: Multiplexer | None
 
     def shown(self, scene: Scene) -> Sequence[Step]:
         """Return the arguments that this call has."""
@@ -66,10 +103,19 @@ class Plan(NamedTuple):
 def plan_of(arch: Arch, name: str) -> Plan | None:
     """Return how call *name* of *arch* is written; None where its signature is not known."""
     signature = signature_of(arch, name)
-    if signature is None:
-        return None
+    return None if signature is None else _plan(signature)
+
+
+@lru_cache(None)
+def plan_behind(arch: Arch, name: str) -> Plan:
+    """Return how call *name* is written which *arch* has behind another one."""
+    return _plan(signature_behind(arch, name))
+
+
+def _plan(signature: Signature) -> Plan:
     steps = tuple(_steps(signature))
-    return Plan(signature, steps, MappingProxyType({step.name: step for step in steps}), _SHOWN.get(name))
+    by_name = MappingProxyType({step.name: step for step in steps})
+    return Plan(signature, steps, by_name, _SHOWN.get(signature.name), _BEHIND.get(signature.name))
 
 
 def _steps(signature: Signature) -> Iterator[Step]:

@@ -16,6 +16,9 @@ from monitor.notify.render.scene import Scene
 Selector: TypeAlias = Callable[[Scene], Sequence[str]]
 """Says which arguments a call has this time, by name, in the order in which strace shows them."""
 
+Multiplexer: TypeAlias = Callable[[Scene], tuple[str, tuple[int, ...]] | None]
+"""Says which call is behind a call, and with which six registers; None: the call itself is shown."""
+
 
 def printers(*rows: tuple[str, str, Printer]) -> Mapping[tuple[str, str], Printer]:
     """Return (call, argument) -> printer, from rows of (calls separated by blanks, argument, printer)."""
