@@ -47,7 +47,7 @@ mkdir -p made/deep
 for name in one two three; do echo "$name" > "made/$name"; done
 cat made/one made/two > made/deep/both
 test -e made/none || ln -s one made/link
-value=$(cat made/link)
+value=$(cat made/link; exec >&-; sleep 0.1)  # bash is in wait4 then, not on its way there, when the signal comes
 (cd made && exec sort -r deep/both)
 if grep -q two made/deep/both; then printf '%s\\n' "$value" >> made/three; fi
 cat <<< "a here-string with a \\"quote\\", a comma, and (brackets"

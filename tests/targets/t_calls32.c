@@ -42,7 +42,9 @@ struct flock_64 {
 	int32_t pid;
 } __attribute__((packed, aligned(4)));
 
-static char buffer[4096];
+static char buffer[4096]; /* for the kernel to fill, never shown */
+static int64_t offset = 1;
+static int32_t handle[2] = {4, 5};
 static const int32_t old_times[2][2] = {{1, 2}, {3, 4}};
 static const int64_t new_times[2][2] = {{1, 2}, {0, UTIME_OMIT}};
 
@@ -113,7 +115,7 @@ static void files(void)
 	CALL(rmdir, "directory/inner");
 	CALL(unlinkat, AT_FDCWD, "directory", AT_REMOVEDIR);
 	CALL(unlink, "none");
-	CALL(name_to_handle_at, AT_FDCWD, "file", buffer, buffer + 2048, 0);
+	CALL(name_to_handle_at, AT_FDCWD, "file", handle, buffer, 0);
 }
 
 static void positions(void)
@@ -134,7 +136,7 @@ static void positions(void)
 	CALL(pwritev, out, vector, 2, 5, 0);
 	CALL(pwritev2, out, vector, 2, -1, -1, 2 /* RWF_DSYNC */);
 	CALL(sendfile, out, fd, NULL, 5);
-	CALL(sendfile64, out, fd, buffer, 5);
+	CALL(sendfile64, out, fd, &offset, 5);
 	CALL(fadvise64, fd, 1, 2, 100, 3 /* POSIX_FADV_WILLNEED */);
 	CALL(fadvise64_64, fd, 1, 0, 100, 0, 4);
 	CALL(readahead, fd, 0, 0, 100);
