@@ -228,7 +228,7 @@ static void install_filter(struct child *child)
 	long listener = syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 
 	child->boot->wait_killable = listener >= 0;
-	if (listener < 0 && errno == EINVAL) { /* before Linux 5.19 */
+	if (listener < 0) { /* before Linux 5.19, EINVAL; a profile may say what it likes */
 		flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
 		listener = syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 	}

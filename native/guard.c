@@ -102,8 +102,11 @@ static GUARD_CODE long clone_child(uint64_t namespaces)
 	};
 	long pid = RAW(__NR_clone3, &args, sizeof(args), 0, 0, 0, 0);
 
-	/* Container profiles answer ENOSYS to clone3(2); the child clears its handlers itself. */
-	if (pid == -ENOSYS)
+	/*
+	 * Container profiles answer ENOSYS to clone3(2), older ones EPERM; the child clears its
+	 * handlers itself.  Where namespaces are what is forbidden, clone(2) says so too.
+	 */
+	if (pid == -ENOSYS || pid == -EPERM)
 		pid = RAW(__NR_clone, namespaces | SIGCHLD, 0, 0, 0, 0, 0);
 	return pid;
 }

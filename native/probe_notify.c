@@ -205,45 +205,51 @@ int64_t probe_continue(struct probe_slot *slot)
 	return error < 0 ? error : check_result(slot, getpgrp());
 }
 
-/* Put the write end of a pipe into a trapped child, and see that it writes there. */
-static int add_pipe(struct probe_slot *slot, uint32_t flags)
+/* Have a child trapped, and put the write end of a pipe into it.  Returns its number there. */
+static int add_pipe(struct probe_slot *slot, uint32_t flags, int *read_end)
 {
 	struct trapped trapped;
-	uint64_t id;
-	int ends[2], number, error;
-	char byte;
+	int ends[2], number;
+	int error = trap(slot, 0, &trapped);
 
-	slot->order = 1;
-	error = trap(slot, 0, &trapped);
 	if (error < 0)
 		return error;
 	slot->step = STEP_USE;
 	if (pipe(ends) < 0)
 		return -errno;
-	id = trapped.received.notif.id;
-	number = mon_listener_add_fd(trapped.listener, id, flags, ends[1], 0, 0);
+	number = mon_listener_add_fd(trapped.listener, trapped.received.notif.id, flags, ends[1], 0,
+				     0);
+	close(ends[1]);
+	*read_end = ends[0];
+	return number;
+}
+
+/* The child, which still waits for its answer, holds the only write end: so it has not hung up. */
+int64_t probe_add_fd(struct probe_slot *slot)
+{
+	struct pollfd pfd = {.events = POLLIN};
+	int number = add_pipe(slot, 0, &pfd.fd);
+
 	if (number < 0)
 		return number;
-	close(ends[1]);
-	if (!(flags & SECCOMP_ADDFD_FLAG_SEND)) {
-		error = mon_listener_respond(trapped.listener, id, number, 0, 0);
-		if (error < 0)
-			return error;
-	}
+	slot->step = STEP_RESULT;
+	return poll(&pfd, 1, 0) == 0 ? 0 : -EPROTO;
+}
+
+/* The child's call returns the number, and the child writes there. */
+int64_t probe_add_fd_send(struct probe_slot *slot)
+{
+	int read_end = -1, number, error;
+	char byte;
+
+	slot->order = 1;
+	number = add_pipe(slot, SECCOMP_ADDFD_FLAG_SEND, &read_end);
+	if (number < 0)
+		return number;
 	error = check_result(slot, number);
 	if (error < 0)
 		return error;
-	return read(ends[0], &byte, 1) == 1 ? 0 : -EPROTO;
-}
-
-int64_t probe_add_fd(struct probe_slot *slot)
-{
-	return add_pipe(slot, 0);
-}
-
-int64_t probe_add_fd_send(struct probe_slot *slot)
-{
-	return add_pipe(slot, SECCOMP_ADDFD_FLAG_SEND);
+	return read(read_end, &byte, 1) == 1 ? 0 : -EPROTO;
 }
 
 /*

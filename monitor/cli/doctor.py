@@ -71,7 +71,7 @@ def _lines(features: Sequence[Feature], width: int) -> Iterator[str]:
             yield from _rows(feature, width)
     yield ""
     yield "* Nothing can be run without it."
-    yield from textwrap.wrap("; ".join(_verdict(ability, features) for ability in ABILITIES), width)
+    yield from textwrap.wrap(_verdict(features), width)
 
 
 def _whereabouts() -> str:
@@ -96,8 +96,13 @@ def _third_column(feature: Feature, width: int) -> list[str]:
     return [line for paragraph in paragraphs for line in textwrap.wrap(paragraph, width - _INDENT)]
 
 
-def _verdict(ability: str, features: Sequence[Feature]) -> str:
-    missing = lacking(ability, features)
+def _verdict(features: Sequence[Feature]) -> str:
+    if missing := lacking("run", features):
+        return f"run does not work, nor does anything else: {_roots(missing)}"
+    return "; ".join(_ability(ability, lacking(ability, features)) for ability in ABILITIES)
+
+
+def _ability(ability: str, missing: Sequence[Feature]) -> str:
     return f"{ability} does not work ({_roots(missing)})" if missing else f"{ability} works"
 
 

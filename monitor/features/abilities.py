@@ -17,6 +17,7 @@ _RUN: Final = frozenset(
         "/proc/PID/children",
         "no_new_privs",
         "close_range",
+        "clone3",
         "pidfd_open",
         "listener",
         "receive",

@@ -123,7 +123,7 @@ def _user_namespaces(errno: int, step: int) -> str:
 def _cgroup(errno: int, _step: int) -> str:
     if errno == ENODEV:
         return "no version 2 hierarchy is mounted that shows our own group"
-    if errno in _REFUSED | {EROFS}:
+    if errno in {EACCES, EROFS}:
         return "the group is not ours to divide: systemd-run --user --scope -p Delegate=yes gives one that is"
     return ""
 

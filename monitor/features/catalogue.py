@@ -113,7 +113,7 @@ CATALOGUE: Final = (
         "clone3",
         _LAUNCH,
         "Linux 5.5",
-        "the child is made with clone(2) and clears its signal handlers one by one; nothing is lost.",
+        "nothing is lost if it is ENOSYS that says so; whatever else does, libc may start no thread then.",
         steps=("clone3 CLONE_CLEAR_SIGHAND",),
     ),
     Entry(
@@ -176,7 +176,7 @@ CATALOGUE: Final = (
         _LISTENER,
         "Linux 5.9",
         "no descriptor can be handed to a program.",
-        needs=("respond",),
+        needs=("receive",),
         steps=_trap("ioctl NOTIF_ADDFD"),
     ),
     Entry(

@@ -11,6 +11,7 @@ import enum
 import functools
 import os
 import signal
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from errno import (
     E2BIG,
@@ -255,9 +256,27 @@ def _fails(entry: Entry, answer: _Answer) -> Feature:
             return _feature(entry, State.UNKNOWN, f"signal {answer.value} at {_step(entry, answer)}")
         case "TIMED_OUT":
             return _feature(entry, State.TIMED_OUT, f"no end at {_step(entry, answer)}")
+        case _ if entry.name == "clone3" and (answer.errno == ENOSYS or _threads_start()):
+            detail = f"{errorcode.get(answer.errno, answer.errno)}: clone(2) serves in its place"
+            return _feature(entry, State.NOTED, detail, errno=answer.errno)
         case _:
             who = advice(entry, answer.errno, answer.step)
             return _feature(entry, _state(entry, answer), _how(entry, answer), advice=who, errno=answer.errno)
+
+
+def _threads_start() -> bool:
+    """
+    Whether a thread can be started.
+
+    glibc (2.34 and later) makes threads with clone3(2), and goes back to clone(2) for ENOSYS alone.
+    """
+    thread = threading.Thread(target=bool)
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    thread.join()
+    return True
 
 
 def _state(entry: Entry, answer: _Answer) -> State:
