@@ -73,6 +73,9 @@ class Arch(enum.Enum):
         self.nr_bit: Final = nr_bit
         self.machines: Final = machines
 
+    # Each member exists once; Enum's own hash is a Python function, and caches ask for it at every call.
+    __hash__ = object.__hash__
+
     @staticmethod
     def native() -> Arch:
         """

@@ -20,9 +20,8 @@ import click
 from monitor.cli.loading import load_handlers
 from monitor.cli.reporting import Reporter
 from monitor.cli.running import TIMEOUT_HELP, failed, minded_signals, run_to_status, watch, words_of
-from monitor.notify.decode import Call
-from monitor.notify.handler import Handler
-from monitor.notify.verdict import Allow, Pass, Verdict
+from monitor.notify.handler import Handler, no_opinion
+from monitor.notify.verdict import Allow
 from monitor.supervisor import supervise
 
 
@@ -72,16 +71,12 @@ def command(
         return run_to_status(partial(_run, chosen, reporter))
 
 
-def _no_opinion(_call: Call) -> Verdict:
-    return Pass()
-
-
 async def _run(choices: Choices, reporter: Reporter) -> int:
     """Return the exit status."""
     async with AsyncExitStack() as loaded:
         handlers = [handler for source in choices.sources for handler in await load_handlers(source, loaded)]
         if words := words_of(choices.names):
-            handlers.append(Handler.of(words, _no_opinion, name="-e"))
+            handlers.append(Handler.of(words, no_opinion, name="-e"))
         # Before anything runs: a signal that comes meanwhile waits here until somebody can mind it.
         received = loaded.enter_context(minded_signals())
         async with supervise(

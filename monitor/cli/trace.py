@@ -27,10 +27,9 @@ from monitor.events.jsonl import JsonLines
 from monitor.events.output import Output
 from monitor.events.strace import Clock, StraceLines
 from monitor.events.summary import Summary
-from monitor.notify.decode import Call
-from monitor.notify.handler import Handler
+from monitor.notify.handler import Handler, no_opinion
 from monitor.notify.look import STRING_LIMIT, Look
-from monitor.notify.verdict import Allow, Pass, Verdict
+from monitor.notify.verdict import Allow
 from monitor.sources.launch import Launch
 from monitor.supervisor import supervise
 
@@ -154,16 +153,12 @@ def _may_filter_privileged() -> bool:
     return bool(int(effective, 16) >> _CAP_SYS_ADMIN & 1)
 
 
-def _no_opinion(_call: Call) -> Verdict:
-    return Pass()
-
-
 async def _run(choices: Choices, launch: Callable[[], Launch], traced: Sequence[str], sinks: Sequence[Sink]) -> int:
     """Return the exit status."""
     with minded_signals() as received:
         async with supervise(
             launch(),
-            handlers=[Handler.of(traced, _no_opinion, name="-e")],
+            handlers=[Handler.of(traced, no_opinion, name="-e")],
             otherwise=Allow(racy="only observed"),
             events=sinks,
             strict=False,

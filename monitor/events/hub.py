@@ -11,12 +11,13 @@ import functools
 import operator
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final, Self, TypeAlias
+from typing import Final, Self, TypeAlias, cast
 
 import trio
 from attrs import frozen
 
 from monitor.events.record import Dropped, Event
+from monitor.notify.account import Watcher
 from monitor.notify.look import Look
 
 Sink: TypeAlias = Callable[[Event], None]
@@ -150,11 +151,15 @@ class Hub:
         """Whether somebody wants to know of every answer.  An attribute, because it is asked at every call."""
         self.wish: Wish | None = None
         """What anybody wants to know; None: nobody would be told of anything."""
+        self.watcher: Watcher | None = None
+        """The only sink, if it is one."""
         self._count_listeners()
 
     def _count_listeners(self) -> None:
         wish = self._wish_of_sinks | _PLAIN if self._subscriptions else self._wish_of_sinks
         self.wish = wish if self._sinks or self._subscriptions else None
+        alone = self._sinks[0] if len(self._sinks) == 1 and not self._subscriptions else None
+        self.watcher = cast("Watcher", alone) if hasattr(alone, "look") and hasattr(alone, "tell") else None
         self.active = not wish.refusals_only
 
     def subscribe(self, capacity: int) -> Subscription:

@@ -16,7 +16,7 @@ from typing import Final
 from monitor.errors import TargetGone
 from monitor.events.hub import Hub
 from monitor.events.record import CallAnswered, HandlerFailed, OutOfFds, RacyAllow, SlowHandler
-from monitor.notify.account import NOTHING, Decision, Seen
+from monitor.notify.account import NOTHING, Decision, Seen, Watcher
 from monitor.notify.decode import DEFAULT_LOOK, Call
 from monitor.notify.target import Memory
 from monitor.notify.verdict import Deny, Kill
@@ -37,6 +37,11 @@ class HubObserver:
         self._slow_told = -_SECONDS_BETWEEN
         self._slow_suppressed = 0
         self._fds_told = -_SECONDS_BETWEEN
+
+    @property
+    def watcher(self) -> Watcher | None:
+        """The only sink, if it takes calls that nobody decides about without a record."""
+        return self._hub.watcher
 
     @property
     def active(self) -> bool:

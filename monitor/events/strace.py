@@ -10,8 +10,9 @@ from __future__ import annotations
 import enum
 import time
 from os import strerror
-from typing import Final, assert_never
+from typing import Final, assert_never, cast
 
+from monitor.abi.arch import Arch
 from monitor.abi.constants import errno_name, signal_name
 from monitor.events.hub import Wish
 from monitor.events.output import Output
@@ -27,8 +28,11 @@ from monitor.events.record import (
     TargetExited,
     TargetStarted,
 )
+from monitor.notify.account import Passed
+from monitor.notify.listener import RawNotification
 from monitor.notify.look import Look
-from monitor.notify.render import text
+from monitor.notify.render import render_line, text
+from monitor.notify.target import NoMemory, PeekedMemory
 from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return
 
 RESULT_COLUMN: Final = 40
@@ -70,6 +74,7 @@ class StraceLines:
         self._names = names
         self._launch_shown = launch_shown
         self._last = 0.0
+        self._memory = PeekedMemory()
 
     def __call__(self, event: Event) -> None:
         """Write *event*, if it is one that is shown."""
@@ -85,6 +90,20 @@ class StraceLines:
                 trouble = trouble_text(event)
                 if trouble:
                     self._output.write_line(trouble)
+
+    def look(self, raw: RawNotification, name: str, arch: Arch | None) -> tuple[str, str]:
+        """Put a call that nobody decides about into words, while its thread waits."""
+        memory = self._memory
+        memory.tid = raw[1]
+        return memory.comm() if self._names else "", render_line(name, arch, raw[6:], memory, self._look)
+
+    def tell(self, passed: Passed) -> None:
+        """Write such a call; of one whose thread has gone meanwhile, only what its registers held."""
+        raw = passed.raw
+        comm, words = cast("tuple[str, str]", passed.noted)
+        if not passed.delivered:
+            comm, words = "", render_line(passed.name, passed.arch, raw[6:], NoMemory(), self._look)
+        self._write(raw[1], comm, passed.received, f"{words:<{RESULT_COLUMN - 1}} = ?")
 
     def _write(self, tid: int, comm: str, then: float, line: str) -> None:
         who = who_text(tid, comm) + " " if self._names else f"{tid:<5} "

@@ -13,8 +13,11 @@ from typing import Final
 
 from attrs import define
 
+from monitor.abi.arch import Arch
 from monitor.events.hub import Wish
 from monitor.events.record import CallAnswered, Event
+from monitor.notify.account import Passed
+from monitor.notify.listener import RawNotification
 from monitor.notify.verdict import Deny
 
 _RULE: Final = f"{'-' * 6} {'-' * 11} {'-' * 11} {'-' * 9} {'-' * 9} {'-' * 16}"
@@ -38,15 +41,23 @@ class Summary:
 
     def __call__(self, event: Event) -> None:
         """Count *event*, if it is a call."""
-        if not isinstance(event, CallAnswered):
-            return
-        row = self._rows.get(event.name)
+        if isinstance(event, CallAnswered):
+            self._count(event.name, event.latency_seconds, error=isinstance(event.verdict, Deny))
+
+    def look(self, raw: RawNotification, name: str, arch: Arch | None) -> None:
+        """Note nothing of a call that nobody decides about."""
+
+    def tell(self, passed: Passed) -> None:
+        """Count such a call."""
+        self._count(passed.name, passed.seconds, error=False)
+
+    def _count(self, name: str, seconds: float, *, error: bool) -> None:
+        row = self._rows.get(name)
         if row is None:
-            row = self._rows[event.name] = _Row()
+            row = self._rows[name] = _Row()
         row.calls += 1
-        row.seconds += event.latency_seconds
-        if isinstance(event.verdict, Deny):
-            row.errors += 1
+        row.seconds += seconds
+        row.errors += error
 
     def lines(self) -> Iterator[str]:
         """Yield the table, the call made most often first."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from attrs import define
 
+from monitor._native import RawNotification
+from monitor.abi.arch import Arch
 from monitor.notify.decode import Call
 from monitor.notify.verdict import Deny, Verdict
 
@@ -95,8 +97,40 @@ class Decision(NamedTuple):
     """What an observer noted while it waited."""
 
 
+class Passed(NamedTuple):
+    """A call that nobody decides about: it was notified to be seen, and runs on in the kernel."""
+
+    raw: RawNotification
+    name: str
+    arch: Arch | None
+    noted: object
+    """What the watcher's ``look`` returned; of another thread, maybe, where the answer was not *delivered*."""
+    received: float
+    """Seconds since 1970."""
+    seconds: float
+    """From the receipt to the answer."""
+    delivered: bool
+
+
+class Watcher(Protocol):
+    """Who is told of calls that nobody decides about; the short way past records made for many."""
+
+    def look(self, raw: RawNotification, name: str, arch: Arch | None) -> object:
+        """Note what can be seen only while the thread waits.  What it raises denies the call, and ends the run."""
+        ...
+
+    def tell(self, passed: Passed) -> None:
+        """Tell of one such call, after its answer."""
+        ...
+
+
 class Observer(Protocol):
     """Who is told what happened.  Called after the answer; what it raises ends the supervision."""
+
+    @property
+    def watcher(self) -> Watcher | None:
+        """Who alone is told of calls that nobody decides about, if somebody is."""
+        ...
 
     @property
     def active(self) -> bool:

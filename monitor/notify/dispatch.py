@@ -23,19 +23,20 @@ in ``DRAIN`` answers, so that other tasks run.
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import perf_counter, time
 from typing import Final
 
 import trio
 
 from monitor._native import RawNotification
-from monitor.notify.account import FAILURE, Observer, Outcome, Stats
+from monitor.notify.account import FAILURE, Observer, Outcome, Passed, Stats, Watcher
 from monitor.notify.ask import Asker, Options
 from monitor.notify.decode import Call
 from monitor.notify.handler import Route, Routes
-from monitor.notify.listener import EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, AnyListener
+from monitor.notify.listener import CONTINUE, EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, AnyListener
 from monitor.notify.respond import Responder
 from monitor.notify.seen import SeenProcesses
+from monitor.notify.verdict import Allow
 
 DRAIN: Final = 64
 """Answers between two visits to the scheduler while calls keep coming."""
@@ -73,6 +74,9 @@ class Dispatcher:
         """Be ready; ``run`` does the work.  *seen* is told of every thread that asks."""
         self.stats = Stats()
         self._seen = seen
+        self._observer = observer
+        # Whoever was seen asking is killed at the end: then every call goes the long way, which notes them.
+        self._passes = isinstance(options.otherwise, Allow) and seen is None
         self._listener = listener
         self._routes = routes
         self._known = routes.known
@@ -160,6 +164,10 @@ class Dispatcher:
         route = self._known.get((raw[4], raw[3]))
         if route is None:
             route = self._routes.of(raw[4], raw[3])
+        if self._passes and not route.handlers:
+            watcher = self._observer.watcher
+            if watcher is not None:
+                return self._let_pass(raw, route, watcher)
         call = Call(raw, route.name, route.arch, self._listener)
         self.stats.received += 1
         started = perf_counter()
@@ -173,6 +181,30 @@ class Dispatcher:
         if outcome is None:
             return self._listener.receive()
         return self._responder.exchange(call, outcome, started)
+
+    def _let_pass(self, raw: RawNotification, route: Route, watcher: Watcher) -> RawNotification | int:
+        """Answer a call that nobody decides about: *watcher* sees it, and it runs."""
+        received, started = time(), perf_counter()
+        try:
+            noted = watcher.look(raw, route.name, route.arch)
+        except BaseException:
+            self._close_out(raw)
+            raise
+        self.stats.received += 1
+        following = self._listener.exchange(raw[0], 0, 0, CONTINUE)
+        delivered = not self._listener.sent
+        if delivered:
+            self.stats.allowed += 1
+        else:
+            self.stats.gone += 1
+        seconds = perf_counter() - started
+        try:
+            watcher.tell(Passed(raw, route.name, route.arch, noted, received, seconds, delivered))
+        except BaseException:
+            if isinstance(following, tuple):
+                self._close_out(following)
+            raise
+        return following
 
     def _decide_inline(self, call: Call, route: Route, before: float) -> Outcome | None:
         """Ask the handlers in order; None when an asynchronous one has to be waited for."""

@@ -18,7 +18,7 @@ from monitor.abi import syscalls
 from monitor.abi.arch import Arch
 from monitor.errors import PolicyError
 from monitor.notify.decode import Call, name_of
-from monitor.notify.verdict import Verdict
+from monitor.notify.verdict import Pass, Verdict
 
 HandlerFunction: TypeAlias = Callable[[Call], Verdict | Awaitable[Verdict]]
 """A function that decides: ``def`` runs inline and must not block, ``async def`` in a task of its own."""
@@ -136,6 +136,11 @@ def is_async(function: object) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
+def no_opinion(_call: Call) -> Verdict:
+    """Decide nothing: in a ``Handler`` it has calls notified, so that they are seen, and is never called."""
+    return Pass()
+
+
 class Route(NamedTuple):
     """What happens to one call of one ABI: its name, and who decides, in order."""
 
@@ -170,8 +175,10 @@ def _wants_everything(handler: Handler) -> bool:
     return "all" in handler.names and not any(name.startswith("!") for name in handler.names)
 
 
-def _step(handler: Handler) -> tuple[Callable[[Call], object], bool, Handler]:
-    return handler.function, handler.is_async, handler
+def _steps(handlers: Iterable[Handler]) -> Steps:
+    return tuple(
+        (handler.function, handler.is_async, handler) for handler in handlers if handler.function is not no_opinion
+    )
 
 
 def numbers_of(handlers: Sequence[Handler], arch: Arch) -> Mapping[int, tuple[Handler, ...]]:
@@ -211,10 +218,8 @@ def routes_of(handlers: Sequence[Handler], arches: Iterable[Arch]) -> Routes:
     for handler in handlers:  # a name that is missing here is a mistake, not a difference between ABIs
         groups.expand(handler.names, arches[0])
     known = {
-        (arch.audit_value, number): Route(
-            syscalls.name_of(arch, number) or str(number), arch, tuple(_step(handler) for handler in chain)
-        )
+        (arch.audit_value, number): Route(syscalls.name_of(arch, number) or str(number), arch, _steps(chain))
         for arch in arches
         for number, chain in numbers_of(handlers, arch).items()
     }
-    return Routes(known, tuple(_step(handler) for handler in handlers if _wants_everything(handler)))
+    return Routes(known, _steps(handler for handler in handlers if _wants_everything(handler)))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
-from errno import EFAULT, EINVAL, ENOMEM
+from errno import EACCES, EFAULT, EINVAL, ENOMEM
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
 
@@ -94,19 +94,11 @@ class KernelMemory:
 
     def comm(self) -> str:
         """Return the thread's command name (proc_pid_comm(5)); the target can set it to anything."""
-        try:
-            return os.fsdecode(Path(f"/proc/{self.tid}/comm").read_bytes().removesuffix(b"\n"))
-        except OSError:
-            return ""
+        return _comm(self.tid)
 
     def link(self, name: str) -> bytes:
         """Return where ``/proc/TID/NAME`` points, such as ``fd/3``; proc(5) says what the text may be."""
-        if self.tid <= 0:
-            return b""
-        try:
-            found = os.fsencode(os.readlink(f"/proc/{self.tid}/{name}"))  # noqa: PTH115  # bytes, not a path
-        except OSError:
-            found = b""
+        found = _link(self.tid, name)
         if not _native.listener_is_valid(self._listener, self._ident):
             raise TargetGone
         return found
@@ -124,6 +116,72 @@ class KernelMemory:
     def write(self, address: int, data: bytes) -> int:
         """Write *data*; see ``mon_target_write`` in native/shim.h."""
         return self._reserve.with_fd(lambda: _native.target_write(self._listener, self._ident, self.tid, address, data))
+
+
+class PeekedMemory:
+    """
+    The memory of whatever thread has the number ``tid``, read the fast way and for people only.
+
+    Nothing says that it is the thread that waits: that is known when its answer has been
+    delivered, and what was read is to be thrown away if it was not (``mon_target_peek``).
+    """
+
+    __slots__ = ("_peeker", "tid")
+
+    def __init__(self) -> None:
+        """Look at no thread yet: set ``tid``."""
+        self._peeker = _native.Peeker()
+        self.tid = 0
+
+    def process(self) -> int:
+        """Return the thread's process, or 0."""
+        try:
+            status = Path(f"/proc/{self.tid}/status").read_bytes()
+        except OSError:
+            return 0
+        return int(status.partition(b"\nTgid:")[2].split(None, 1)[0])
+
+    def comm(self) -> str:
+        """Return the thread's command name."""
+        return _comm(self.tid)
+
+    def link(self, name: str) -> bytes:
+        """Return where ``/proc/TID/NAME`` points, or nothing."""
+        return _link(self.tid, name)
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return up to *size* bytes."""
+        return self._peeker.read(self.tid, address, size)
+
+    def read_string(self, address: int, limit: int) -> bytes:
+        """Return a string."""
+        return self._peeker.read_string(self.tid, address, limit)
+
+    def write(self, address: int, data: bytes) -> int:
+        """Write nothing: who only looks changes nothing."""
+        raise TargetMemoryError(address, EACCES, f"write {len(data)} bytes")
+
+
+def _comm(tid: int) -> str:
+    try:
+        fd = os.open(f"/proc/{tid}/comm", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.fsdecode(os.read(fd, 64).removesuffix(b"\n"))
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
+
+
+def _link(tid: int, name: str) -> bytes:
+    if tid <= 0:
+        return b""
+    try:
+        return os.fsencode(os.readlink(f"/proc/{tid}/{name}"))  # noqa: PTH115  # bytes, not a path
+    except OSError:
+        return b""
 
 
 def _gone(*_arguments: object) -> NoReturn:

@@ -32,8 +32,12 @@ def _open(scene: Scene) -> Sequence[str]:
 
 
 def _openat(scene: Scene) -> Sequence[str]:
-    mode = ("mode",) if makes_file(scene.get("flags"), scene) else ()
-    return ("dirfd", "pathname", "flags", *mode)
+    # The commonest call of all: its flags are in the third register on every ABI.
+    return _OPENAT_MODE if makes_file(scene.bits(2), scene) else _OPENAT
+
+
+_OPENAT: Final = ("dirfd", "pathname", "flags")
+_OPENAT_MODE: Final = (*_OPENAT, "mode")
 
 
 OPEN_HOW: Final = Layout("Q:flags Q:mode Q:resolve")
