@@ -21,7 +21,7 @@ from monitor.abi import tables
 from monitor.abi.arch import Arch
 
 if TYPE_CHECKING:
-    from monitor.abi.tables.shapes import ArgumentShape, PathShape
+    from monitor.abi.tables.shapes import ArgumentShape, PathShape, SignatureShape
 
 Direction: TypeAlias = Literal["in", "out", "inout"]
 
@@ -152,8 +152,12 @@ def signature_of(arch: Arch, name: str) -> Signature | None:
 
 
 def signature_behind(arch: Arch, name: str) -> Signature:
-    """Return what the arguments of call *name* mean where *arch* has it behind another one (socketcall(2), ipc(2))."""
-    return _signature(arch, name)
+    """
+    Return what the arguments of call *name* mean where *arch* has it behind another call.
+
+    That is socketcall(2), ipc(2), or the call itself with its arguments in a struct (select(2) of i386).
+    """
+    return _made(arch, name, tables.syscalls()["signatures"][name], tables.types()["types"][name])
 
 
 @cache
@@ -168,6 +172,10 @@ def _signature(arch: Arch, name: str) -> Signature:
     own_types = types["abi_types"].get(arch.table, {}).get(name)
     shape = own_shape or syscalls["signatures"][name]
     c_types = types["types"][name] if own_types is None else own_types
+    return _made(arch, name, shape, c_types)
+
+
+def _made(arch: Arch, name: str, shape: SignatureShape, c_types: list[str]) -> Signature:
     pairs = zip(shape["args"], c_types, strict=True)
     return Signature(
         name=name,

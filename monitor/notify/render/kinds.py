@@ -60,6 +60,18 @@ def decimal(scene: Scene, index: int) -> str:
     return str(scene.value(index))
 
 
+def halves(scene: Scene, index: int) -> int:
+    """Return the 64 bits in the register *index* and the next, without a sign; the names say which half is first."""
+    first, second = (scene.registers[place] % (1 << 32) for place in (index, index + 1))
+    return first << 32 | second if scene.argument(index).name.endswith("_hi") else second << 32 | first
+
+
+def joined(scene: Scene, index: int) -> str:
+    """Write an offset in two registers."""
+    value = halves(scene, index)
+    return str(value - (1 << 64) if value >> 63 else value)
+
+
 def in_words(group: str) -> Printer:
     """Return the printer of a number that *group* names."""
 

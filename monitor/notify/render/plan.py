@@ -17,20 +17,23 @@ from monitor.notify.render import (
     addresses,
     clones,
     credentials,
+    fcntl,
     files,
     futexes,
     limits,
     mappings,
     messages,
     policies,
+    polls,
     processes,
     segments,
     signals,
     sockets,
     sockopts,
     times,
+    transfers,
 )
-from monitor.notify.render.kinds import BY_KIND, Printer, hidden
+from monitor.notify.render.kinds import BY_KIND, Printer, hidden, joined
 from monitor.notify.render.scene import Scene
 from monitor.notify.render.table import Multiplexer, Selector
 
@@ -38,18 +41,21 @@ _FAMILIES: Final = (
     addresses,
     clones,
     credentials,
+    fcntl,
     files,
     futexes,
     limits,
     mappings,
     messages,
     policies,
+    polls,
     processes,
     segments,
     signals,
     sockets,
     sockopts,
     times,
+    transfers,
 )
 
 _ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = MappingProxyType(
@@ -129,7 +135,7 @@ def _steps(signature: Signature) -> Iterator[Step]:
         whole, _, half = argument.name.rpartition("_")
         if half in {"lo", "hi"} and index + 1 < len(arguments) and arguments[index + 1].name.startswith(f"{whole}_"):
             skip = True
-            yield Step(whole, index, _joined_low_first if half == "lo" else _joined_high_first)
+            yield Step(whole, index, _ARGUMENTS.get((signature.name, whole), joined))
         else:
             yield Step(argument.name, index, _printer_of(signature.name, argument))
 
@@ -141,16 +147,3 @@ def _printer_of(call: str, argument: Argument) -> Printer:
     if argument.direction == "out":
         return hidden
     return _KINDS.get(argument.kind, hidden)
-
-
-def _joined_low_first(scene: Scene, index: int) -> str:
-    return _joined(scene, low=index, high=index + 1)
-
-
-def _joined_high_first(scene: Scene, index: int) -> str:
-    return _joined(scene, low=index + 1, high=index)
-
-
-def _joined(scene: Scene, *, low: int, high: int) -> str:
-    value = scene.registers[high] % (1 << 32) << 32 | scene.registers[low] % (1 << 32)
-    return str(value - (1 << 64) if value >> 63 else value)
