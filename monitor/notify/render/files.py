@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from monitor.abi.constants import values
+from monitor.abi.constants import names, values
 from monitor.abi.words import word
-from monitor.notify.render.kinds import Printer
+from monitor.errors import TargetMemoryError
+from monitor.notify.render.kinds import Printer, buffer, dirfd, grown, halves, hidden, path, pointed
 from monitor.notify.render.layout import Layout
 from monitor.notify.render.scene import Scene
 from monitor.notify.render.table import Selector, printers, selectors
-from monitor.notify.render.text import hexadecimal, octal, structure
+from monitor.notify.render.text import hex_quoted, hexadecimal, octal, structure
 
 # ---- open ----
 
 
 def makes_file(flags: int, scene: Scene) -> bool:
-    """Whether open flags make the kernel look at the mode: O_CREAT, or the whole of O_TMPFILE."""
+    """Whether open flags make the kernel look at the mode (fs/open.c, WILL_CREATE)."""
     named = values("open", scene.arch)
-    return bool(flags & named["O_CREAT"]) or flags & named["O_TMPFILE"] == named["O_TMPFILE"]
+    return bool(flags & (named["O_CREAT"] | named["__O_TMPFILE"]))
 
 
 def _open(scene: Scene) -> Sequence[str]:
@@ -53,8 +54,7 @@ def _open_how(scene: Scene, index: int) -> str:
     if makes_file(how["flags"], scene) or how["mode"]:
         fields.append(("mode", octal(how["mode"])))
     fields.append(("resolve", word("resolve", how["resolve"], scene.arch)))
-    extra = scene.read(start + OPEN_HOW.size(scene.arch), min(size - OPEN_HOW.size(scene.arch), 64))
-    return structure(fields, cut=any(extra))
+    return grown(scene, fields, start, OPEN_HOW.size(scene.arch), size)
 
 
 # ---- nodes ----
@@ -63,7 +63,11 @@ def _open_how(scene: Scene, index: int) -> str:
 def _node_mode(scene: Scene, index: int) -> str:
     value = scene.bits(index)
     kind = value & 0o170000
-    return f"{word('mode', kind, scene.arch)}|{octal(value & ~kind)}" if kind else octal(value)
+    if kind not in names("mode", scene.arch):
+        return octal(value)
+    # Above the permissions there are three flags with names (include/uapi/linux/stat.h).
+    special = value & 0o7000
+    return f"{word('mode', kind | special, scene.arch)}|{octal(value & 0o777)}"
 
 
 def _mknod(scene: Scene) -> Sequence[str]:
@@ -80,14 +84,100 @@ def _device(scene: Scene, index: int) -> str:
     return f"makedev({hexadecimal(major)}, {hexadecimal(minor)})"
 
 
+# ---- handles ----
+
+_HANDLE: Final = Layout("I:handle_bytes i:handle_type")
+_HANDLE_MOST: Final = 128
+"""MAX_HANDLE_SZ (include/linux/exportfs.h)."""
+
+
+def _handle(scene: Scene, start: int) -> str:
+    """Write what open_by_handle_at(2) is given."""
+    fields = scene.struct(start, _HANDLE)
+    size = fields["handle_bytes"]
+    shown = [("handle_bytes", str(size)), ("handle_type", str(fields["handle_type"]))]
+    try:
+        data = scene.read(start + _HANDLE.size(scene.arch), min(size, _HANDLE_MOST))
+        shown.append(("f_handle", hex_quoted(data, cut=size > _HANDLE_MOST) if data else '""'))
+    except TargetMemoryError:
+        shown.append(("f_handle", "???"))
+    return structure(shown)
+
+
+def _handle_room(scene: Scene, start: int) -> str:
+    """Write how much room name_to_handle_at(2) has."""
+    return structure([("handle_bytes", str(scene.integer(start)))])
+
+
+# ---- others ----
+
+
+def _size(scene: Scene, index: int) -> str:
+    """Write a size that strace takes for a whole register, whatever the kernel makes of it."""
+    return str(scene.pointer(index))
+
+
+def _statx_flags(scene: Scene, index: int) -> str:
+    value = scene.bits(index)
+    if value & _SYNC_TYPE:
+        return word("at_stat", value, scene.arch)
+    named = word("at_stat", value, scene.arch).partition(" ")[0]
+    return f"AT_STATX_SYNC_AS_STAT|{named}" if value else "AT_STATX_SYNC_AS_STAT"
+
+
+_SYNC_TYPE: Final = 0x6000
+"""AT_STATX_SYNC_TYPE (include/uapi/linux/fcntl.h)."""
+
+
+def _swap_flags(scene: Scene, index: int) -> str:
+    value = scene.bits(index)
+    priority = value & _SWAP_PRIORITY
+    flags = value & ~_SWAP_PRIORITY
+    return f"{word('swap', flags, scene.arch)}|{priority}" if flags else str(priority)
+
+
+_SWAP_PRIORITY: Final = 0x7FFF
+"""SWAP_FLAG_PRIO_MASK (include/linux/swap.h)."""
+
+
+def _attribute(scene: Scene, index: int) -> str:
+    """Write the value of an attribute, if it is not larger than one can be."""
+    return hidden(scene, index) if scene.get("size") > _ATTRIBUTE_MOST else buffer(scene, index)
+
+
+_ATTRIBUTE_MOST: Final = 1 << 16
+"""XATTR_SIZE_MAX (include/uapi/linux/limits.h)."""
+
+
+def _watched(scene: Scene, index: int) -> str:
+    """Write the directory of fanotify_mark(2); -1 is none."""
+    return "FAN_NOFD" if scene.value(index) == -1 else dirfd(scene, index)
+
+
+def _watched_events(scene: Scene, index: int) -> str:
+    """Write the events of fanotify_mark(2), 64 bits in one register or two."""
+    value = scene.bits(index) if scene.argument(index).name == "mask" else halves(scene, index)
+    return word("fanotify_mask", value, scene.arch)
+
+
 ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = printers(
     ("openat2", "how", _open_how),
     ("mknod mknodat", "mode", _node_mode),
-    ("mknod mknodat", "dev", _device),
+    ("mknod mknodat ustat", "dev", _device),
+    ("symlink symlinkat", "target", path),
+    ("readlink readlinkat", "bufsiz", _size),
+    ("statx", "flags", _statx_flags),
+    ("name_to_handle_at", "handle", pointed(_handle_room)),
+    ("open_by_handle_at", "handle", pointed(_handle)),
+    ("swapon", "swapflags", _swap_flags),
+    ("setxattr lsetxattr fsetxattr", "value", _attribute),
+    ("fanotify_mark", "dirfd", _watched),
+    ("fanotify_mark", "mask", _watched_events),
 )
 
 SHOWN: Final[Mapping[str, Selector]] = selectors(
     ("open", _open),
     ("openat", _openat),
     ("mknod mknodat", _mknod),
+    ("readdir", lambda _: ("fd", "dirp")),
 )
