@@ -19,9 +19,10 @@ import click
 
 from monitor.cli.loading import load_handlers
 from monitor.cli.reporting import Reporter
-from monitor.cli.running import TIMEOUT_HELP, failed, minded_signals, run_to_status, watch, words_of
+from monitor.cli.running import TIMEOUT_HELP, environment, failed, minded_signals, run_to_status, watch, words_of
 from monitor.notify.handler import Handler, no_opinion
 from monitor.notify.verdict import Allow
+from monitor.sources.launch import Launch
 from monitor.supervisor import supervise
 
 
@@ -80,7 +81,7 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
         # Before anything runs: a signal that comes meanwhile waits here until somebody can mind it.
         received = loaded.enter_context(minded_signals())
         async with supervise(
-            choices.words,
+            Launch(choices.words, env=environment()),
             handlers=handlers,
             otherwise=Allow(racy="no policy"),
             events=reporter,

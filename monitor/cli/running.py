@@ -6,11 +6,14 @@ What it is not: a verb.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from errno import ENOENT, ENOTDIR
+from pathlib import Path
 from time import monotonic
 from typing import Final
 
@@ -37,6 +40,21 @@ _GRACE_SECONDS: Final = 5.0
 def words_of(names: Sequence[str]) -> tuple[str, ...]:
     """Split "-e openat,%network" as strace does, whose "trace=" may stand before it."""
     return tuple(word for name in names for word in name.removeprefix("trace=").split(",") if word)
+
+
+def environment() -> Mapping[bytes, bytes]:
+    """
+    Return the environment that a program is to have: ours, as we were given it.
+
+    Python itself adds LC_CTYPE where the locale is C (PEP 538); the kernel remembers what was
+    there at the start (proc_pid_environ(5)).
+    """
+    current = dict(os.environb)
+    with contextlib.suppress(OSError):
+        at_first = Path("/proc/self/environ").read_bytes().split(b"\0")
+        if not any(variable.startswith(b"LC_CTYPE=") for variable in at_first):
+            current.pop(b"LC_CTYPE", None)
+    return current
 
 
 def run_to_status(function: Callable[[], Awaitable[int]]) -> int:

@@ -21,7 +21,7 @@ import click
 from monitor.abi import groups
 from monitor.abi.arch import Arch
 from monitor.cli.reporting import tell
-from monitor.cli.running import TIMEOUT_HELP, failed, minded_signals, run_to_status, watch, words_of
+from monitor.cli.running import TIMEOUT_HELP, environment, failed, minded_signals, run_to_status, watch, words_of
 from monitor.errors import PolicyError
 from monitor.events.jsonl import JsonLines
 from monitor.events.output import Output
@@ -86,10 +86,10 @@ def command(*, follow: bool, **given: Any) -> int:  # noqa: ANN401, ARG001  # of
     inherited = _inheritable_fds()
     with ExitStack() as opened:
         try:
+            traced = _traced(choices.names)
             look = Look(choices.string_limit, choices.fd_paths)
             output = Output.standard_error() if choices.output is None else Output.to_file(choices.output, tell)
             opened.enter_context(output)
-            traced = _traced(choices.names)
         except (OSError, ValueError, PolicyError) as error:
             return failed(str(error))
         summary = Summary() if choices.summary or choices.summary_too else None
@@ -140,6 +140,7 @@ def _launch(words: Sequence[str], inherited: Sequence[int]) -> Launch:
     """Return *words* as they would run by themselves, as far as we have the rights for it."""
     return Launch(
         words,
+        env=environment(),
         fds={number: number for number in inherited},
         no_new_privs=not _may_filter_privileged(),
         other_abis=True,

@@ -379,3 +379,12 @@ def test_run_loads_nothing_that_it_does_not_need() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert (done.stdout, done.returncode) == ("[] 0\n", 0), done.stderr
+
+
+def test_the_environment_is_what_it_was_without_us() -> None:
+    """Python adds a variable of its own where the locale is C."""
+    env = {"PATH": os.environ["PATH"], "ONE": "1"}
+
+    assert run("--", "env", env=env).stdout == subprocess.check_output(["env"], env=env, text=True)
+    with_locale = {**env, "LC_CTYPE": "C.UTF-8"}
+    assert run("--", "env", env=with_locale).stdout == subprocess.check_output(["env"], env=with_locale, text=True)
