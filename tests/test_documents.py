@@ -82,6 +82,43 @@ def test_the_example_of_the_readme_refuses_the_network(tmp_path: Path) -> None:
     assert re.match(r"2 Stats\(.*denied=[1-9]", done.stdout)
 
 
+TRANSCRIPTS: Final = [
+    pytest.param(command, output, id=f"{document.name}:{command[:40]}")
+    for document in DOCUMENTS
+    for command, output in re.findall(
+        r"^<!-- transcript -->\n```sh\n(.*?)^```\n+<!-- output -->\n```text\n(.*?)^```$",
+        document.read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
+]
+
+
+def without_chance(text: str) -> str:
+    """Leave out what differs from run to run: addresses, numbers of processes, times, and the width of columns."""
+    text = re.sub(r"0x[0-9a-f]{4,}|\b\d{4,}\b|\b\d+\.\d+\b|\b\d+(?= vars? )", "N", text)
+    return re.sub(" +", " ", text)
+
+
+@pytest.mark.parametrize(("command", "output"), TRANSCRIPTS)
+def test_a_transcript_is_what_a_shell_shows(command: str, output: str, tmp_path: Path) -> None:
+    scripts = Path(sys.executable).parent
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=tmp_path,
+        env={**os.environ, "LC_ALL": "C", "PATH": f"{scripts}:/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+    assert without_chance(done.stdout) == without_chance(output)
+
+
+def test_there_are_transcripts() -> None:
+    assert len(TRANSCRIPTS) >= 2
+
+
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.kind.startswith("python")], ids=str)
 def test_python_in_a_document_compiles(block: Block) -> None:
     compile(block.text, str(block), "exec")
