@@ -313,6 +313,7 @@ static void __attribute__((noreturn)) manage(struct batch *batch, pid_t host)
 	for (size_t i = 0; in_time && i < batch->count; i++) {
 		if (batch->slots[i].outcome != MON_PROBE_NOT_STARTED)
 			continue;
+		reap_all(); /* what the one before has left behind counts too */
 		start_probe(batch, i);
 		in_time = reap_probes(batch);
 	}

@@ -108,6 +108,10 @@ def _user_namespaces(errno: int, step: int) -> str:
         )
     if errno not in _REFUSED:
         return ""
+    return _namespace_switch() or _namespace_place(step)
+
+
+def _namespace_switch() -> str:
     if surroundings.sysctl("kernel.unprivileged_userns_clone") == 0 and os.geteuid() != 0:
         return "kernel.unprivileged_userns_clone is 0: sysctl -w kernel.unprivileged_userns_clone=1"
     if surroundings.sysctl("kernel.apparmor_restrict_unprivileged_userns"):
@@ -115,9 +119,14 @@ def _user_namespaces(errno: int, step: int) -> str:
             "AppArmor does (kernel.apparmor_restrict_unprivileged_userns is 1): "
             "give the program a profile that says userns, or set it to 0"
         )
+    return ""
+
+
+def _namespace_place(step: int) -> str:
     if step == 0 and surroundings.in_chroot():
         return "a process in a chroot may not make any: enter the root with pivot_root(2) instead"
-    return ""
+    unknown = "no switch of the kernel says so: a security module may forbid it, and to a chroot it always is"
+    return "" if surroundings.filters() else unknown
 
 
 def _cgroup(errno: int, _step: int) -> str:

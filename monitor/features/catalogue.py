@@ -35,7 +35,8 @@ class Entry:
     Attributes:
         takes: the kernel that has it, and its configuration; empty where every kernel has it.
         without: what degrades without it, in one sentence.
-        needs: the features that its probe, and everybody else, cannot do without.
+        needs: the features that its probe, and everybody else, cannot do without; every probe
+            needs a process, too, see ``depends_on``.
         steps: what the steps of its probe are, for messages.
         note: what to know about it when it works.
         unit: what its value is, for one that has a value worth showing.
@@ -51,6 +52,12 @@ class Entry:
     note: str = ""
     unit: str = ""
     probed: bool = True
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """Return the features without which this one cannot be tried."""
+        root = "processes"
+        return self.needs or ((root,) if self.probed and self.name != root else ())
 
 
 _TRAP = ("installing a listener", "receiving a call", "", "the result of the call")
@@ -77,7 +84,7 @@ CATALOGUE: Final = (
         _LAUNCH,
         "",
         "a launch fails with EMFILE: it needs about twenty descriptors.",
-        steps=("opening 24 descriptors",),
+        steps=("opening 18 descriptors",),
         unit="limit {}",
     ),
     Entry(
@@ -278,7 +285,7 @@ CATALOGUE: Final = (
         "user namespaces",
         _WALLS,
         "Linux 3.8 with CONFIG_USER_NS",
-        "Launch(namespaces={'user', ...}) fails, and for an ordinary user every other namespace with it.",
+        "a launch in a user namespace fails, and for an ordinary user a launch in any other namespace too.",
         needs=("/proc",),
         steps=("clone CLONE_NEWUSER", "writing its maps", "unshare CLONE_NEWNS inside"),
     ),

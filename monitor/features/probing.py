@@ -46,7 +46,7 @@ from monitor.features.abilities import ABILITIES
 from monitor.features.blame import YAMA_ADMIN_ONLY, YAMA_SCOPE, advice, lower_yama
 from monitor.features.catalogue import CATALOGUE, ENTRIES, Entry, Group
 
-SECONDS_AT_MOST: Final = 2.0
+SECONDS_AT_MOST: Final = 1.5
 """What the probes have, all together.  They need a hundredth of it; one that hangs takes it all."""
 
 
@@ -171,7 +171,7 @@ def _with_needs(name: str) -> tuple[str, ...]:
     wanted = {ENTRIES[name].name}
     for entry in reversed(CATALOGUE):  # what is needed stands above
         if entry.name in wanted:
-            wanted.update(entry.needs)
+            wanted.update(entry.depends_on)
     return tuple(entry.name for entry in CATALOGUE if entry.name in wanted)
 
 
@@ -211,7 +211,7 @@ def _judge(entry: Entry, answer: _Answer | None, found: Mapping[str, Feature]) -
         feature = _fact(entry, answer)
     else:
         feature = _works(entry, answer) if not _failed(answer) else _fails(entry, answer)
-    wanting = [need for need in entry.needs if need in found and not found[need].available]
+    wanting = [need for need in entry.depends_on if need in found and not found[need].available]
     if feature.available or not wanting:
         return feature
     return evolve(feature, state=State.UNKNOWN, detail=f"needs {' and '.join(wanting)}", advice="", errno=None)
@@ -225,7 +225,7 @@ def _feature(entry: Entry, state: State, detail: str, **more: object) -> Feature
         required=entry.name in ABILITIES["run"],
         detail=detail,
         without=entry.without,
-        needs=entry.needs,
+        needs=entry.depends_on,
         **more,  # type: ignore[arg-type]  # advice, errno and value
     )
 
