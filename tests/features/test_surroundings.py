@@ -60,7 +60,10 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeProc:
 def test_what_is_around_us_is_recognised(
     release: str, version: str, environ: dict[str, str], files: dict[str, str], found: list[str]
 ) -> None:
-    assert surroundings.identify(release, version, environ, lambda path: files.get(path), FIRST) == found
+    def text_of(path: str) -> str | None:
+        return files.get(path)
+
+    assert surroundings.identify(release, version, environ, text_of, FIRST) == found
 
 
 def test_namespaces_that_are_not_the_first_are_told() -> None:
