@@ -50,7 +50,7 @@ class Reporter:
 
         if isinstance(event, CallAnswered):
             if isinstance(event.verdict, Deny | Kill):
-                self._output.write_line(f"{who_text(event.tid, event.comm)} {call_text(event, aligned=False)}")
+                self._output.write_line(f"{who_text(event.tid, event.comm)} {call_text(event)}")
             return
         if isinstance(event, HandlerFailed) and event.handler not in self._traced:
             self._traced.add(event.handler)  # the traceback is for the handler's author, who needs it once

@@ -31,12 +31,12 @@ from monitor.events.record import (
 from monitor.notify.account import Passed
 from monitor.notify.listener import RawNotification
 from monitor.notify.look import Look
-from monitor.notify.render import render_line, text
+from monitor.notify.render import LineRenderer, render, text
 from monitor.notify.target import NoMemory, PeekedMemory
 from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return
 
-RESULT_COLUMN: Final = 40
-"""Where ``=`` stands behind a short call (strace(1), ``-a``)."""
+_RESULT_COLUMN: Final = 40
+"""Where ``=`` stands in a line whose call is short (strace(1), ``-a``)."""
 
 
 class Clock(enum.Enum):
@@ -75,15 +75,16 @@ class StraceLines:
         self._launch_shown = launch_shown
         self._last = 0.0
         self._memory = PeekedMemory()
+        self._line = LineRenderer(self._memory, look).line
 
     def __call__(self, event: Event) -> None:
         """Write *event*, if it is one that is shown."""
         match event:
             case CallAnswered():
-                self._write(event.tid, event.comm, event.time - event.latency_seconds, call_text(event))
+                self._write(event.tid, event.comm, event.time - event.latency_seconds, _words(event), _result(event))
             case TargetStarted():
                 if self._launch_shown:
-                    self._write(event.pid, "", event.time, _launch_text(event, self._look))
+                    self._write(event.pid, "", event.time, _launch_text(event, self._look), "0")
             case TargetExited():
                 self._write(event.pid, "", event.time, _exit_text(event))
             case _:
@@ -95,21 +96,22 @@ class StraceLines:
         """Put a call that nobody decides about into words, while its thread waits."""
         memory = self._memory
         memory.tid = raw[1]
-        return memory.comm() if self._names else "", render_line(name, arch, raw[6:], memory, self._look)
+        return memory.comm() if self._names else "", self._line(name, arch, raw[6:])
 
     def tell(self, passed: Passed) -> None:
         """Write such a call; of one whose thread has gone meanwhile, only what its registers held."""
         raw = passed.raw
         comm, words = cast("tuple[str, str]", passed.noted)
         if not passed.delivered:
-            comm, words = "", render_line(passed.name, passed.arch, raw[6:], NoMemory(), self._look)
-        self._write(raw[1], comm, passed.received, f"{words:<{RESULT_COLUMN - 1}} = ?")
+            comm, words = "", str(render(passed.name, passed.arch, raw[6:], NoMemory(), self._look))
+        self._write(raw[1], comm, passed.received, words, "?")
 
-    def _write(self, tid: int, comm: str, then: float, line: str) -> None:
+    def _write(self, tid: int, comm: str, then: float, words: str, result: str = "") -> None:
         who = who_text(tid, comm) + " " if self._names else f"{tid:<5} "
         if self._clock is not Clock.NONE:
             who += self._time_text(then)
-        self._output.write_line(who + line)
+        words = who + words
+        self._output.write_line(f"{words:<{_RESULT_COLUMN - 1}} = {result}" if result else words)
 
     def _time_text(self, then: float) -> str:
         match self._clock:
@@ -124,16 +126,14 @@ class StraceLines:
             case Clock.RELATIVE:
                 passed = max(0.0, then - self._last) if self._last else 0.0
                 self._last = then
-                return f"{passed:12.6f} "
+                return f"{passed:13.6f} "
             case _:
                 assert_never(self._clock)
 
 
-def call_text(event: CallAnswered, *, aligned: bool = True) -> str:
+def call_text(event: CallAnswered) -> str:
     """Return ``openat(AT_FDCWD, "/etc/shadow", O_RDONLY) = -1 EACCES (Permission denied) <denied: RULE>``."""
-    call = _words(event)
-    result = _result(event)
-    return f"{call:<{RESULT_COLUMN - 1}} = {result}" if aligned else f"{call} = {result}"
+    return f"{_words(event)} = {_result(event)}"
 
 
 def who_text(tid: int, comm: str) -> str:
@@ -171,8 +171,7 @@ def _launch_text(event: TargetStarted, look: Look) -> str:
     shown = [text.quoted(word[:limit], cut=len(word) > limit) for word in event.argv[:limit]]
     argv = text.array(shown, cut=len(event.argv) > limit)
     plural = "" if event.variables == 1 else "s"
-    call = f"execve({text.quoted(event.path)}, {argv}, [/* {event.variables} var{plural} */])"
-    return f"{call:<{RESULT_COLUMN - 1}} = 0"
+    return f"execve({text.quoted(event.path)}, {argv}, [/* {event.variables} var{plural} */])"
 
 
 def _exit_text(event: TargetExited) -> str:

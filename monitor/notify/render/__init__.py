@@ -22,7 +22,7 @@ from monitor.notify.render.scene import Scene
 from monitor.notify.render.text import address, hexadecimal
 from monitor.notify.target import Memory
 
-__all__ = ["Look", "Rendered", "render", "render_line"]
+__all__ = ["LineRenderer", "Look", "Rendered", "render"]
 
 
 class Rendered(NamedTuple):
@@ -64,13 +64,38 @@ def render(name: str, arch: Arch | None, registers: tuple[int, ...], memory: Mem
     return Rendered(scene.name, tuple([step.name for step in steps]), tuple(_texts(scene, steps)), scene.strings)
 
 
-def render_line(name: str, arch: Arch | None, registers: tuple[int, ...], memory: Memory, look: Look) -> str:
-    """Return what ``str`` makes of ``render``, for those who need no more and need it often."""
-    plan = None if arch is None else plan_of(arch, name)
-    if plan is None or arch is None or plan.behind is not None:
-        return str(render(name, arch, registers, memory, look))
-    scene = Scene(name, arch, plan.signature, registers, memory, look)
-    return f"{name}({', '.join(_texts(scene, plan.shown(scene)))})"
+class LineRenderer:
+    """
+    Writes down call after call of one memory: what ``str`` makes of ``render``, for those who need it often.
+
+    A scene is kept for each call that was seen, and gets the registers of the next one.
+    """
+
+    def __init__(self, memory: Memory, look: Look) -> None:
+        """Show as much as *look* wants of *memory*, which is borrowed."""
+        self._memory = memory
+        self._look = look
+        self._scenes: dict[tuple[Arch, str], tuple[Plan, Scene]] = {}
+
+    def line(self, name: str, arch: Arch | None, registers: tuple[int, ...]) -> str:
+        """Return the call in words; never raises."""
+        kept = self._scenes.get((arch, name)) if arch is not None else None
+        if kept is None:
+            kept = self._scene(name, arch)
+            if kept is None:
+                return str(render(name, arch, registers, self._memory, self._look))
+        plan, scene = kept
+        scene.registers = registers
+        return f"{name}({', '.join(_texts(scene, plan.shown(scene)))})"
+
+    def _scene(self, name: str, arch: Arch | None) -> tuple[Plan, Scene] | None:
+        """Return what is kept from now on; None for calls of which it would not be the same each time."""
+        plan = None if arch is None else plan_of(arch, name)
+        if arch is None or plan is None or plan.behind is not None:
+            return None
+        kept = plan, Scene(name, arch, plan.signature, (0,) * 6, self._memory, self._look)
+        self._scenes[arch, name] = kept
+        return kept
 
 
 def _texts(scene: Scene, steps: Sequence[Step]) -> list[str]:
