@@ -69,9 +69,14 @@ def _bits(bits: int, first: int, arch: Arch) -> str:
 
 def _groups(scene: Scene, index: int) -> str:
     """Write a list of groups, which the calls of before 32-bit ids have as 16-bit ones."""
+    if scene.get("size") > _MOST_GROUPS:
+        return address(scene.pointer(index))
     size = 2 if scene.arch in _SHORT_IDS and scene.name == "setgroups" else 4
     return elements(scene, scene.pointer(index), scene.get("size"), size, lambda data: _id(scene, data))
 
+
+_MOST_GROUPS: Final = 65536
+"""``NGROUPS_MAX`` (include/uapi/linux/limits.h)."""
 
 _SHORT_IDS: Final = frozenset({Arch.ARM, Arch.I386})
 """The ABIs whose calls without "32" in their names take 16-bit ids."""

@@ -179,7 +179,10 @@ def elements(scene: Scene, start: int, count: int, size: int, text: Callable[[by
     if count <= 0 or start + count * size > 1 << 64:
         return address(start) if count else "[]"
     limit = min(count, scene.look.string_limit)
-    data = scene.read_some(start, limit * size)
+    try:
+        data = scene.read_some(start, limit * size)
+    except TargetMemoryError:
+        return address(start)
     found = len(data) // size
     if found == 0 and limit:
         return address(start)
@@ -199,8 +202,9 @@ def grown(scene: Scene, fields: list[tuple[str, str]], start: int, known: int, s
     end = min(size, _PAGE)
     if known >= end:
         return text
-    data = scene.read_some(start + known, end - known)
-    if len(data) < end - known:
+    try:
+        data = scene.read(start + known, end - known)
+    except TargetMemoryError:
         return f"{text[:-1]}, ???}}"
     if not any(data):
         return text

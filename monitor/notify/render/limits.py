@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from monitor.abi.arch import Arch
 from monitor.abi.constants import values
 from monitor.abi.words import word
 from monitor.notify.render.kinds import Printer, decimal, pointed
@@ -111,10 +112,14 @@ _CLASS_PLACE: Final = 13
 """Where the class lies in an I/O priority (``IOPRIO_CLASS_SHIFT``, include/uapi/linux/ioprio.h)."""
 
 
-def _ioprio(scene: Scene, index: int) -> str:
-    value = scene.bits(index)
+def ioprio(value: int, arch: Arch) -> str:
+    """Write an I/O priority: a class, and a number in it."""
     data = value & ((1 << _CLASS_PLACE) - 1)
-    return f"IOPRIO_PRIO_VALUE({word('ioprio_class', value >> _CLASS_PLACE, scene.arch)}, {data})"
+    return f"IOPRIO_PRIO_VALUE({word('ioprio_class', value >> _CLASS_PLACE, arch)}, {data})"
+
+
+def _ioprio(scene: Scene, index: int) -> str:
+    return ioprio(scene.bits(index), scene.arch)
 
 
 ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = printers(

@@ -15,7 +15,7 @@ from monitor.notify.render.kinds import Printer, addresses, hexed
 from monitor.notify.render.layout import Layout
 from monitor.notify.render.scene import Scene
 from monitor.notify.render.table import Selector, printers, selectors
-from monitor.notify.render.text import hexadecimal, structure
+from monitor.notify.render.text import hexadecimal, octal, structure
 
 # ---- personality ----
 
@@ -62,6 +62,13 @@ def _epoll_slot(scene: Scene, start: int) -> str:
     return structure((name, str(value)) for name, value in scene.struct(start, _EPOLL_SLOT).items())
 
 
+# ---- umask ----
+
+
+def _mask(scene: Scene, index: int) -> str:
+    return octal(scene.bits(index) & 0xFFFF)  # the kernel's umode_t
+
+
 ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = printers(
     ("personality", "persona", _personality),
     ("kcmp", "idx1", _compared),
@@ -72,6 +79,7 @@ ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = printers(
     ("process_vm_readv", "local_iov", addresses),
     ("rseq", "rseq_len", hexed),
     ("rseq", "sig", hexed),
+    ("umask", "mask", _mask),
     ("set_tid_address", "tidptr", hexed),
 )
 

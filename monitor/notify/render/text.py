@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import Final
 
 _PLAIN: Final = re.compile(rb"[ !#-\[\]-~]*").fullmatch
-_SPECIAL: Final = re.compile(rb"[^ !#-\[\]-~](?=([0-9])?)", re.DOTALL)
-_SPECIAL_IN_BRACKETS: Final = re.compile(rb"[^ -;=?-\[\]-~](?=([0-9])?)", re.DOTALL)
+_SPECIAL: Final = re.compile(rb"[^ !#-\[\]-~](?=([0-7])?)", re.DOTALL)
+_SPECIAL_IN_BRACKETS: Final = re.compile(rb"[^ -;=?-\[\]-~](?=([0-7])?)", re.DOTALL)
 _SHORT: Final = {
     b'"': b'\\"',
     b"\\": b"\\\\",
@@ -52,7 +52,7 @@ def _escape(match: re.Match[bytes]) -> bytes:
     short = _SHORT.get(char)
     if short is not None:
         return short
-    # A digit behind it would be read as its own: then all three are written.
+    # An octal digit behind it would be read as its own: then all three are written.
     return (b"\\%03o" if match[1] else b"\\%o") % char[0]
 
 
