@@ -184,6 +184,27 @@ MUTANTS = (
         "        pass\n",
         ("tests/test_supervisor.py",),
     ),
+    Mutant(
+        "a probe that hangs keeps the doctor",
+        "native/probe.c",
+        "		if (left <= 0)\n			return 0;\n",
+        "",
+        ("tests/features/test_probing.py::test_without_time_everything_has_timed_out_and_is_gone",),
+    ),
+    Mutant(
+        "a probe outlives the doctor that started it",
+        "native/probe.c",
+        "	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);\n",
+        "",
+        ("tests/kernel/test_doctor_surroundings.py::test_the_doctor_that_is_killed_takes_its_probes_along",),
+    ),
+    Mutant(
+        "run is said to work though no call can be answered",
+        "monitor/features/abilities.py",
+        '        "respond",\n',
+        "",
+        ("tests/features/test_catalogue.py",),
+    ),
 )
 
 
