@@ -11,7 +11,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from errno import EACCES, EAGAIN, EBUSY, EINVAL, ENOENT, ENOEXEC, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, EUSERS
+from errno import EAGAIN, EINVAL, ENOENT
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -223,7 +223,9 @@ async def _run(launch: Launch, request: _native.LaunchRequest) -> _native.Launch
         await trio.lowlevel.checkpoint_if_cancelled()
     except LaunchError as error:
         await trio.lowlevel.checkpoint_if_cancelled()
-        raise _explained(launch, error) from None
+        from monitor.sources.failures import explained  # noqa: PLC0415  # what never fails does not pay for it
+
+        raise explained(error, launch.argv[0], launch.namespaces) from None
     except BaseException:
         if launched is not None:  # it ran, and the cancellation came too late to stop it
             await _discard(launched)
@@ -334,63 +336,3 @@ def _second_wall() -> tuple[int, int, int]:
         raise KernelFeatureError(feature, "it takes Linux 5.13 with landlock among the active LSMs")
     files = _LANDLOCK_WRITES | sum(right for since, right in _LANDLOCK_LATER if abi >= since)
     return (files, 0, _LANDLOCK_SCOPES if abi >= 6 else 0)  # noqa: PLR2004  # the ABI of the scopes
-
-
-# ---- what a failure means ----
-
-
-def _explained(launch: Launch, error: LaunchError) -> LaunchError | KernelFeatureError:
-    """Return *error* with what the user can do about it."""
-    match error.stage, error.errno:
-        case LaunchStage.FILTER, number if number in {EINVAL, ENOSYS}:
-            return KernelFeatureError(
-                "SECCOMP_FILTER_FLAG_NEW_LISTENER", "it takes Linux 5.14 with CONFIG_SECCOMP_FILTER"
-            )
-        case LaunchStage.FILTER, number if number == EBUSY:
-            hint = (
-                "this process is itself supervised through a seccomp listener (some container runtimes do that), "
-                "and the kernel allows only one"
-            )
-        case LaunchStage.CLONE, number if number in {ENOSPC, EUSERS} and launch.namespaces:
-            hint = "there are as many namespaces as /proc/sys/user/max_*_namespaces allows, or they are nested too deep"
-        case LaunchStage.CLONE, number if number in {EPERM, EINVAL, ENOSYS} and launch.namespaces:
-            hint = f"this user may not make new namespaces ({', '.join(sorted(launch.namespaces))})"
-        case LaunchStage.GUARD, number if number == ENOENT:
-            return KernelFeatureError(
-                "CONFIG_PROC_CHILDREN", "it takes /proc/thread-self/children to end a process tree"
-            )
-        case LaunchStage.LANDLOCK, number if number in {ENOSYS, EOPNOTSUPP, EINVAL}:
-            return KernelFeatureError("Landlock", "it takes Linux 5.13 with landlock among the active LSMs")
-        case LaunchStage.EXEC, number if number in {ENOENT, EACCES, ENOEXEC}:
-            hint = _about_program(Path(error.subject), number)
-        case _:
-            return error
-    return LaunchError(error.stage, error.errno, _shown_subject(launch, error), hint)
-
-
-def _shown_subject(launch: Launch, error: LaunchError) -> str:
-    """Return the program as the user wrote it when it was looked for in PATH and nowhere found."""
-    if error.stage is LaunchStage.EXEC and error.errno == ENOENT:
-        return os.fsdecode(launch.argv[0])
-    return error.subject
-
-
-def _about_program(path: Path, errno: int) -> str:
-    """Say what is wrong with a program file; looked at from here, so only a hint."""
-    try:
-        if path.is_dir():
-            return "it is a directory"
-        with path.open("rb") as file:
-            head = file.read(256)
-    except OSError:
-        return "" if errno != EACCES else "it is not executable, or a directory on the way is closed"
-    if head.startswith(b"#!"):
-        interpreter = head[2:].split(b"\n")[0].strip().split(b" ")[0]
-        if errno == ENOENT:
-            return f"its interpreter {os.fsdecode(interpreter)} does not exist"
-    elif errno == ENOENT and head.startswith(b"\x7fELF"):
-        return "its dynamic loader does not exist"
-    return {
-        EACCES: "it is not executable, or a directory on the way is closed",
-        ENOEXEC: "it is neither a binary of this machine nor a script with a #! line",
-    }.get(errno, "")

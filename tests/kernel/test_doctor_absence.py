@@ -267,6 +267,16 @@ def test_a_filter_alone_changes_what_it_must(filtered: Report) -> None:
     assert filtered.status == free.status == 0
 
 
+@pytest.mark.parametrize("name", ["close_range", "pidfd_open", "clone3"])
+def test_a_launch_that_is_refused_something_points_to_the_doctor(name: str) -> None:
+    done = subprocess.run(
+        RUN, capture_output=True, text=True, check=False, preexec_fn=under(REFUSALS[name].program(EPERM))
+    )
+
+    assert done.returncode == OUR_FAILURE
+    assert "`seccomp-monitor doctor` tells" in done.stderr
+
+
 LAUNCH_WITH_AN_OLD_THREAD: Final = """
 import sys, monitor, trio
 
