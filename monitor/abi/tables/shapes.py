@@ -95,11 +95,23 @@ class ConstantOverrideShape(TypedDict):
     absent: NotRequired[list[str]]
 
 
+class IoctlShape(TypedDict):
+    """How a request of ioctl(2) is put together: the lowest bits first, and the direction behind the rest."""
+
+    nr_bits: int
+    type_bits: int
+    size_bits: int
+    dir_none: int
+    dir_read: int
+    dir_write: int
+
+
 class ConstantsShape(TypedDict):
     """``constants.json``."""
 
     groups: dict[str, ConstantGroupShape]
     abi_overrides: dict[str, dict[str, ConstantOverrideShape]]
+    ioctl_encoding: dict[str, IoctlShape]
 
 
 class ClassesShape(TypedDict):

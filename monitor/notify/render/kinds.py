@@ -103,6 +103,12 @@ def dirfd(scene: Scene, index: int) -> str:
     return str(value)
 
 
+def wide_fd(scene: Scene, value: int) -> str:
+    """Write an fd in a field of 64 bits, of which the kernel takes the lower half."""
+    low = value % (1 << 32)
+    return scene.fd(low - (1 << 32) if low >> 31 else low)
+
+
 AT_FDCWD: Final = -100
 """The current directory (include/uapi/linux/fcntl.h)."""
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from monitor.abi.constants import names, values
 from monitor.abi.words import word
-from monitor.notify.render.kinds import Printer, dirfd, grown, hidden, path, string
+from monitor.notify.render.kinds import Printer, dirfd, grown, hidden, path, string, wide_fd
 from monitor.notify.render.layout import Layout
 from monitor.notify.render.scene import Scene
 from monitor.notify.render.table import Selector, printers, selectors
@@ -117,15 +117,9 @@ def _attributes(scene: Scene, index: int) -> str:
         ("attr_set", word("mount_attr", fields["attr_set"], scene.arch)),
         ("attr_clr", word("mount_attr", fields["attr_clr"], scene.arch)),
         ("propagation", word("mount", fields["propagation"], scene.arch)),
-        ("userns_fd", _descriptor(scene, fields["userns_fd"])),
+        ("userns_fd", wide_fd(scene, fields["userns_fd"])),
     ]
     return grown(scene, shown, start, known, size)
-
-
-def _descriptor(scene: Scene, value: int) -> str:
-    """Write an fd in a field of 64 bits, of which the kernel takes the lower half."""
-    low = value % (1 << 32)
-    return scene.fd(low - (1 << 32) if low >> 31 else low)
 
 
 ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = printers(
