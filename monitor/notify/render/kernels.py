@@ -124,8 +124,6 @@ _RAW: Final = (
     ("nfsservctl", ("cmd", "argp", "resp")),
     ("sysfs", ("option", "arg1", "arg2")),
     ("bdflush", ("func", "data")),
-    ("epoll_ctl_old", ("epfd", "op", "fd", "event")),
-    ("epoll_wait_old", ("epfd", "events", "maxevents")),
     ("gtty stty", ("fd", "arg")),
     ("profil", ("buf", "bufsiz", "offset", "scale")),
     ("ulimit", ("cmd", "newlimit")),

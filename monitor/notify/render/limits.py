@@ -12,7 +12,7 @@ from typing import Final
 from monitor.abi.arch import Arch
 from monitor.abi.constants import values
 from monitor.abi.words import word
-from monitor.notify.render.kinds import Printer, decimal, pointed
+from monitor.notify.render.kinds import Printer, pointed
 from monitor.notify.render.layout import Fields, Layout
 from monitor.notify.render.scene import Scene
 from monitor.notify.render.table import Selector, printers, selectors
@@ -128,7 +128,6 @@ ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = printers(
     ("setrlimit", "rlim", pointed(_limit)),
     ("sched_setaffinity", "mask", _affinity),
     ("sched_setattr", "attr", pointed(_attr)),
-    ("sched_setattr sched_getattr", "flags", decimal),
     ("sched_setparam sched_setscheduler", "param", pointed(_param)),
 )
 

@@ -209,9 +209,16 @@ def _behind(scene: Scene) -> tuple[str, tuple[int, ...]] | None:
     return name.lower(), tuple(registers)
 
 
+def _call_number(scene: Scene, index: int) -> str:
+    """Write the first argument of ipc(2) where no call is behind it: a version above the number."""
+    version, number = divmod(scene.bits(index), 1 << _VERSION_PLACE)
+    return f"{version}<<16|{number}" if version else str(number)
+
+
 BEHIND: Final[Mapping[str, Multiplexer]] = MappingProxyType({"ipc": _behind})
 
 ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = printers(
+    ("ipc", "call", _call_number),
     ("ipc", "first", hexed),
     ("ipc", "second", hexed),
     ("ipc", "third", hexed),

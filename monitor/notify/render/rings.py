@@ -12,7 +12,7 @@ from typing import Final
 from monitor.abi.constants import names, values
 from monitor.abi.words import word
 from monitor.errors import TargetMemoryError
-from monitor.notify.render.kinds import Printer, decimal, elements, hidden, pointed, vector
+from monitor.notify.render.kinds import Printer, elements, hidden, pointed, vector
 from monitor.notify.render.layout import Fields, Layout
 from monitor.notify.render.limits import ioprio
 from monitor.notify.render.scene import Scene
@@ -177,7 +177,6 @@ ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = printers(
     ("io_submit", "iocbpp", _requests),
     ("io_uring_enter", "argp", _wait_argument),
     ("io_uring_register", "arg", _registered),
-    ("io_uring_register", "nr_args", decimal),
     ("io_uring_setup", "p", pointed(_parameters)),
 )
 

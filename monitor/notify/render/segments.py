@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from monitor.abi.constants import names
-from monitor.notify.render.kinds import Printer, hexed, pointed
+from monitor.notify.render.kinds import Printer, hexed, hidden, pointed
 from monitor.notify.render.layout import Layout
 from monitor.notify.render.scene import Scene
 from monitor.notify.render.table import Selector, printers, selectors
@@ -61,13 +61,22 @@ def _ldt_entry(scene: Scene, index: int) -> str:
     return user_descriptor(scene, start)
 
 
+_ANSWERS: Final = ("ARCH_GET_FS", "ARCH_GET_GS", "ARCH_GET_XCOMP")
+"""How the operations begin whose argument is where the answer goes; of others it is a number."""
+
+
+def _value(scene: Scene, index: int) -> str:
+    asks = names("arch_prctl", scene.arch).get(scene.get("op"), "").startswith(_ANSWERS)
+    return hidden(scene, index) if asks else hexed(scene, index)
+
+
 def _arch_prctl(scene: Scene) -> Sequence[str]:
     asks = names("arch_prctl", scene.arch).get(scene.get("op")) == "ARCH_GET_CPUID"
     return ("op",) if asks else ("op", "addr")
 
 
 ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = printers(
-    ("arch_prctl", "addr", hexed),
+    ("arch_prctl", "addr", _value),
     ("modify_ldt", "ptr", _ldt_entry),
     ("set_thread_area", "u_info", pointed(user_descriptor)),
     ("get_thread_area", "u_info", pointed(_wanted_descriptor)),
