@@ -17,13 +17,14 @@ PACKAGE: Final = Path(__file__).parent.parent / "monitor"
 
 LINES_AT_MOST: Final = 400
 
-FREE: Final = frozenset({"errors", "abi"})
+FREE: Final = frozenset({"errors", "origin", "abi"})
 """What every layer may import; ``abi`` itself may import only ``errors``."""
 
 BELOW_THE_ROOF: Final = frozenset({"features", "policy", "notify", "sources", "events"})
 
 MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
     "errors": frozenset(),
+    "origin": frozenset(),
     "abi": frozenset({"errors"}),
     "_native": FREE | {"_shim"},
     "features": FREE | {"_native"},

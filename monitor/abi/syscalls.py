@@ -161,6 +161,17 @@ def signature_behind(arch: Arch, name: str) -> Signature:
 
 
 @cache
+def since(name: str) -> tuple[int, int] | None:
+    """Return the kernel version that first had call *name*; None where the tables do not say, as for the oldest."""
+    shape = tables.syscalls()["signatures"].get(name)
+    version = None if shape is None else shape.get("since")
+    if version is None:
+        return None
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+@cache
 def _numbers(arch: Arch) -> Mapping[str, int]:
     return MappingProxyType(tables.syscalls()["numbers"][arch.table])
 
