@@ -39,6 +39,8 @@ ENVIRONMENT: Final = {
     "PYTHONMALLOC": "malloc",  # when Python takes its next arena hangs on addresses, which are random ...
     "MALLOC_ARENA_MAX": "1",  # ... and so does how often the C library takes one for a thread
     "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_AUTHOR_DATE": f"@{LONG_AGO} +0000",  # objects are named after what is in them, and so are their files
+    "GIT_COMMITTER_DATE": f"@{LONG_AGO} +0000",
 }
 
 SCRIPT: Final = """
@@ -190,15 +192,19 @@ def programs(port: int, calls32: str, widecalls: str) -> dict[str, Program]:
         "gcc": Program(["/usr/bin/gcc", "-O1", "-o", "one", "sub/one.c"], TREE, chance={r"/cc\w{6}\b": "/ccRANDOM"}),
         "tar": Program(["/bin/sh", "-c", "tar -cf a.tar plain sub && mkdir out && tar -xf a.tar -C out"], TREE),
         "curl": Program(
-            ["/usr/bin/curl", "-sS", "-o", "page", f"http://127.0.0.1:{port}/"],
-            chance={r"(poll\(.*, 2,) \d+\)": r"\1 WHAT IS LEFT OF 200)"},
+            ["/usr/bin/curl", "-sS", "--happy-eyeballs-timeout-ms", "60000", "-o", "page", f"http://127.0.0.1:{port}/"],
+            chance={r"(poll\(.*, 2,) \d+\)": r"\1 WHAT IS LEFT)"},
         ),
         "sqlite3": Program(["/usr/bin/sqlite3", "-batch", "-cmd", ".testctrl prng_seed 1", "words.db", SQL]),
         "find": Program(
             ["/usr/bin/find", ".", "-type", "f", "-newermt", "2000-01-01", "-exec", "cat", "{}", "+"], TREE
         ),
         "calls32": Program([calls32], arch=Arch.I386),
-        "widecalls": Program([widecalls], words="all"),
+        "widecalls": Program(
+            [widecalls],
+            words="all",
+            chance={r"\b((brk|set_tid_address|set_robust_list)\(|arch_prctl\(ARCH_SET_FS, )0x\w+": r"\1HEAP"},
+        ),
     }
 
 

@@ -51,7 +51,7 @@ AT_ENTRY: Final = frozenset(
 )
 """Calls whose arguments that go both ways are shown as they were at the entry, and compared."""
 
-_AT_EXIT: Final = re.compile(r" => (\{[^{}]*\}|[^\s,\]}]+)|, msg_len=\d+")
+_AT_EXIT: Final = re.compile(r" => (\{[^{}]*\}|\[[^\[\]]*\]|[^\s,\]}]+)|, msg_len=\d+")
 """What is added to them at the end."""
 
 _IOC_READ: Final = 2 << 30

@@ -423,7 +423,8 @@ static void commands(void)
 	CALL(arch_prctl, 0x1003 /* ARCH_GET_FS */, buffer);
 	CALL(arch_prctl, 0x7777, 5);
 	CALL(seccomp, 0, 1, NULL);
-	CALL(seccomp, 1, 0xff, NULL);
+	CALL(seccomp, 1, 0xff & ~8 /* NEW_LISTENER */, NULL);
+	CALL(seccomp, 1, 8 /* NEW_LISTENER */, NULL);
 	CALL(seccomp, 2, 0, numbers);
 	CALL(seccomp, 7, 0, BAD);
 	CALL(keyctl, 0, -3, 0);
