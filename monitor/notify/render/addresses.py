@@ -201,8 +201,8 @@ def _ipx(a: _Data) -> Fields:
     return [
         ("sipx_port", f"htons({a.network(2, 2)})"),
         ("sipx_network", f"htonl({hexadecimal(a.network(4, 4))})"),
-        ("sipx_node", array(hexadecimal(byte) for byte in a.data[8:14])),
-        ("sipx_type", f"{a.data[14]:#02x}" if a.data[14] else "00"),
+        ("sipx_node", array(f"{byte:#x}" if byte else "00" for byte in a.data[8:14])),
+        ("sipx_type", f"{a.data[14]:#x}" if a.data[14] else "00"),
         *([("sipx_zero", hexadecimal(zero))] if zero else []),
     ]
 

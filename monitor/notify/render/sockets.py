@@ -50,7 +50,7 @@ def _protocol(scene: Scene, index: int) -> str:
         swapped = int.from_bytes(scene.bits(index).to_bytes(4, scene.order)[:2], "big")
         return f"htons({word('eth_protocol', swapped, scene.arch)})"
     group = _PROTOCOLS.get(family)
-    return str(scene.bits(index)) if group is None else word(group, scene.bits(index), scene.arch)
+    return str(scene.pointer(index)) if group is None else word(group, scene.bits(index), scene.arch)
 
 
 # ---- socketcall(2) ----
@@ -82,6 +82,11 @@ _CALLS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
 """SYS_ name -> the call it stands for, and how many arguments that has (net/socket.c, ``nargs``)."""
 
 
+def _number(scene: Scene, index: int) -> str:
+    value = scene.value(index)
+    return names("socketcall", scene.arch).get(value, str(value))
+
+
 def _socketcall(scene: Scene) -> tuple[str, tuple[int, ...]] | None:
     made = _CALLS.get(names("socketcall", scene.arch).get(scene.get("call"), ""))
     if made is None:
@@ -96,6 +101,7 @@ def _socketcall(scene: Scene) -> tuple[str, tuple[int, ...]] | None:
 ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = printers(
     ("socket socketpair", "type", _type),
     ("socket socketpair", "protocol", _protocol),
+    ("socketcall", "call", _number),
 )
 
 SHOWN: Final[Mapping[str, Selector]] = selectors()
