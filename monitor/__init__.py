@@ -40,13 +40,14 @@ from monitor.notify.account import Stats
 from monitor.notify.decode import Arguments, Call
 from monitor.notify.handler import Handler, HandlerFunction, handles
 from monitor.notify.listener import Listener
+from monitor.notify.look import Look
 from monitor.notify.target import Target
 from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
 from monitor.run import ProcessRun, Run
 from monitor.supervisor import supervise
 
 if _TYPE_CHECKING:
-    from monitor.events.hub import Sink, Subscription
+    from monitor.events.hub import Sink, Subscription, Wish
     from monitor.events.record import (
         CallAnswered,
         Dropped,
@@ -59,12 +60,13 @@ if _TYPE_CHECKING:
         TargetExited,
         TargetStarted,
     )
+    from monitor.notify.render import Rendered
     from monitor.sources.launch import Launch
 
 __version__ = "0.1.0"
 
 _LATER = {
-    **dict.fromkeys(("Sink", "Subscription"), "monitor.events.hub"),
+    **dict.fromkeys(("Sink", "Subscription", "Wish"), "monitor.events.hub"),
     **dict.fromkeys(
         (
             "CallAnswered",
@@ -81,6 +83,7 @@ _LATER = {
         "monitor.events.record",
     ),
     "Launch": "monitor.sources.launch",
+    "Rendered": "monitor.notify.render",
 }
 """Names that are loaded when they are first asked for: an import of the package costs what most programs use."""
 
@@ -120,6 +123,7 @@ __all__ = [
     "LaunchError",
     "LaunchStage",
     "Listener",
+    "Look",
     "MonitorError",
     "OutOfFds",
     "Pass",
@@ -127,6 +131,7 @@ __all__ = [
     "ProcessRun",
     "ProgramTooLongError",
     "RacyAllow",
+    "Rendered",
     "Return",
     "Run",
     "Sink",
@@ -141,6 +146,7 @@ __all__ = [
     "TargetMemoryError",
     "TargetStarted",
     "Verdict",
+    "Wish",
     "handles",
     "supervise",
 ]

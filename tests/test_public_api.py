@@ -24,10 +24,10 @@ ROOT: Final = Path(__file__).parent.parent
 PUBLIC: Final = [
     "Allow", "Arch", "Arguments", "Call", "CallAnswered", "Deny", "Dropped", "Event", "Handler", "HandlerError",
     "HandlerFailed", "HandlerFunction", "InjectFd", "KernelFeatureError", "Kill", "Launch", "LaunchError",
-    "LaunchStage", "Listener", "MonitorError", "OutOfFds", "Pass", "PolicyError", "ProcessRun",
-    "ProgramTooLongError", "RacyAllow", "Return", "Run", "Sink", "SlowHandler", "Stats", "Subscription",
+    "LaunchStage", "Listener", "Look", "MonitorError", "OutOfFds", "Pass", "PolicyError", "ProcessRun",
+    "ProgramTooLongError", "RacyAllow", "Rendered", "Return", "Run", "Sink", "SlowHandler", "Stats", "Subscription",
     "SupervisionFailed", "SupervisorError", "Target", "TargetExited", "TargetGone", "TargetMemoryError",
-    "TargetStarted", "Verdict", "handles", "supervise",
+    "TargetStarted", "Verdict", "Wish", "handles", "supervise",
 ]  # fmt: skip
 
 ALIASES: Final = {"Event", "HandlerFunction", "Sink", "Verdict"}

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor import Dropped, Event, OutOfFds, Subscription
-from monitor.events.hub import Hub
+from monitor.events.hub import Hub, Wish
+from monitor.notify.look import Look
 
 
 def event(number: int) -> Event:
@@ -183,3 +184,55 @@ async def test_a_sink_may_subscribe_and_close_from_within() -> None:
 
     assert await rest_of(early) == [1]
     assert [await rest_of(one) for one in late] == [[2], []]
+
+
+# ---- what sinks wish for ----
+
+
+class Sink:
+    def __init__(self, wish: Wish | None = None) -> None:
+        if wish is not None:
+            self.wish = wish
+
+    def __call__(self, event: Event) -> None:
+        pass
+
+
+class Watching(Sink):
+    def look(self, *call: object) -> None:
+        pass
+
+    def tell(self, passed: object) -> None:
+        pass
+
+
+def test_every_event_holds_what_any_sink_wished_for() -> None:
+    narrow = Wish(refusals_only=True, comm=False, look=Look(string_limit=5, fd_paths=True))
+    wide = Wish(process=True, look=Look(string_limit=500))
+
+    assert narrow | wide == Wish(comm=True, process=True, look=Look(string_limit=500, fd_paths=True))
+    assert Hub([Sink(narrow), Sink(wide)]).wish == narrow | wide
+    assert Hub([Sink()]).wish == Wish()
+    assert Hub().wish is None
+
+
+def test_answers_are_recorded_only_while_somebody_wants_them() -> None:
+    hub = Hub([Sink(Wish(refusals_only=True))])
+    assert not hub.active
+    subscription = hub.subscribe(1)
+    assert hub.active
+    subscription.close()
+    assert not hub.active
+
+
+def test_only_a_sink_that_is_alone_watches() -> None:
+    """Whoever else is there gets records, and then the watcher gets them too."""
+    watching = Watching()
+    hub = Hub([watching])
+    assert hub.watcher is watching
+    subscription = hub.subscribe(1)
+    assert hub.watcher is None
+    subscription.close()
+    assert hub.watcher is watching
+    assert Hub([watching, Sink()]).watcher is None
+    assert Hub([Sink()]).watcher is None

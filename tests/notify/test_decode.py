@@ -11,6 +11,7 @@ import pytest
 
 from monitor import Arch, TargetMemoryError
 from monitor.notify.decode import Arguments, Call, name_of
+from monitor.notify.look import Look
 from monitor.testing import FakeListener, call
 
 AT_FDCWD = -100
@@ -192,3 +193,28 @@ def test_memory_that_cannot_be_read_has_the_kernels_errno(made: Call, argument: 
 
 def test_arguments_of_a_call_without_a_signature_have_no_mapping() -> None:
     assert Arguments("x", None, (1, 2, 3, 4, 5, 6)).as_mapping() == {}
+
+
+# ---- in words ----
+
+
+def test_a_call_is_shown_in_straces_words_and_that_is_no_look() -> None:
+    made = call("openat", dirfd=-100, pathname=b"/etc/passwd", flags=os.O_RDONLY | os.O_CLOEXEC)
+
+    assert str(made) == 'openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC)'
+    assert made.render().strings == {"pathname": b"/etc/passwd"}
+    assert not made.looked
+
+
+def test_a_call_of_a_thread_that_is_gone_is_shown_by_its_registers() -> None:
+    made = call("mkdir", pathname=0x1000, mode=0o755)
+    made._listener.close()  # noqa: SLF001  # as when the supervision has ended
+
+    assert str(made) == "mkdir(0x1000, 0755)"
+
+
+def test_the_words_have_as_much_as_is_wanted() -> None:
+    made = call("write", fd=1, buf=b"hello")
+    made.target.memory.links["fd/1"] = b"/dev/tty"  # type: ignore[attr-defined]
+
+    assert str(made.render(Look(string_limit=2, fd_paths=True))) == 'write(1</dev/tty>, "he"..., 5)'

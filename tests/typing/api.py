@@ -31,6 +31,8 @@ def inline(call: monitor.Call) -> monitor.Verdict:
     assert_type(call.read("pathname"), bytes)
     assert_type(call.read_strings("argv"), list[bytes])
     assert_type(call.target, monitor.Target)
+    assert_type(call.render(monitor.Look(string_limit=80, fd_paths=True)), monitor.Rendered)
+    assert_type(call.render().strings["pathname"], bytes)
     return monitor.Allow() if call.args.flags else monitor.Deny(errno.EACCES)
 
 
