@@ -145,7 +145,8 @@ def _message(scene: Scene, start: int) -> str:
 
 # ---- POSIX queues ----
 
-_ATTRIBUTES: Final = Layout("l:mq_flags l:mq_maxmsg l:mq_msgsize l:mq_curmsgs")
+# A __kernel_long_t, as wide as a time_t of the same age: x32 has 64 bits.
+_ATTRIBUTES: Final = Layout("t:mq_flags t:mq_maxmsg t:mq_msgsize t:mq_curmsgs")
 
 
 def _mq_open(scene: Scene) -> Sequence[str]:
@@ -156,12 +157,14 @@ def _mq_open(scene: Scene) -> Sequence[str]:
 def _creation_attributes(scene: Scene, start: int) -> str:
     """Write the attributes of a new queue, of which the flags do not count (mq_open(3))."""
     fields = scene.struct(start, _ATTRIBUTES)
-    return _attributes_text(fields, hexadecimal(fields["mq_flags"] % (1 << 8 * scene.word)))
+    return _attributes_text(fields, hexadecimal(fields["mq_flags"] % (1 << scene.arch.register_bits)))
 
 
 def _attributes(scene: Scene, start: int) -> str:
     fields = scene.struct(start, _ATTRIBUTES)
-    return _attributes_text(fields, flags_word("open", fields["mq_flags"] % (1 << 8 * scene.word), scene.arch))
+    return _attributes_text(
+        fields, flags_word("open", fields["mq_flags"] % (1 << scene.arch.register_bits), scene.arch)
+    )
 
 
 def _attributes_text(fields: Fields, flags: str) -> str:

@@ -84,12 +84,18 @@ _TIMEX: Final = Layout(
     "I:modes t:offset t:freq t:maxerror t:esterror i:status t:constant t:precision t:tolerance t:tv_sec T:tv_usec "
     "t:tick t:ppsfreq t:jitter i:shift t:stabil t:jitcnt t:calcnt t:errcnt t:stbcnt i:tai 44s"
 )
+_TIMEX64: Final = Layout(
+    "I:modes 4s t:offset t:freq t:maxerror t:esterror i:status 4s t:constant t:precision t:tolerance "
+    "t:tv_sec T:tv_usec t:tick t:ppsfreq t:jitter i:shift 4s t:stabil t:jitcnt t:calcnt t:errcnt t:stbcnt i:tai 44s"
+)
+"""The same with 64-bit times, whose holes are written out: i386 would have none (include/uapi/linux/timex.h)."""
+
 _TIMEX_GROUPS: Final = MappingProxyType({"modes": "adjtime_mode", "status": "adjtime_status"})
 
 
 def timex(scene: Scene, start: int) -> str:
     """Write what adjtimex(2) is asked for; what the kernel fills is not there yet."""
-    fields = scene.struct(start, _TIMEX)
+    fields = scene.struct(start, _TIMEX64 if scene.wide_time else _TIMEX)
     shown: list[tuple[str, str]] = []
     for name, value in fields.items():
         group = _TIMEX_GROUPS.get(name)

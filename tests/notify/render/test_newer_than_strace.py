@@ -31,8 +31,8 @@ CASES = [
         "futex_requeue",
         {"waiters": u64(1, 0x1000) + u32(2, 0) + u64(2, 0x2000) + u32(0x80, 0) + u64(3, 3, 3), "nr_wake": 1},
         (
-            "futex_requeue([{val=0x1, uaddr=0x1000, flags=FUTEX_32}, {val=0x2, uaddr=0x2000, flags=FUTEX_PRIVATE_FLAG}], "
-            "FUTEX2_SIZE_U8, 1, 0)"
+            "futex_requeue([{val=0x1, uaddr=0x1000, flags=FUTEX_32}, "
+            "{val=0x2, uaddr=0x2000, flags=FUTEX_PRIVATE_FLAG}], FUTEX2_SIZE_U8, 1, 0)"
         ),
     ),
     (
@@ -79,6 +79,22 @@ CASES = [
             + bytes(44)
         },
         TIMEX,
+    ),
+    (
+        X86,
+        "clock_adjtime64",
+        {
+            "clk_id": 0,
+            "buf": u32(0x101, 0)
+            + u64(2, 3, 4, 5)
+            + u32(1, 0)
+            + u64(*range(7, 15))
+            + u32(15, 0)
+            + u64(*range(16, 21))
+            + u32(21)
+            + bytes(44),
+        },
+        TIMEX.replace("adjtimex(", "clock_adjtime64(CLOCK_REALTIME, "),
     ),
     # A struct that cannot be read whole is its address.
     (X64, "adjtimex", {"buf": bytes(207)}, "adjtimex(0x102000)"),
