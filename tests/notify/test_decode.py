@@ -208,7 +208,7 @@ def test_a_call_is_shown_in_straces_words_and_that_is_no_look() -> None:
 
 def test_a_call_of_a_thread_that_is_gone_is_shown_by_its_registers() -> None:
     made = call("mkdir", pathname=0x1000, mode=0o755)
-    made._listener.close()  # noqa: SLF001  # as when the supervision has ended
+    made._listener.close()  # as when the supervision has ended
 
     assert str(made) == "mkdir(0x1000, 0755)"
 
