@@ -52,6 +52,7 @@ _LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "perf_ioctl": "PERF_IOC_FLAG_???",
         "termios_speed": "B???",
         "ioctl_x86": "",
+        "memfd_secret": "",
         "mode": "S_???",
         "mount": "MS_???",
         "msg_cmd": "MSG_???",
