@@ -24,6 +24,10 @@ _DATA: Final = 16
 """What is read of the union behind the name: a struct sockaddr, or less."""
 
 
+_ETHERNET: Final = 1
+"""ARPHRD_ETHER (include/uapi/linux/if_arp.h), whose addresses have six bytes."""
+
+
 def _name(data: bytes) -> str:
     end = data[:_NAME].find(0)
     return quoted(data[: _NAME - 1], cut=True) if end < 0 else quoted(data[:end])
@@ -53,8 +57,10 @@ def _value(scene: Scene, field: str, data: bytes) -> str:
         case "ifr_flags":
             return word("interface_flags", int.from_bytes(data[:2], scene.order), scene.arch)
         case "ifr_hwaddr":
-            family = word("hardware_type", int.from_bytes(data[:2], scene.order), scene.arch)
-            return structure([("sa_family", family), ("sa_data", hardware(data[2:]))])
+            kind = int.from_bytes(data[:2], scene.order)
+            family = word("hardware_type", kind, scene.arch)
+            address_of_link = data[2:8] if kind == _ETHERNET else data[2:]
+            return structure([("sa_family", family), ("sa_data", hardware(address_of_link))])
         case "ifr_newname" | "ifr_slave":
             return _name(data)
         case "ifr_metric" | "ifr_mtu" | "ifr_qlen":

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from monitor.abi.arch import Arch
 from monitor.abi.constants import names, values
 from monitor.abi.words import word
-from monitor.notify.render.kinds import Printer, dirfd, grown, hidden, path, string, wide_fd
+from monitor.notify.render.kinds import Printer, dirfd, grown, hidden, path, string
 from monitor.notify.render.layout import Layout
 from monitor.notify.render.scene import Scene
 from monitor.notify.render.table import Selector, printers, selectors
@@ -107,6 +108,10 @@ def _aux(scene: Scene, index: int) -> str:
 _ATTRIBUTES: Final = Layout("Q:attr_set Q:attr_clr Q:propagation Q:userns_fd")
 
 
+def _propagation(value: int, arch: Arch) -> str:
+    return word("mount", value, arch) if value else "0 /* MS_??? */"
+
+
 def _attributes(scene: Scene, index: int) -> str:
     start, size = scene.pointer(index), scene.get("size")
     known = _ATTRIBUTES.size(scene.arch)
@@ -116,8 +121,8 @@ def _attributes(scene: Scene, index: int) -> str:
     shown = [
         ("attr_set", word("mount_attr", fields["attr_set"], scene.arch)),
         ("attr_clr", word("mount_attr", fields["attr_clr"], scene.arch)),
-        ("propagation", word("mount", fields["propagation"], scene.arch)),
-        ("userns_fd", wide_fd(scene, fields["userns_fd"])),
+        ("propagation", _propagation(fields["propagation"], scene.arch)),
+        ("userns_fd", scene.fd(fields["userns_fd"])),
     ]
     return grown(scene, shown, start, known, size)
 
