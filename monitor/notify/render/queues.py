@@ -139,8 +139,9 @@ def _operation(scene: Scene, data: bytes) -> str:
 
 
 def _message(scene: Scene, start: int) -> str:
-    kind = scene.integer(start, scene.word, signed=True)
-    return structure([("mtype", str(kind)), ("mtext", scene.buffer(start + scene.word, scene.get("msgsz")))])
+    width = scene.arch.register_bits // 8  # a __kernel_long_t, which on x32 is wider than a pointer
+    kind = scene.integer(start, width, signed=True)
+    return structure([("mtype", str(kind)), ("mtext", scene.buffer(start + width, scene.get("msgsz")))])
 
 
 # ---- POSIX queues ----
