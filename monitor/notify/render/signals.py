@@ -86,8 +86,9 @@ def _handler_argument(scene: Scene, index: int) -> str:
 
 def _action(scene: Scene, start: int) -> str:
     layout = _ACTION_WITHOUT_RESTORER if scene.arch in _NO_RESTORER else _ACTION
-    fields = scene.struct(start, layout)
-    mask = sigset(scene, start + layout.size(scene.arch), SET_SIZE)
+    data = scene.read(start, layout.size(scene.arch) + SET_SIZE)
+    fields = layout.read(data, scene.arch)
+    mask = listed(int.from_bytes(data[-SET_SIZE:], scene.order), SET_SIZE, scene.arch)
     return _action_text(scene, fields["handler"], mask, fields["flags"], fields.get("restorer"))
 
 
