@@ -16,7 +16,7 @@ from monitor.notify.render.kinds import Printer, buffer, dirfd, grown, halves, h
 from monitor.notify.render.layout import Layout
 from monitor.notify.render.scene import Scene
 from monitor.notify.render.table import Selector, printers, selectors
-from monitor.notify.render.text import hex_quoted, hexadecimal, octal, structure
+from monitor.notify.render.text import hex_quoted, hexadecimal, octal, quoted, structure
 
 # ---- open ----
 
@@ -141,8 +141,12 @@ _SWAP_PRIORITY: Final = 0x7FFF
 
 
 def _attribute(scene: Scene, index: int) -> str:
-    """Write the value of an attribute, if it is not larger than one can be."""
-    return hidden(scene, index) if scene.get("size") > _ATTRIBUTE_MOST else buffer(scene, index)
+    """Write the value of an attribute, if it is not larger than one can be; that it ends with NUL is not shown."""
+    start, size = scene.pointer(index), scene.get("size")
+    limit = scene.look.string_limit
+    if not start or not 0 < size <= min(limit, _ATTRIBUTE_MOST):
+        return hidden(scene, index) if size > _ATTRIBUTE_MOST else buffer(scene, index)
+    return quoted(scene.read(start, size).removesuffix(b"\0"))
 
 
 _ATTRIBUTE_MOST: Final = 1 << 16

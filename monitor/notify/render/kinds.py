@@ -7,6 +7,7 @@ What it is not: the place for one call's habits: those are in the modules of the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from errno import ENAMETOOLONG
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -16,6 +17,7 @@ from monitor.errors import TargetMemoryError
 from monitor.notify.render.layout import Layout
 from monitor.notify.render.scene import MOST_ITEMS, Scene
 from monitor.notify.render.text import address, array, hex_quoted, hexadecimal, octal, quoted, structure
+from monitor.notify.target import PATH_MAX
 
 Printer: TypeAlias = Callable[[Scene, int], str]
 """Writes the argument in a register (0 to 5).  What it raises for unreadable memory becomes the address."""
@@ -114,11 +116,16 @@ AT_FDCWD: Final = -100
 
 
 def path(scene: Scene, index: int) -> str:
-    """Write a path, whole."""
+    """Write a path, whole; of one that is longer than any path, what the kernel looks at."""
     start = scene.pointer(index)
     if not start:
         return "NULL"
-    data = scene.path(start)
+    try:
+        data = scene.path(start)
+    except TargetMemoryError as error:
+        if error.errno != ENAMETOOLONG:
+            raise
+        return quoted(scene.read(start, PATH_MAX - 1), cut=True)
     scene.strings[scene.argument(index).name] = data
     return quoted(data)
 

@@ -267,7 +267,7 @@ def _value(scene: Scene, index: int) -> str:
     name = "" if group is None else names(group, scene.arch).get(scene.get("optname") % (1 << 32), "")
     reader = _READERS.get(name)
     if reader is None:
-        reader = _integer if level in _NUMBERS and name not in _BYTES else _integer_or_bytes
+        reader = _integer if name and level in _NUMBERS and name not in _BYTES else _integer_or_bytes
     return reader(_Value(scene, start, scene.get("optlen")))
 
 

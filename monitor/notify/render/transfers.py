@@ -70,6 +70,10 @@ def _creation_flags(scene: Scene, index: int) -> str:
     return flags_word("open", scene.bits(index), scene.arch)
 
 
+def _secret_flags(scene: Scene, index: int) -> str:
+    return _creation_flags(scene, index).partition(" ")[0]
+
+
 def _last_fd(scene: Scene, index: int) -> str:
     """Write the end of a range, which may be far beyond any fd."""
     return str(scene.bits(index))
@@ -101,7 +105,8 @@ ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = printers(
     ("_llseek", "offset_high", _sought),
     ("truncate ftruncate", "length", _length),
     ("truncate64 ftruncate64", "length", _joined_length),
-    ("dup3 pipe2 memfd_secret", "flags", _creation_flags),
+    ("dup3 pipe2", "flags", _creation_flags),
+    ("memfd_secret", "flags", _secret_flags),
     ("memfd_create", "flags", _memfd_flags),
     ("close_range", "first", _last_fd),
     ("close_range", "last", _last_fd),

@@ -11,6 +11,7 @@ from tests.notify.render.shown import NOWHERE, A, B, C, D, Line, shown
 
 P = {A: b"p\0"}
 NOW, OMIT = 0x3FFFFFFF, 0x3FFFFFFE
+ZEROS = r"\x00" * 128
 MOUNT = {A: b"none\0", B: b"/mnt\0", C: b"tmpfs\0", D: b"size=5\0"}
 
 
@@ -61,6 +62,10 @@ LINES: list[Line] = [
         ),
     ),
     ("openat2", (-100, A, B, 16), how(0, 0, 0), 'openat2(AT_FDCWD, "p", 0x30000, 16)'),
+    ("open", (A, 0), {A: b"l" * 5000}, f'open("{"l" * 4095}"..., O_RDONLY)'),
+    ("setxattr", (A, B, C, 3, 0), {**P, B: b"user.x\0", C: b"v\0\0"}, r'setxattr("p", "user.x", "v\0", 3, 0)'),
+    ("setxattr", (A, B, C, 1, 0), {**P, B: b"user.x\0", C: b"\0"}, 'setxattr("p", "user.x", "", 1, 0)'),
+    ("renameat2", (3, A, 4, A, 0xF0), P, 'renameat2(3, "p", 4, "p", 0xf0 /* RENAME_?? */)'),
     ("creat", (A, 0o644), P, 'creat("p", 0644)'),
     ("access", (A, 7), P, 'access("p", R_OK|W_OK|X_OK)'),
     ("access", (A, 0), P, 'access("p", F_OK)'),
@@ -295,15 +300,7 @@ LINES: list[Line] = [
         "open_by_handle_at",
         (3, B, 0),
         {B: struct.pack("<Ii", 0xFFFFFFFF, -1) + bytes(200)},
-        (
-            "open_by_handle_at(3, {handle_bytes=4294967295, handle_type=-1, "
-            'f_handle="\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\'
-            r"x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-            r"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0"
-            r"0\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x"
-            "00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\"
-            r'x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"...}, O_RDONLY)'
-        ),
+        f'open_by_handle_at(3, {{handle_bytes=4294967295, handle_type=-1, f_handle="{ZEROS}"...}}, O_RDONLY)',
     ),
     (
         "open_by_handle_at",

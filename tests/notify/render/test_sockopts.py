@@ -28,6 +28,7 @@ LINES: list[Line] = [
     ("setsockopt", *given(1, 2, ONE, -1), "setsockopt(3, SOL_SOCKET, SO_REUSEADDR, 0x20000, -1)"),
     ("setsockopt", *given(1, 2, ONE, 0x7FFFFFFF), "setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 2147483647)"),
     ("setsockopt", *given(1, 9999, ONE), "setsockopt(3, SOL_SOCKET, 0x270f /* SO_??? */, [1], 4)"),
+    ("setsockopt", *given(1, 7777, bytes(8)), r'setsockopt(3, SOL_SOCKET, 0x1e61 /* SO_??? */, "\0\0\0\0\0\0\0\0", 8)'),
     ("setsockopt", (3, 1, 2, NOWHERE, 4), {}, "setsockopt(3, SOL_SOCKET, SO_REUSEADDR, 0xdead0000, 4)"),
     ("setsockopt", (3, 1, 2, 0, 4), {}, "setsockopt(3, SOL_SOCKET, SO_REUSEADDR, NULL, 4)"),
     (

@@ -98,6 +98,7 @@ LINES: list[Line] = [
     ),
     ("memfd_create", (A, 21 << 26), {A: b"n\0"}, 'memfd_create("n", 21<<MFD_HUGE_SHIFT)'),
     ("memfd_secret", (0o2000000,), {}, "memfd_secret(O_CLOEXEC)"),
+    ("memfd_secret", (5,), {}, "memfd_secret(0x5)"),
     ("flock", (3, 6), {}, "flock(3, LOCK_EX|LOCK_NB)"),
     ("flock", (3, 0xD), {}, "flock(3, LOCK_SH|LOCK_NB|LOCK_UN)"),
     ("getdents64", (3, A, 5), {}, "getdents64(3, 0x20000, 5)"),
