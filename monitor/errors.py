@@ -7,7 +7,7 @@ that), nor a home for ordinary outcomes, which are values.
 The tree::
 
     MonitorError
-      PolicyError             what was asked of the filter cannot be meant
+      PolicyError             what was asked of the filter cannot be meant; .message .origin
         ProgramTooLongError     it can be meant, and is too long for the kernel
       LaunchError             the program did not start; .stage .errno
       KernelFeatureError      this kernel or user lacks what was asked for; .feature
@@ -26,6 +26,10 @@ from __future__ import annotations
 import enum
 import os
 from errno import errorcode
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from monitor.origin import Origin
 
 
 class MonitorError(Exception):
@@ -33,7 +37,26 @@ class MonitorError(Exception):
 
 
 class PolicyError(MonitorError):
-    """What was asked of the filter cannot be meant: an unknown call, an argument that is not there."""
+    """
+    What was asked of the filter cannot be meant: an unknown call, an argument that is not there.
+
+    Attributes:
+        message: what is wrong.
+        origin: where it was written; None where nobody knows.  What is printed begins with it.
+    """
+
+    def __init__(self, message: str, origin: Origin | None = None) -> None:
+        """Say what is wrong, and where."""
+        self.message = message
+        self.origin = origin
+        place = "" if origin is None else str(origin)
+        if origin is not None and origin.line and origin.key:
+            place += f": {origin.key}"
+        super().__init__(f"{place}: {message}" if place else message)
+
+    def at(self, origin: Origin) -> PolicyError:
+        """Return the same complaint with a place, where it has none yet."""
+        return self if self.origin is not None else type(self)(self.message, origin)
 
 
 class ProgramTooLongError(PolicyError):

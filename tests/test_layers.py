@@ -23,7 +23,7 @@ FREE: Final = frozenset({"errors", "origin", "abi"})
 BELOW_THE_ROOF: Final = frozenset({"features", "policy", "notify", "sources", "events"})
 
 MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
-    "errors": frozenset(),
+    "errors": frozenset({"origin"}),
     "origin": frozenset(),
     "abi": frozenset({"errors"}),
     "_native": FREE | {"_shim"},
