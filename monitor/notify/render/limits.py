@@ -93,8 +93,11 @@ _MASK_SIZE: Final = 128
 
 
 def _affinity(scene: Scene, index: int) -> str:
-    """Write a mask of CPUs by their numbers."""
-    start, size = scene.pointer(index), scene.get("cpusetsize") % (1 << 32)
+    return cpus(scene, scene.pointer(index), scene.get("cpusetsize") % (1 << 32))
+
+
+def cpus(scene: Scene, start: int, size: int) -> str:
+    """Write a mask of CPUs, of *size* bytes, by their numbers."""
     if not start or not size:
         return "[]" if start else "NULL"
     data = scene.read(start, min(size, _MASK_SIZE))
@@ -102,8 +105,8 @@ def _affinity(scene: Scene, index: int) -> str:
     # An array of longs, in the machine's byte order.
     longs = [int.from_bytes(data[at : at + scene.word], scene.order) for at in range(0, len(data), scene.word)]
     width = 8 * scene.word
-    cpus = [str(place * width + bit) for place, bits in enumerate(longs) for bit in range(width) if bits >> bit & 1]
-    return f"[{' '.join([*cpus, '...'] if len(data) < size else cpus)}]"
+    numbers = [str(place * width + bit) for place, bits in enumerate(longs) for bit in range(width) if bits >> bit & 1]
+    return f"[{' '.join([*numbers, '...'] if len(data) < size else numbers)}]"
 
 
 # ---- priorities ----

@@ -156,27 +156,12 @@ def _wait_argument(scene: Scene, index: int) -> str:
     return sigset(scene, start, scene.get("argsz")) if start else "NULL"
 
 
-_VECTORS: Final = frozenset({"IORING_REGISTER_BUFFERS"})
-_DESCRIPTORS: Final = frozenset({"IORING_REGISTER_FILES", "IORING_REGISTER_EVENTFD", "IORING_REGISTER_EVENTFD_ASYNC"})
-
-
-def _registered(scene: Scene, index: int) -> str:
-    start, count = scene.pointer(index), scene.get("nr_args")
-    name = names("io_uring_register", scene.arch).get(scene.get("opcode"), "")
-    if start and name in _VECTORS:
-        return vector(scene, start, count, show_data=False)
-    if start and name in _DESCRIPTORS:
-        return elements(scene, start, count, 4, lambda data: _fd(scene, int.from_bytes(data, scene.order)))
-    return address(start)
-
-
 ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = printers(
     ("io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64 io_submit", "ctx_id", hidden),
     ("io_cancel", "iocb", pointed(_cancelled)),
     ("io_pgetevents io_pgetevents_time64", "usig", pointed(_signals)),
     ("io_submit", "iocbpp", _requests),
     ("io_uring_enter", "argp", _wait_argument),
-    ("io_uring_register", "arg", _registered),
     ("io_uring_setup", "p", pointed(_parameters)),
 )
 

@@ -22,6 +22,7 @@ from monitor.notify.render import (
     performance,
     processes,
     queues,
+    registrations,
     rings,
     sandboxes,
     segments,
@@ -96,6 +97,14 @@ STRUCTS = [
     Struct(queues._OPERATION, "struct sembuf", "sem_num sem_op sem_flg"),
     Struct(queues._ATTRIBUTES, "struct mq_attr", "mq_flags mq_maxmsg mq_msgsize mq_curmsgs", whole=False),
     Struct(rings._BLOCK_LITTLE, "struct iocb", BLOCK),
+    Struct(registrations._BUFFER_RING, "struct io_uring_buf_reg", "ring_addr ring_entries bgid pad", whole=False),
+    Struct(registrations._FILES, "struct io_uring_files_update", "offset resv fds"),
+    Struct(registrations._RESOURCES, "struct io_uring_rsrc_register", "nr flags resv2 data tags"),
+    Struct(
+        registrations._RESTRICTION, "struct io_uring_restriction", "opcode register_op resv resv2[0] resv2[1] resv2[2]"
+    ),
+    Struct(registrations._RING_FD, "struct io_uring_rsrc_update", "offset resv data"),
+    Struct(registrations._UPDATE, "struct io_uring_rsrc_update2", "offset resv data tags nr resv2"),
     Struct(rings._PARAMETERS, "struct io_uring_params", PARAMETERS),
     Struct(sandboxes._PROGRAM, "struct sock_fprog", "len filter"),
     Struct(segments._DESCRIPTOR, "struct user_desc", "entry_number base_addr limit"),

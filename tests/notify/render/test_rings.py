@@ -230,42 +230,6 @@ CASES = [
     ),
     (
         X64,
-        "io_uring_register",
-        {"fd": 3, "opcode": 2, "arg": 0, "nr_args": 0},
-        "io_uring_register(3, IORING_REGISTER_FILES, NULL, 0)",
-    ),
-    (
-        X64,
-        "io_uring_register",
-        {"fd": 3, "opcode": 2, "arg": u32(5, -1, 6, 7, 8, 9, 10, 11, 12), "nr_args": 2},
-        "io_uring_register(3, IORING_REGISTER_FILES, [5, -1], 2)",
-    ),
-    (
-        S390,
-        "io_uring_register",
-        {"fd": 3, "opcode": 2, "arg": u32(5, -1, 6, 7, 8, 9, 10, 11, 12, order="big"), "nr_args": 2},
-        "io_uring_register(3, IORING_REGISTER_FILES, [5, -1], 2)",
-    ),
-    (
-        X64,
-        "io_uring_register",
-        {"fd": 3, "opcode": 8, "arg": 0, "nr_args": 0},
-        "io_uring_register(3, IORING_REGISTER_PROBE, NULL, 0)",
-    ),
-    (
-        X86,
-        "io_uring_register",
-        {"fd": 3, "opcode": 2, "arg": u32(5, -1, 6, 7, 8, 9, 10, 11, 12), "nr_args": 2},
-        "io_uring_register(3, IORING_REGISTER_FILES, [5, -1], 2)",
-    ),
-    (
-        X86,
-        "io_uring_register",
-        {"fd": 3, "opcode": 2, "arg": 16, "nr_args": 1},
-        "io_uring_register(3, IORING_REGISTER_FILES, 0x10, 1)",
-    ),
-    (
-        X64,
         "io_uring_setup",
         {"entries": 8, "p": u32(1, 2, 0, 3, 4, 5, 6, 0, 0, 0) + bytes(80)},
         "io_uring_setup(8, {flags=0, sq_thread_cpu=0x3, sq_thread_idle=4})",
