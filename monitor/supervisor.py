@@ -103,7 +103,8 @@ class _Settings:
 
     def program(self, *, other_abis: bool) -> Program:
         """Return the filter that notifies what the handlers decide about, and nothing else."""
-        from monitor.policy.compile import EVERY, compile_notify  # noqa: PLC0415
+        from monitor.policy.notify_program import compile_notify  # noqa: PLC0415
+        from monitor.policy.numbers import EVERY  # noqa: PLC0415
 
         numbers = {arch: notified_by(self.handlers, arch) for arch in _abis(others=other_abis)}
         return compile_notify({arch: EVERY if some is None else some for arch, some in numbers.items()})

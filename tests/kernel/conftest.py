@@ -26,7 +26,7 @@ from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
 from monitor.notify.handler import HandlerFunction
 from monitor.policy.bpf import Program
-from monitor.policy.compile import compile_notify
+from monitor.policy.notify_program import compile_notify
 from monitor.sources.launch import Started, start
 
 NOBODY = 65534

@@ -24,7 +24,7 @@ import trio.testing
 import monitor
 from monitor import _native
 from monitor.abi.arch import Arch
-from monitor.policy.compile import compile_notify
+from monitor.policy.notify_program import compile_notify
 from monitor.sources.launch import Launch, _request, start
 from monitor.sources.process import Process
 from monitor.sources.prologue import new_cookie, prologue
@@ -415,7 +415,7 @@ def test_a_launch_whose_supervisor_is_gone_is_undone_even_if_the_tree_is_not_tie
 import ctypes, resource, struct, sys, trio, monitor
 from monitor.sources.launch import start
 from monitor.abi.arch import Arch
-from monitor.policy.compile import compile_notify
+from monitor.policy.notify_program import compile_notify
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 libc = ctypes.CDLL(None)
 words = [(0x20, 0, 0, 0), (0x15, 0, 1, 438), (0x06, 0, 0, 0x80000000), (0x06, 0, 0, 0x7fff0000)]

@@ -21,7 +21,8 @@ import trio
 import monitor
 from monitor import _native
 from monitor.abi.arch import Arch
-from monitor.policy.compile import EVERY, compile_notify
+from monitor.policy.notify_program import compile_notify
+from monitor.policy.numbers import EVERY
 from monitor.sources.launch import start
 from tests.conftest import require
 
@@ -452,7 +453,8 @@ def test_where_pidfd_getfd_is_forbidden_the_child_sends_its_listener(python_as_u
 import ctypes, errno, struct, sys, trio, monitor
 from monitor.abi.arch import Arch
 from monitor.sources.launch import start
-from monitor.policy.compile import compile_notify, EVERY
+from monitor.policy.notify_program import compile_notify
+from monitor.policy.numbers import EVERY
 libc = ctypes.CDLL(None, use_errno=True)
 number = int(sys.argv[1])
 words = [(0x20, 0, 0, 0), (0x15, 0, 1, 438), (0x06, 0, 0, 0x00050000 | number), (0x06, 0, 0, 0x7fff0000)]

@@ -19,7 +19,7 @@ import trio
 import monitor
 from monitor import LaunchStage, _native
 from monitor.abi.arch import Arch
-from monitor.policy.compile import compile_notify
+from monitor.policy.notify_program import compile_notify
 from monitor.sources import launch as launch_module
 from monitor.sources.launch import start
 

@@ -39,14 +39,14 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "the target may make a listener of its own",
-        "monitor/policy/compile.py",
+        "monitor/policy/notify_program.py",
         "_LISTENER_REFUSED: Final = RetValue.ERRNO | EBUSY",
         "_LISTENER_REFUSED: Final = RetValue.ALLOW.value",
         ("tests/kernel/test_kernel_facts_filter.py",),
     ),
     Mutant(
         "another ABI is let through",
-        "monitor/policy/compile.py",
+        "monitor/policy/notify_program.py",
         "_NO_SUCH_CALL: Final = RetValue.ERRNO | ENOSYS",
         "_NO_SUCH_CALL: Final = RetValue.ALLOW.value",
         ("tests/kernel/test_kernel_facts_filter.py",),

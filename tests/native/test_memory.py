@@ -15,7 +15,7 @@ import monitor
 from monitor._shim import ffi, lib
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
-from monitor.policy.compile import compile_notify
+from monitor.policy.notify_program import compile_notify
 from monitor.sources.launch import start
 
 NO_ID = 0xFFFF_FFFF_FFFF_FFF0

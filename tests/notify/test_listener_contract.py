@@ -28,7 +28,7 @@ from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
 from monitor.errors import TargetGone
 from monitor.notify.listener import CONTINUE, EVAPORATED, MOST_DENIED, AnyListener, Listener
-from monitor.policy.compile import compile_notify
+from monitor.policy.notify_program import compile_notify
 from monitor.sources.launch import Launch, start
 from monitor.sources.process import Process
 

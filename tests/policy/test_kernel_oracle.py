@@ -27,8 +27,8 @@ from monitor.abi.arch import Arch
 from monitor.abi.seccomp import MAX_ERRNO, OFFSET_ARGS, SET_MODE_FILTER, FilterFlag, RetValue
 from monitor.abi.syscalls import number_of
 from monitor.policy.bpf import Instruction, Op, Program, check
-from monitor.policy.compile import compile_notify, decide
 from monitor.policy.interpret import evaluate
+from monitor.policy.notify_program import compile_notify, decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,8 +10,9 @@ from monitor.abi.arch import Arch
 from monitor.abi.seccomp import RetValue
 from monitor.abi.syscalls import number_of
 from monitor.policy.bpf import Program
-from monitor.policy.compile import EVERY, compile_notify
 from monitor.policy.interpret import evaluate
+from monitor.policy.notify_program import compile_notify
+from monitor.policy.numbers import EVERY
 from monitor.sources.prologue import CALLS, Cookie, new_cookie, prologue
 
 ARCH = Arch.X86_64

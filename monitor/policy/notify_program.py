@@ -1,9 +1,9 @@
 """
-From numbers to a program: which calls of which arch notify the supervisor.
+From numbers to a program: which calls of which arch notify the supervisor, where there is no policy.
 
-What it is not: the assembler, or a policy.  It says of every call one of four things: it
-runs, it notifies, it fails, or its process is killed.  The step behind it is
-``sources.launch``, which installs the ``Program``.
+What it is not: the assembler, or the compiler of policies (``compile``).  It says of every call
+one of four things: it runs, it notifies, it fails, or its process is killed.  The step behind it
+is ``sources.launch``, which installs the ``Program``.
 
 What a program says, ``decide`` says in plain words; the two agree for every call.
 
@@ -25,34 +25,22 @@ which is why arguments are loaded for seccomp(2) alone.
 
 from __future__ import annotations
 
-import enum
 import itertools
 from errno import EBUSY, ENOSYS
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from monitor.abi.arch import NO_CALL, Arch
+from monitor.abi.arch import Arch
 from monitor.abi.seccomp import SET_MODE_FILTER, FilterFlag, RetValue
 from monitor.abi.syscalls import number_of
 from monitor.policy.assembler import Assembler, Label
 from monitor.policy.bpf import WORD_MASK
+from monitor.policy.numbers import EVERY, Numbers, owner, refuse_impossible, spans
+from monitor.policy.tree import Step, add_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from monitor.policy.bpf import Program
-
-
-class Every(enum.Enum):
-    """The type of ``EVERY``."""
-
-    EVERY = "every"
-
-
-EVERY: Final = Every.EVERY
-"""In the place of a set of numbers: each number notifies, known or not."""
-
-Numbers: TypeAlias = frozenset[int] | Every
-"""Numbers of one arch; those of x32 include its bit."""
 
 _KILL: Final = RetValue.KILL_PROCESS.value
 _ALLOW: Final = RetValue.ALLOW.value
@@ -63,7 +51,7 @@ _LISTENER_REFUSED: Final = RetValue.ERRNO | EBUSY
 
 def decide(notified: Mapping[Arch, Numbers], audit_value: int, nr: int, args: Sequence[int]) -> int:
     """Return what ``compile_notify(notified)`` returns for a call: its meaning, for readers and tests."""
-    arch = _arch_of(audit_value, nr)
+    arch = owner(audit_value, nr)
     if arch is None or not arch.family() & notified.keys():
         return _KILL
     if arch not in notified:
@@ -74,18 +62,6 @@ def decide(notified: Mapping[Arch, Numbers], audit_value: int, nr: int, args: Se
         return _LISTENER_REFUSED
     numbers = notified[arch]
     return _NOTIFY if numbers is EVERY or nr in numbers else _ALLOW
-
-
-def _arch_of(audit_value: int, nr: int) -> Arch | None:
-    """
-    Return the arch of a call, or ``None`` for one we know nothing about.
-
-    Every number of x86_64 from the x32 bit upwards counts as x32, those without the bit
-    included: none of them is a call.  -1 is what a tracer skips a call with.
-    """
-    if audit_value == Arch.X86_64.audit_value:
-        return Arch.X32 if Arch.X32.nr_bit <= nr < NO_CALL else Arch.X86_64
-    return next((arch for arch in Arch if arch.audit_value == audit_value), None)
 
 
 def compile_notify(notified: Mapping[Arch, Numbers]) -> Program:
@@ -99,7 +75,10 @@ def compile_notify(notified: Mapping[Arch, Numbers]) -> Program:
         ProgramTooLongError: the numbers are too many, and too scattered.
         ValueError: *notified* is empty, or has a number that no call of its arch can have.
     """
-    _refuse_impossible(notified)
+    if not notified:
+        message = "a program for no arch at all would kill every process"
+        raise ValueError(message)
+    refuse_impossible(notified)
     assembler = Assembler()
     sections: list[tuple[Label, list[_Segment]]] = []
     assembler.load_arch()
@@ -115,30 +94,6 @@ def compile_notify(notified: Mapping[Arch, Numbers]) -> Program:
         assembler.place(label)
         _add_section(assembler, segments)
     return assembler.assemble()
-
-
-def _refuse_impossible(notified: Mapping[Arch, Numbers]) -> None:
-    if not notified:
-        message = "a program for no arch at all would kill every process"
-        raise ValueError(message)
-    for arch, numbers in notified.items():
-        spans = _spans(arch)
-        for nr in () if numbers is EVERY else numbers:
-            if not any(nr in span for span in spans):
-                message = f"{nr:#x} is not the number of a call of {arch.name}"
-                raise ValueError(message)
-
-
-def _spans(arch: Arch) -> tuple[range, ...]:
-    """Return the numbers that, with the audit value of *arch*, make a call of *arch*."""
-    x32 = range(Arch.X32.nr_bit, NO_CALL)
-    match arch:
-        case Arch.X32:
-            return (x32,)
-        case Arch.X86_64:
-            return range(x32.start), range(NO_CALL, WORD_MASK + 1)
-        case _:
-            return (range(WORD_MASK + 1),)
 
 
 def _audit_values(notified: Mapping[Arch, Numbers]) -> Iterable[int]:
@@ -176,7 +131,7 @@ def _segments(notified: Mapping[Arch, Numbers], audit_value: int) -> list[_Segme
 def _arch_segments(notified: Mapping[Arch, Numbers], arch: Arch) -> Iterator[_Segment]:
     """Yield the segments of *arch* in the order of the numbers, of each span the default first."""
     if arch not in notified:
-        yield from (_Segment(span.start, _NO_SUCH_CALL) for span in _spans(arch))
+        yield from (_Segment(span.start, _NO_SUCH_CALL) for span in spans(arch))
         return
     numbers = notified[arch]
     default = _NOTIFY if numbers is EVERY else _ALLOW
@@ -184,7 +139,7 @@ def _arch_segments(notified: Mapping[Arch, Numbers], arch: Arch) -> Iterator[_Se
     special: set[int] = set() if numbers is EVERY else set(numbers)
     if seccomp is not None:
         special.add(seccomp)
-    for span in _spans(arch):
+    for span in spans(arch):
         yield _Segment(span.start, default)
         for nr in sorted(nr for nr in special if nr in span):
             value = _NOTIFY if numbers is EVERY or nr in numbers else _ALLOW
@@ -193,52 +148,21 @@ def _arch_segments(notified: Mapping[Arch, Numbers], arch: Arch) -> Iterator[_Se
                 yield _Segment(nr + 1, default)
 
 
-class _Step(NamedTuple):
-    """Where the program goes with numbers from *first* up to the next step's."""
-
-    first: int
-    target: Label
-
-
 def _add_section(assembler: Assembler, segments: Sequence[_Segment]) -> None:
     """Add what happens to the calls of one audit value: find the number, then look at seccomp(2) more closely."""
-    steps: list[_Step] = []
+    steps: list[Step] = []
     guards: list[tuple[Label, Arch, Label]] = []
     for segment in segments:
         target = assembler.shared_return(segment.value)
         if segment.seccomp_of is not None:
             guards.append((Label("seccomp(2)"), segment.seccomp_of, target))
             target = guards[-1][0]
-        steps.append(_Step(segment.first, target))
+        steps.append(Step(segment.first, target))
     assembler.load_nr()
-    _add_tree(assembler, steps)
+    add_tree(assembler, steps)
     for label, arch, otherwise in guards:
         assembler.place(label)
         _add_guard(assembler, arch, otherwise)
-
-
-def _add_tree(assembler: Assembler, steps: Sequence[_Step]) -> None:
-    """Add a balanced tree of comparisons that finds the step, of two or more, of the loaded number."""
-    match steps:
-        case [below, alone, above] if above.first == alone.first + 1 and below.target is above.target:
-            assembler.jump_equal(alone.first, true=alone.target, false=below.target)
-        case _:
-            _add_fork(assembler, steps[: len(steps) // 2], steps[len(steps) // 2 :])
-
-
-def _add_fork(assembler: Assembler, low: Sequence[_Step], high: Sequence[_Step]) -> None:
-    """Add one comparison between *low* and *high*, and what each of them still needs."""
-    low_label, high_label = _entry(low), _entry(high)
-    assembler.jump_at_least(high[0].first, true=high_label, false=low_label)
-    for steps, label in ((low, low_label), (high, high_label)):
-        if len(steps) > 1:
-            assembler.place(label)
-            _add_tree(assembler, steps)
-
-
-def _entry(steps: Sequence[_Step]) -> Label:
-    """Return where to go for *steps*: to the target of a single one, or to a tree that is still to be placed."""
-    return steps[0].target if len(steps) == 1 else Label(f"numbers from {steps[0].first:#x}")
 
 
 def _add_guard(assembler: Assembler, arch: Arch, otherwise: Label) -> None:

@@ -14,8 +14,9 @@ from monitor.abi.seccomp import OFFSET_ARCH, OFFSET_NR, RetValue
 from monitor.abi.syscalls import names, number_of
 from monitor.errors import ProgramTooLongError
 from monitor.policy.bpf import BRANCHES, Op, Program
-from monitor.policy.compile import EVERY, Numbers, compile_notify, decide
 from monitor.policy.interpret import Evaluation, evaluate
+from monitor.policy.notify_program import compile_notify, decide
+from monitor.policy.numbers import EVERY, Numbers
 
 Notified = dict[Arch, Numbers]
 Args = tuple[int, int, int, int, int, int]
