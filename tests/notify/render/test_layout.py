@@ -32,6 +32,7 @@ from monitor.notify.render import (
     tracing,
 )
 from monitor.notify.render.layout import Layout
+from tests.conftest import require
 
 FLAGS = {Arch.X86_64: "-m64", Arch.I386: "-m32", Arch.X32: "-mx32"}
 HEADERS = """
@@ -179,13 +180,13 @@ def offsets(struct: Struct, arch: Arch) -> list[int]:
     return found
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None or Arch.native() is not Arch.X86_64, reason="needs gcc for x86")
 @pytest.mark.parametrize(
     ("arch", "structs"),
     [(Arch.X86_64, STRUCTS + LONGS), (Arch.I386, STRUCTS + LONGS), (Arch.X32, STRUCTS)],
     ids=["x86_64", "i386", "x32"],
 )
 def test_fields_lie_where_the_compiler_puts_them(arch, structs):
+    require("gcc for x86", shutil.which("gcc") is not None and Arch.native() is Arch.X86_64)
     answers = iter(compiled(arch, structs))
     for struct in structs:
         expected = [next(answers) for _ in struct.members.split()]

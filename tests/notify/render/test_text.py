@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from monitor import testing
 from monitor.notify.render import text
 from monitor.testing import call
+from tests.conftest import require
 
 ALL = bytes(range(256))
 
@@ -55,9 +56,9 @@ def test_escapes_are_as_short_as_can_be(data, expected):
     assert text.quoted(data) == expected
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_pairs_of_bytes_are_written_as_strace_writes_them(tmp_path):
     """Each byte before each kind of character that may stand behind an escape."""
+    require("strace", shutil.which("strace") is not None)
     data = b"".join(bytes([first, second]) for first in range(256) for second in b'0789aA\\"\n\xff')
     (tmp_path / "data").write_bytes(data)
     output = tmp_path / "lines"
