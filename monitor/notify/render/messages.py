@@ -6,7 +6,7 @@ What it is not: the calls that take plain buffers; those need nothing of their o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
@@ -91,14 +91,10 @@ class _Control(NamedTuple):
     def number(self, place: int, size: int = 4, *, signed: bool = False) -> int:
         return int.from_bytes(self.data[place : place + size], self.scene.order, signed=signed)
 
-    def cut(self, size: int) -> Iterator[int]:
-        """Yield where each whole item of *size* bytes begins, as many as are shown."""
-        whole = len(self.data) // size
-        return iter(range(0, min(whole, self.scene.look.string_limit) * size, size))
-
     def array(self, size: int, text: Callable[[int], str]) -> str:
-        whole = len(self.data) // size
-        return array((text(place) for place in self.cut(size)), cut=whole > self.scene.look.string_limit)
+        """Write the whole items of *size* bytes; *text* is told where each begins."""
+        whole, limit = len(self.data) // size, self.scene.look.string_limit
+        return array((text(place * size) for place in range(min(whole, limit))), cut=whole > limit)
 
 
 _ControlReader: TypeAlias = Callable[[_Control], str]
@@ -152,14 +148,13 @@ def _type(scene: Scene, level: str, kind: int) -> str:
     return word("ip_option", kind, scene.arch) if known else f"{hexadecimal(kind)} /* IP_??? */"
 
 
+_INT: Final = 4
+
+
 def _fds(control: _Control) -> str:
-    return (
-        control.array(4, lambda place: control.scene.fd(control.number(place, signed=True))) if _whole(control) else ""
-    )
-
-
-def _whole(control: _Control) -> bool:
-    return len(control.data) >= 4  # noqa: PLR2004  # an int
+    if len(control.data) < _INT:
+        return ""
+    return control.array(_INT, lambda place: control.scene.fd(control.number(place, signed=True)))
 
 
 def _credentials(control: _Control) -> str:
@@ -205,7 +200,7 @@ def _octets(control: _Control) -> str:
 
 
 def _numbers(control: _Control) -> str:
-    return control.array(4, lambda place: str(control.number(place))) if _whole(control) else ""
+    return control.array(_INT, lambda place: str(control.number(place))) if len(control.data) >= _INT else ""
 
 
 def _packet(control: _Control) -> str:

@@ -7,6 +7,7 @@ What it is not: what getsockopt(2) returns, which is not there before the call.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from errno import EFAULT
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
@@ -100,11 +101,9 @@ class _Value(NamedTuple):
     def read(self, size: int) -> bytes:
         """Return *size* bytes; the argument is an address where there are fewer."""
         if self.size < size:
-            raise TargetMemoryError(self.start, _EFAULT, f"read {size} bytes")
+            raise TargetMemoryError(self.start, EFAULT, f"read {size} bytes")
         return self.scene.read(self.start, size)
 
-
-_EFAULT: Final = 14
 
 _Reader: TypeAlias = Callable[[_Value], str]
 
