@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -26,6 +28,16 @@ def quota(command: int, kind: int = 0) -> int:
 
 def how(*numbers: int) -> dict[int, bytes]:
     return {**P, B: struct.pack(f"<{len(numbers)}Q", *numbers)}
+
+
+@pytest.fixture(autouse=True)
+def universal_time() -> Iterator[None]:
+    """Times are shown as those of the machine, and the lines below were made at Greenwich."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC0")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 LINES: list[Line] = [
