@@ -7,8 +7,6 @@ at most its capacity and then drops the newest, and says so at that place.
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, Self, TypeAlias, cast
@@ -144,9 +142,9 @@ class Hub:
         self._sinks = tuple(sinks)
         self._subscriptions: list[Subscription] = []
         self._ended = False
-        self._wish_of_sinks = functools.reduce(
-            operator.or_, (getattr(sink, "wish", _PLAIN) for sink in self._sinks), Wish(refusals_only=True, comm=False)
-        )
+        self._wish_of_sinks = Wish(refusals_only=True, comm=False)
+        for sink in self._sinks:
+            self._wish_of_sinks |= cast("Wish", getattr(sink, "wish", _PLAIN))
         self.active = False
         """Whether somebody wants to know of every answer.  An attribute, because it is asked at every call."""
         self.wish: Wish | None = None

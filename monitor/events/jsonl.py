@@ -107,7 +107,8 @@ def _call_fields(event: CallAnswered) -> dict[str, Json]:
         "errno": number,
         "errno_name": None if number is None else errno_name(number),
         "ret": value,
-        "rule": event.handler,
+        "rule": event.handler if event.rule is None else str(event.rule),
+        "would": None if event.would is None else _would(event.would),
         "by": event.by,
         "observed": event.observed,
         "delivered": event.delivered,
@@ -132,6 +133,12 @@ def _answer(verdict: Verdict) -> tuple[str, int | None, int | None]:
             return "pass", None, None
         case _:
             assert_never(verdict)
+
+
+def _would(verdict: Verdict) -> Json:
+    """Return what an observed policy says: as much of a verdict as a policy can mean."""
+    name, number, value = _answer(verdict)
+    return {"verdict": name, "errno_name": None if number is None else errno_name(number), "ret": value}
 
 
 def _decoded(event: CallAnswered) -> dict[str, Json]:

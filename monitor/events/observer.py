@@ -83,6 +83,8 @@ class HubObserver:
             verdict=decision.verdict,
             by=decision.by,
             handler=decision.handler,
+            rule=decision.rule,
+            would=decision.would,
             observed=call.looked,
             delivered=decision.delivered,
             latency_seconds=decision.seconds,

@@ -19,6 +19,7 @@ from monitor.abi.arch import Arch
 from monitor.notify.account import By
 from monitor.notify.decode import Arguments
 from monitor.notify.verdict import Verdict
+from monitor.origin import Origin
 
 if TYPE_CHECKING:
     from monitor.notify.render import Rendered
@@ -54,6 +55,10 @@ class CallAnswered:
     verdict: Verdict
     by: By
     handler: str | None
+    rule: Origin | None = None
+    """The rule of a policy that decided; None: none did, or a policy's default."""
+    would: Verdict | None = None
+    """What the policy says, where it is only observed: the call ran."""
     observed: bool
     delivered: bool
     latency_seconds: float

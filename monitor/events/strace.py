@@ -33,7 +33,7 @@ from monitor.notify.listener import RawNotification
 from monitor.notify.look import Look
 from monitor.notify.render import LineRenderer, render, text
 from monitor.notify.target import NoMemory, PeekedMemory
-from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return
+from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
 
 _RESULT_COLUMN: Final = 40
 """Where ``=`` stands in a line whose call is short (strace(1), ``-a``)."""
@@ -147,11 +147,13 @@ def _words(event: CallAnswered) -> str:
     return f"{event.name}({', '.join(text.hexadecimal(register) for register in event.args)})"
 
 
-def _result(event: CallAnswered) -> str:
-    reason = event.handler or event.by
+def _result(event: CallAnswered) -> str:  # noqa: PLR0911  # one for each kind of verdict
+    reason = str(event.rule) if event.rule is not None else event.handler or event.by
+    if event.would is not None:
+        return f"? <observed: would {_intention(event.would)}: {reason}>"
     match event.verdict:
         case Allow():
-            return "?" if event.handler is None else "? <allowed>"
+            return "? <allowed>" if event.handler is not None or event.rule is not None else "?"
         case Deny(number):
             return f"-1 {errno_name(number)} ({strerror(number)}) <denied: {reason}>"
         case Return(value):
@@ -164,6 +166,20 @@ def _result(event: CallAnswered) -> str:
             return "?"
         case _:
             assert_never(event.verdict)
+
+
+def _intention(verdict: Verdict) -> str:
+    match verdict:
+        case Deny(number):
+            return f"deny with {errno_name(number)}"
+        case Kill(number):
+            return f"kill with {number.name}"
+        case Return(value):
+            return f"return {value}"
+        case Allow() | InjectFd() | Pass():  # a policy refuses, or says nothing
+            return "allow"
+        case _:
+            assert_never(verdict)
 
 
 def _launch_text(event: TargetStarted, look: Look) -> str:

@@ -15,6 +15,7 @@ from monitor._native import RawNotification
 from monitor.abi.arch import Arch
 from monitor.notify.decode import Call
 from monitor.notify.verdict import Deny, Verdict
+from monitor.origin import Origin
 
 if TYPE_CHECKING:
     from monitor.notify.render import Rendered
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 FAILURE: Final = Deny(EPERM)
 """The answer when there is no verdict."""
 
-By = Literal["handler", "default", "error", "timeout", "closing"]
-"""Who decided: a handler, ``otherwise``, a handler's failure, its deadline, the end of supervision."""
+By = Literal["handler", "policy", "default", "error", "timeout", "closing"]
+"""Who decided: a handler, a policy, ``otherwise``, a handler's failure, its deadline, the end of supervision."""
 
 
 class Seen(NamedTuple):
@@ -50,7 +51,7 @@ NOTHING: Final = Seen()
 class Outcome:
     """A verdict, and who gave it.  A plain class, because one is made for every call."""
 
-    __slots__ = ("by", "handler", "seen", "verdict")
+    __slots__ = ("by", "handler", "rule", "seen", "verdict", "would")
 
     def __init__(self, verdict: Verdict, by: By = "default", handler: str | None = None) -> None:
         """Take the default answer's place for whoever is not named."""
@@ -58,6 +59,10 @@ class Outcome:
         self.by: By = by
         self.handler = handler
         self.seen = NOTHING
+        self.rule: Origin | None = None
+        """The rule of the policy that decided."""
+        self.would: Verdict | None = None
+        """What the policy says, where it is only observed."""
 
 
 @define
@@ -95,6 +100,27 @@ class Decision(NamedTuple):
     """False: nobody waited for it any more."""
     seen: Seen
     """What an observer noted while it waited."""
+    rule: Origin | None = None
+    """The rule of the policy that decided."""
+    would: Verdict | None = None
+    """What the policy says, where it is only observed."""
+
+
+class Judge(Protocol):
+    """
+    What a policy says about notified calls.
+
+    Its refusals come before the handlers, none of which can lift them; the rest of what it says
+    comes after them.
+    """
+
+    def refuses(self, call: Call) -> Outcome | None:
+        """Return the refusal of *call*, or None."""
+        ...
+
+    def answers(self, call: Call) -> Outcome | None:
+        """Return what is answered when every handler has passed; None: ``otherwise``."""
+        ...
 
 
 class Passed(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 import trio
 
 from monitor.errors import HandlerError, TargetGone, TargetMemoryError
-from monitor.notify.account import FAILURE, Observer, Outcome, Stats
+from monitor.notify.account import FAILURE, Judge, Observer, Outcome, Stats
 from monitor.notify.decode import Call
 from monitor.notify.handler import Handler
 from monitor.notify.respond import close_quietly
@@ -35,6 +35,7 @@ class Options(NamedTuple):
     strict: bool
     answer_seconds: float
     handler_errors: Literal["deny", "raise"]
+    judge: Judge | None = None
 
 
 class Cancellable(Protocol):
@@ -56,6 +57,10 @@ class Asker:
 
     def default(self, call: Call) -> Outcome:
         """Return what is answered when every handler has passed."""
+        if self._options.judge is not None:
+            outcome = self._options.judge.answers(call)
+            if outcome is not None:
+                return self._checked(call, outcome)
         return self._checked(call, Outcome(self._options.otherwise))
 
     def inline(self, call: Call, function: Callable[[Call], object], handler: Handler, before: float) -> Outcome | None:

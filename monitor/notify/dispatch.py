@@ -76,7 +76,8 @@ class Dispatcher:
         self._seen = seen
         self._observer = observer
         # Whoever was seen asking is killed at the end: then every call goes the long way, which notes them.
-        self._passes = isinstance(options.otherwise, Allow) and seen is None
+        self._passes = isinstance(options.otherwise, Allow) and seen is None and options.judge is None
+        self._judge = options.judge
         self._listener = listener
         self._routes = routes
         self._known = routes.known
@@ -207,7 +208,11 @@ class Dispatcher:
         return following
 
     def _decide_inline(self, call: Call, route: Route, before: float) -> Outcome | None:
-        """Ask the handlers in order; None when an asynchronous one has to be waited for."""
+        """Ask the policy and the handlers in order; None when an asynchronous one has to be waited for."""
+        if self._judge is not None:
+            refused = self._judge.refuses(call)
+            if refused is not None:
+                return refused
         for index, (function, asynchronous, handler) in enumerate(route.handlers):
             if asynchronous:
                 self._start_task(call, route, index, before)

@@ -40,11 +40,15 @@ class Responder:
         """Respond to *call* and receive the next notification, in one call of C where that can be."""
         verdict = outcome.verdict
         kind = verdict.__class__
-        if self._observer.active or kind is not Allow:
+        if self._observer.active or kind is not Allow or outcome.would is not None:
             self._look(call, outcome)
         if kind is Allow:
             received = self._listener.exchange(call.id, 0, 0, CONTINUE)
-            if call._target is None and not (self._observer.active or self._listener.sent):  # noqa: SLF001  # hot
+            if (
+                call._target is None  # noqa: SLF001  # hot
+                and outcome.would is None
+                and not (self._observer.active or self._listener.sent)
+            ):
                 self._stats.allowed += 1  # nothing else to count, and nobody to tell
                 return received
         elif isinstance(verdict, Deny):
@@ -65,7 +69,8 @@ class Responder:
     def _look(self, call: Call, outcome: Outcome) -> None:
         """Have noted what anybody wants to know of the thread while it is still there."""
         with contextlib.suppress(trio.ClosedResourceError):  # the answer itself will say so, and close its fd
-            outcome.seen = self._observer.look(call, refused=isinstance(outcome.verdict, Deny | Kill))
+            refused = isinstance(outcome.verdict, Deny | Kill) or outcome.would is not None
+            outcome.seen = self._observer.look(call, refused=refused)
 
     def respond(self, call: Call, outcome: Outcome, started: float) -> None:
         """Give *call* its one response; only then are observers told, who may raise."""
@@ -155,10 +160,20 @@ class Responder:
             raise OSError(-sent, f"cannot respond to {call.name}")
         self._count(outcome, delivered=sent == 0)
         observer = self._observer
-        if observer.active or isinstance(outcome.verdict, Deny | Kill):
+        if observer.active or isinstance(outcome.verdict, Deny | Kill) or outcome.would is not None:
             seconds = perf_counter() - started
             observer.answered(
-                Decision(call, outcome.verdict, outcome.by, outcome.handler, seconds, sent == 0, outcome.seen)
+                Decision(
+                    call,
+                    outcome.verdict,
+                    outcome.by,
+                    outcome.handler,
+                    seconds,
+                    sent == 0,
+                    outcome.seen,
+                    outcome.rule,
+                    outcome.would,
+                )
             )
         needed = self._listener.reserve.needed
         if needed != self._reserve_told:

@@ -184,7 +184,7 @@ def _link(tid: int, name: str) -> bytes:
         return b""
 
 
-def _gone(*_arguments: object) -> NoReturn:
+def _gone(*_arguments: object, **_named: object) -> NoReturn:
     raise TargetGone
 
 

@@ -67,6 +67,7 @@ def test_a_call_has_every_field() -> None:
         "errno_name": "EACCES",
         "ret": -1,
         "rule": "guard",
+        "would": None,
         "by": "handler",
         "observed": False,
         "delivered": True,
