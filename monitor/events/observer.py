@@ -48,12 +48,12 @@ class HubObserver:
         """Whether anybody wants to know of every answer."""
         return self._hub.active
 
-    def look(self, call: Call, *, refused: bool) -> Seen:
-        """Note what somebody wants to know of *call*; of what is *refused*, always its words."""
+    def look(self, call: Call, *, told: bool) -> Seen:
+        """Note what somebody wants to know of *call*; of what is *told* to all, always its words."""
         wish = self._hub.wish
         if wish is None:
             return NOTHING
-        look = wish.look or (DEFAULT_LOOK if refused else None)
+        look = wish.look or (DEFAULT_LOOK if told else None)
         memory = call.target.memory
         return Seen(
             memory.comm() if wish.comm else "",

@@ -14,7 +14,7 @@ from attrs import define
 from monitor._native import RawNotification
 from monitor.abi.arch import Arch
 from monitor.notify.decode import Call
-from monitor.notify.verdict import Deny, Verdict
+from monitor.notify.verdict import Deny, Kill, Verdict
 from monitor.origin import Origin
 
 if TYPE_CHECKING:
@@ -48,10 +48,13 @@ NOTHING: Final = Seen()
 """Nobody wanted to know."""
 
 
+_REFUSALS: Final = frozenset({Deny, Kill})
+
+
 class Outcome:
     """A verdict, and who gave it.  A plain class, because one is made for every call."""
 
-    __slots__ = ("by", "handler", "rule", "seen", "verdict", "would")
+    __slots__ = ("by", "handler", "rule", "seen", "told", "verdict", "would")
 
     def __init__(self, verdict: Verdict, by: By = "default", handler: str | None = None) -> None:
         """Take the default answer's place for whoever is not named."""
@@ -63,6 +66,8 @@ class Outcome:
         """The rule of the policy that decided."""
         self.would: Verdict | None = None
         """What the policy says, where it is only observed."""
+        self.told = verdict.__class__ in _REFUSALS
+        """Whether it is told of even if nobody wants to know of every answer."""
 
 
 @define
@@ -163,7 +168,7 @@ class Observer(Protocol):
         """Whether every answer is to be told, or only refusals and failures."""
         ...
 
-    def look(self, call: Call, *, refused: bool) -> Seen:
+    def look(self, call: Call, *, told: bool) -> Seen:
         """
         Note what can be seen only now, while the thread still waits, and is wanted.
 

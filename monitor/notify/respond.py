@@ -40,13 +40,13 @@ class Responder:
         """Respond to *call* and receive the next notification, in one call of C where that can be."""
         verdict = outcome.verdict
         kind = verdict.__class__
-        if self._observer.active or kind is not Allow or outcome.would is not None:
+        if self._observer.active or kind is not Allow or outcome.told:
             self._look(call, outcome)
         if kind is Allow:
             received = self._listener.exchange(call.id, 0, 0, CONTINUE)
             if (
                 call._target is None  # noqa: SLF001  # hot
-                and outcome.would is None
+                and not outcome.told
                 and not (self._observer.active or self._listener.sent)
             ):
                 self._stats.allowed += 1  # nothing else to count, and nobody to tell
@@ -69,8 +69,7 @@ class Responder:
     def _look(self, call: Call, outcome: Outcome) -> None:
         """Have noted what anybody wants to know of the thread while it is still there."""
         with contextlib.suppress(trio.ClosedResourceError):  # the answer itself will say so, and close its fd
-            refused = isinstance(outcome.verdict, Deny | Kill) or outcome.would is not None
-            outcome.seen = self._observer.look(call, refused=refused)
+            outcome.seen = self._observer.look(call, told=outcome.told)
 
     def respond(self, call: Call, outcome: Outcome, started: float) -> None:
         """Give *call* its one response; only then are observers told, who may raise."""
@@ -160,7 +159,7 @@ class Responder:
             raise OSError(-sent, f"cannot respond to {call.name}")
         self._count(outcome, delivered=sent == 0)
         observer = self._observer
-        if observer.active or isinstance(outcome.verdict, Deny | Kill) or outcome.would is not None:
+        if observer.active or outcome.told:
             seconds = perf_counter() - started
             observer.answered(
                 Decision(
