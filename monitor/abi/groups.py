@@ -69,6 +69,15 @@ def expand(words: Iterable[str], arch: Arch, *, missing_ok: bool = False) -> fro
     return result
 
 
+def refuse_unknown(words: Iterable[str]) -> None:
+    """Raise PolicyError for a word that names nothing on any arch; what an arch lacks is no matter here."""
+    for word in words:
+        bare = word.removeprefix("!")
+        known = bare in _sets() if bare[:1] in ("%", "@") else bare == "all" or _is_known(bare)
+        if not known:
+            raise PolicyError(_unknown_message(bare))
+
+
 def _calls_of(word: str, arch: Arch, *, missing_ok: bool) -> frozenset[str]:
     if word == "all":
         return names(arch)

@@ -1,0 +1,263 @@
+"""
+From the shape of a policy file to its values: rules, the default, tables.
+
+What it is not: the reading of files (``text``), or a look at the policy as a whole (``verify``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final, get_args
+
+from attrs import frozen
+
+from monitor.abi.arch import Arch
+from monitor.abi.groups import refuse_unknown
+from monitor.errors import PolicyError
+from monitor.origin import Origin
+from monitor.policy.action import Action
+from monitor.policy.expression import Expression
+from monitor.policy.model import Rule, Version
+from monitor.policy.paths import PathPattern, escape
+from monitor.policy.positions import Path
+from monitor.policy.shapes import (
+    ActionName,
+    ActionShape,
+    ExecShape,
+    FileRuleShape,
+    FileShape,
+    FilesShape,
+    GrantShape,
+    LimitsShape,
+    NetworkShape,
+    RuleShape,
+)
+from monitor.policy.spelling import action_of, errno_of
+from monitor.policy.structure import Places
+from monitor.policy.tables import Exec, FileRule, Files, Grant, Grants, Limits, Network, Written
+from monitor.policy.variables import Variables
+from monitor.policy.vocabulary import nearest
+
+_VERSION: Final = re.compile(r"([0-9]{1,3})\.([0-9]{1,4})")
+
+
+@frozen
+class Reading:
+    """One file that is being read: where its keys stand, and what its variables are worth."""
+
+    places: Places
+    variables: Variables
+
+    def rule(self, shape: RuleShape, path: Path) -> Rule:
+        """Return the rule at *path*."""
+        at = self._keys(path)
+        self._calls(shape.names, (*path, "names"))
+        return Rule(
+            shape.names,
+            action_of(shape, at),
+            when=None if shape.when is None else Expression(shape.when, origin=at("when")),
+            arches=None if shape.arches is None else self.arches(shape.arches, (*path, "arches")),
+            mutable=shape.mutable,
+            reason=shape.reason,
+            origin=self.places.origin(path),
+            exact_errno=shape.action != "deny" or shape.errno is not None,
+        )
+
+    def _keys(self, path: Path) -> Callable[[str], Origin]:
+        return lambda key: self.places.origin((*path, key))
+
+    @contextmanager
+    def _at(self, path: Path) -> Generator[None]:
+        """Give a place to the errors of the block that have none: they come from words that know of no file."""
+        try:
+            yield
+        except PolicyError as error:
+            raise error.at(self.places.origin(path)) from None
+
+    def _calls(self, names: Sequence[str], path: Path) -> None:
+        if not names:
+            message = "no call is named"
+            raise PolicyError(message, self.places.origin(path))
+        for index, word in enumerate(names):
+            with self._at((*path, index)):
+                refuse_unknown([word])
+
+    def arches(self, names: Sequence[str], path: Path) -> frozenset[Arch]:
+        """Return the ABIs called *names*."""
+        if not names:
+            message = "no ABI is named; without this key every ABI is meant"
+            raise PolicyError(message, self.places.origin(path))
+        known = {arch.table: arch for arch in Arch}
+        for index, name in enumerate(names):
+            if name not in known:
+                message = f"unknown ABI {name!r}{nearest(name, known)}; there are: {', '.join(known)}"
+                raise PolicyError(message, self.places.origin((*path, index)))
+        return frozenset(known[name] for name in names)
+
+    def policy_arches(self, written: str | Sequence[str]) -> frozenset[Arch] | None:
+        """Return the ABIs that the rules of a policy are for; None for all of them."""
+        path: Path = ("policy", "arches")
+        if written == "all":
+            return None
+        if isinstance(written, str):
+            message = f"'all' or a list of ABIs is wanted here, not {written!r}"
+            raise PolicyError(message, self.places.origin(path))
+        return self.arches(written, path)
+
+    def known_as_of(self, text: str) -> Version | None:
+        """Return the kernel version *text*; None for ``none``, which takes back what is extended."""
+        if text == "none":
+            return None
+        match = _VERSION.fullmatch(text)
+        if match is None:
+            message = f"{text!r} is no version of a kernel; write one as 6.1"
+            raise PolicyError(message, self.places.origin(("policy", "known-as-of")))
+        return int(match[1]), int(match[2])
+
+    def default(self, written: str | ActionShape, path: Path) -> tuple[Action, bool]:
+        """Return the action for calls that no rule names, and whether its errno was written."""
+        if isinstance(written, str):
+            with self._at(path):
+                written = _one_word(written)
+        return action_of(written, self._keys(path)), written.action != "deny" or written.errno is not None
+
+    # Tables.
+
+    def tables(self, shape: FileShape) -> Mapping[str, object]:
+        """Return the tables of a whole file."""
+        found: dict[str, object] = {}
+        if shape.files is not None:
+            found["files"] = self._files(shape.files)
+        if shape.network is not None:
+            found["network"] = self._network(shape.network)
+        if shape.exec is not None:
+            found["exec"] = self._exec(shape.exec)
+        if shape.limits is not None:
+            found["limits"] = self._limits(shape.limits)
+        if shape.grants is not None:
+            found["grants"] = self.grants(shape.grants)
+        return found
+
+    def _files(self, shape: FilesShape) -> Files:
+        path: Path = ("files",)
+        rules = enumerate(shape.rules or ())
+        return Files(
+            read=self._patterns(shape.read, (*path, "read")),
+            write=self._patterns(shape.write, (*path, "write")),
+            deny=self._patterns(shape.deny, (*path, "deny")),
+            hide=self._patterns(shape.hide, (*path, "hide")),
+            ask=self._patterns(shape.ask, (*path, "ask")),
+            rules=tuple(self._file_rule(rule, (*path, "rules", index)) for index, rule in rules),
+            otherwise=shape.otherwise or "deny",
+            base=shape.base,
+            enforce=shape.enforce,
+            exec=shape.exec,
+            unix=shape.unix,
+            origin=self.places.origin(path),
+        )
+
+    def _file_rule(self, shape: FileRuleShape, path: Path) -> FileRule:
+        at = self._keys(path)
+        if not shape.paths:
+            message = "no path is named"
+            raise PolicyError(message, at("paths"))
+        for key, action in (("errno", "deny"), ("handler", "handle"), ("parameters", "handle")):
+            if getattr(shape, key) is not None and shape.action != action:
+                message = f"{key!r} means nothing beside action = {shape.action!r}"
+                raise PolicyError(message, at(key))
+        if shape.action == "handle" and not shape.handler:
+            message = "action = 'handle' needs 'handler'"
+            raise PolicyError(message, at("action"))
+        with self._at((*path, "access")):
+            return FileRule(
+                self._patterns(shape.paths, (*path, "paths")),
+                shape.action,
+                access=None if shape.access is None else tuple(shape.access),
+                errno=None if shape.errno is None else errno_of(shape.errno, at("errno"), lowest=1),
+                handler=shape.handler,
+                parameters=shape.parameters or {},
+                reason=shape.reason,
+                origin=self.places.origin(path),
+            )
+
+    def _network(self, shape: NetworkShape) -> Network:
+        path: Path = ("network",)
+        return Network(
+            connect=self._addresses(shape.connect, (*path, "connect")),
+            bind=self._addresses(shape.bind, (*path, "bind")),
+            deny=self._addresses(shape.deny, (*path, "deny")),
+            ask=self._addresses(shape.ask, (*path, "ask")),
+            otherwise=shape.otherwise or "deny",
+            origin=self.places.origin(path),
+        )
+
+    def _exec(self, shape: ExecShape) -> Exec:
+        path: Path = ("exec",)
+        return Exec(
+            allow=self._patterns(shape.allow, (*path, "allow")),
+            deny=self._patterns(shape.deny, (*path, "deny")),
+            ask=self._patterns(shape.ask, (*path, "ask")),
+            otherwise=shape.otherwise or "deny",
+            origin=self.places.origin(path),
+        )
+
+    def _limits(self, shape: LimitsShape) -> Limits:
+        if shape.processes is not None and shape.processes < 1:
+            message = f"{shape.processes} processes; the program itself is one"
+            raise PolicyError(message, self.places.origin(("limits", "processes")))
+        return Limits(processes=shape.processes, origin=self.places.origin(("limits",)))
+
+    def grants(self, shapes: Sequence[GrantShape]) -> Grants:
+        """Return the remembered answers."""
+        return Grants(tuple(self._grant(shape, ("grants", index)) for index, shape in enumerate(shapes)))
+
+    def _grant(self, shape: GrantShape, path: Path) -> Grant:
+        at = self._keys(path)
+        self._calls([shape.call], (*path, "call"))
+        if shape.errno is not None and shape.verdict != "deny":
+            message = f"'errno' means nothing beside verdict = {shape.verdict!r}"
+            raise PolicyError(message, at("errno"))
+        return Grant(
+            call=shape.call,
+            verdict=shape.verdict,
+            paths=self._patterns(shape.paths, (*path, "paths")),
+            addresses=self._addresses(shape.addresses, (*path, "addresses")),
+            program=None if shape.program is None else self._pattern(shape.program, (*path, "program")),
+            errno=None if shape.errno is None else errno_of(shape.errno, at("errno"), lowest=1),
+            expires=shape.expires,
+            when_granted=shape.when_granted,
+            why=shape.why,
+            origin=self.places.origin(path),
+        )
+
+    def _patterns(self, texts: Sequence[str] | None, path: Path) -> tuple[Written, ...]:
+        return tuple(self._pattern(text, (*path, index)) for index, text in enumerate(texts or ()))
+
+    def _pattern(self, text: str, path: Path) -> Written:
+        written = self._address(text, path)
+        PathPattern.parse(written.expanded, written.origin)
+        return written
+
+    def _addresses(self, texts: Sequence[str] | None, path: Path) -> tuple[Written, ...]:
+        return tuple(self._address(text, (*path, index)) for index, text in enumerate(texts or ()))
+
+    def _address(self, text: str, path: Path) -> Written:
+        origin = self.places.origin(path)
+        if not text:
+            message = "an empty string"
+            raise PolicyError(message, origin)
+        return Written(text, expanded=self.variables.expand(text, origin, escape=escape), origin=origin)
+
+
+def _one_word(word: str) -> ActionShape:
+    names = [name for name in get_args(ActionName) if name not in {"return", "handle"}]
+    for name in names:
+        if word == name:
+            return ActionShape(action=name)
+    if word in {"return", "handle"}:
+        message = f"{word!r} needs more than a word: {{ action = {word!r}, ... }}"
+        raise PolicyError(message)
+    message = f"{word!r} is no action{nearest(word, names)}; there are: {', '.join(names)}"
+    raise PolicyError(message)

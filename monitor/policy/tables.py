@@ -1,0 +1,178 @@
+"""
+The tables of a policy file as values: ``[files]``, ``[network]``, ``[exec]``, ``[limits]``, ``[[grants]]``.
+
+What it is not: their meaning for a call.  They are checked when they are read, can be shown and
+asked about, and are refused by whoever runs a program under them until a broker enforces them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from attrs import field, frozen, validators
+
+from monitor.errors import PolicyError
+from monitor.origin import NOWHERE, Origin
+from monitor.policy.access import CLASSES
+from monitor.policy.model import Policy
+
+enforced: Final[frozenset[str]] = frozenset()
+"""The tables that this version enforces."""
+
+Otherwise: TypeAlias = Literal["allow", "deny", "ask"]
+
+_OTHERWISE: Final = validators.in_(("allow", "deny", "ask"))
+
+
+@frozen
+class Written:
+    """One line of a list: a path pattern or an address."""
+
+    text: str = field(validator=validators.min_len(1))
+    """As it was written, with its variables."""
+    expanded: str = field(default="", eq=False, kw_only=True)
+    """With their values in it, escaped; what ``PathPattern`` and ``Address`` read."""
+    origin: Origin = field(default=NOWHERE, eq=False, kw_only=True)
+
+
+def _parameters(given: Mapping[str, object]) -> Mapping[str, object]:
+    return MappingProxyType(dict(given))
+
+
+def _known_classes(_rule: object, _attribute: object, access: tuple[str, ...] | None) -> None:
+    for word in access or ():
+        if word not in CLASSES:
+            message = f"{word!r} is no class of access; there are: {', '.join(sorted(CLASSES))}"
+            raise PolicyError(message)
+
+
+@frozen
+class FileRule:
+    """The long form of a line of ``[files]``."""
+
+    paths: tuple[Written, ...] = field(validator=validators.min_len(1))
+    action: Literal["allow", "deny", "hide", "ask", "handle"]
+    access: tuple[str, ...] | None = field(default=None, kw_only=True, validator=_known_classes)
+    """Classes and bundles (``access``); None: every class."""
+    errno: int | None = field(default=None, kw_only=True)
+    handler: str | None = field(default=None, kw_only=True)
+    parameters: Mapping[str, object] = field(factory=dict[str, object], converter=_parameters, kw_only=True, hash=False)
+    reason: str = field(default="", kw_only=True)
+    origin: Origin = field(default=NOWHERE, eq=False, kw_only=True)
+
+
+@frozen(kw_only=True)
+class Files:
+    """``[files]``: which paths may be used, and how."""
+
+    read: tuple[Written, ...] = ()
+    write: tuple[Written, ...] = ()
+    deny: tuple[Written, ...] = ()
+    hide: tuple[Written, ...] = ()
+    ask: tuple[Written, ...] = ()
+    rules: tuple[FileRule, ...] = ()
+    otherwise: Otherwise = field(default="deny", validator=_OTHERWISE)
+    base: bool = True
+    """Whether the base set is allowed: devices, loader, locale, time zone, certificates, resolver."""
+    enforce: Literal["broker", "kernel"] = field(default="broker", validator=validators.in_(("broker", "kernel")))
+    exec: Literal["unverified"] | None = None
+    """Said aloud: programs are started without a look at what they are."""
+    unix: Literal["unmediated"] | None = None
+    """Said aloud: sockets with names are connected to without a look."""
+    origin: Origin = field(default=NOWHERE, eq=False)
+
+
+@frozen(kw_only=True)
+class Network:
+    """``[network]``: which addresses may be used."""
+
+    connect: tuple[Written, ...] = ()
+    bind: tuple[Written, ...] = ()
+    deny: tuple[Written, ...] = ()
+    ask: tuple[Written, ...] = ()
+    otherwise: Otherwise = field(default="deny", validator=_OTHERWISE)
+    origin: Origin = field(default=NOWHERE, eq=False)
+
+
+@frozen(kw_only=True)
+class Exec:
+    """``[exec]``: which programs may be started."""
+
+    allow: tuple[Written, ...] = ()
+    deny: tuple[Written, ...] = ()
+    ask: tuple[Written, ...] = ()
+    otherwise: Otherwise = field(default="deny", validator=_OTHERWISE)
+    origin: Origin = field(default=NOWHERE, eq=False)
+
+
+@frozen(kw_only=True)
+class Limits:
+    """``[limits]``: how much of what there may be."""
+
+    processes: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
+    """Processes and threads that live at once."""
+    origin: Origin = field(default=NOWHERE, eq=False)
+
+
+@frozen(kw_only=True)
+class Grant:
+    """A remembered answer to an ask.  It lifts nothing else."""
+
+    call: str
+    verdict: Literal["allow", "deny"]
+    paths: tuple[Written, ...] = ()
+    addresses: tuple[Written, ...] = ()
+    program: Written | None = None
+    errno: int | None = None
+    expires: date | None = None
+    """A date, or a moment; None: never."""
+    when_granted: date | None = None
+    why: str = ""
+    origin: Origin = field(default=NOWHERE, eq=False)
+
+
+@frozen
+class Grants:
+    """``[[grants]]``, in their order: the first that fits answers."""
+
+    entries: tuple[Grant, ...]
+
+
+Table: TypeAlias = Files | Network | Exec | Limits
+
+
+def of(policy: Policy) -> Mapping[str, Table]:
+    """Return the tables of one layer, by name, without its grants; what it extends has its own."""
+    return {name: table for name, table in policy.tables.items() if isinstance(table, Table)}
+
+
+def grants(policy: Policy) -> tuple[Grant, ...]:
+    """Return the remembered answers that stand in one layer."""
+    found = policy.tables.get("grants")
+    return found.entries if isinstance(found, Grants) else ()
+
+
+def unenforced(policy: Policy) -> Iterator[tuple[str, Origin]]:
+    """Yield every table, of all layers and what they extend, that this version does not enforce, and where."""
+    for layer in policy.layers():
+        extending: Policy | None = layer
+        while extending is not None:
+            for name, table in of(extending).items():
+                if name not in enforced:
+                    yield name, table.origin
+            extending = extending.extends
+
+
+def refuse_unenforced(policy: Policy) -> None:
+    """
+    Do nothing, if a program may run under *policy*.
+
+    Raises:
+        PolicyError: it has a table that nothing would enforce.
+    """
+    for name, origin in unenforced(policy):
+        message = f"[{name}] is not enforced by this version; `check` and `why` answer questions about it"
+        raise PolicyError(message, None if origin == NOWHERE else origin)
