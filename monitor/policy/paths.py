@@ -294,7 +294,7 @@ def _element(text: str, span: Span) -> Element:
     parts: list[bytes] = []
     place = span.start
     for part in piece.split("*"):
-        parts.append(_unescaped(text, Span(place, place + len(part))))
+        parts.append(unescaped(text, Span(place, place + len(part)), forbidden=b"/\0"))
         place += len(part) + 1
     if len(parts) > 1:
         return Glob(tuple(parts))
@@ -303,8 +303,12 @@ def _element(text: str, span: Span) -> Element:
     return parts[0]
 
 
-def _unescaped(text: str, span: Span) -> bytes:
-    """Return the bytes for which the part of *text* at *span* stands."""
+def unescaped(text: str, span: Span, *, forbidden: bytes = b"") -> bytes:
+    """
+    Return the bytes for which the part of *text* at *span* stands.
+
+    Raises PolicyError: a bad escape, or one of the *forbidden* bytes, which cannot be there.
+    """
     value = bytearray()
     place = span.start
     while place < span.end:
@@ -317,7 +321,7 @@ def _unescaped(text: str, span: Span) -> bytes:
             raise complaint(text, here, message)
         else:
             value += _encoded(text, here)
-        if value[-1] in b"/\0":
+        if value[-1] in forbidden:
             raise complaint(text, here, "matches nothing: no component has a NUL or a / in it")
         place = here.end
     return bytes(value)
