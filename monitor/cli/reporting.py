@@ -7,17 +7,22 @@ What it is not: the lines themselves (``events.strace``), or the program's outpu
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import click
 
 from monitor.events.hub import Wish
 from monitor.events.output import Output
 from monitor.events.record import CallAnswered, HandlerFailed, TargetExited, TargetStarted
-from monitor.notify.verdict import Deny, Kill
 
 if TYPE_CHECKING:
     from monitor.events.record import Event
+
+
+_LINES_COUNTED: Final = 10_000
+"""Of how many different lines the repeats are counted; further ones are written each time."""
+
+_ROUND: Final = frozenset(10**power for power in range(1, 13))
 
 
 class Reporter:
@@ -30,6 +35,8 @@ class Reporter:
         self._output = Output.standard_error() if log is None else Output.to_file(log, tell)
         self._quiet = quiet
         self._traced: set[str] = set()
+        self._counts: dict[tuple[str, str], int] = {}
+        self._told_of: dict[tuple[str, str], int] = {}
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -38,7 +45,9 @@ class Reporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the log."""
+        """Tell what is left, and close the log."""
+        if not self._quiet:
+            self.tell_repeats()
         self._output.close()
 
     def __call__(self, event: Event) -> None:
@@ -49,13 +58,36 @@ class Reporter:
         from monitor.events.strace import call_text, trouble_text, who_text  # noqa: PLC0415
 
         if isinstance(event, CallAnswered):
-            if isinstance(event.verdict, Deny | Kill):
-                self._output.write_line(f"{who_text(event.tid, event.comm)} {call_text(event)}")
+            if event.told:
+                self._tell_of_call(who_text(event.tid, event.comm), event.comm, call_text(event))
             return
         if isinstance(event, HandlerFailed) and event.handler not in self._traced:
             self._traced.add(event.handler)  # the traceback is for the handler's author, who needs it once
             self._output.write_line(event.traceback.rstrip())
         self._output.write_line(trouble_text(event))
+
+    def _tell_of_call(self, who: str, comm: str, line: str) -> None:
+        """Write the line of a call; of one that comes again and again how often, whenever that has grown tenfold."""
+        key = comm, line
+        count = self._counts.get(key, 0) + 1
+        if key in self._counts or len(self._counts) < _LINES_COUNTED:
+            self._counts[key] = count
+        if count == 1:
+            self._output.write_line(f"{who} {line}")
+        elif count in _ROUND:
+            self._repeated(comm, line, count)
+
+    def _repeated(self, comm: str, line: str, count: int) -> None:
+        self._told_of[comm, line] = count
+        from monitor.notify.render.text import printable  # noqa: PLC0415
+
+        self._output.write_line(f"... x{count} {printable(comm)}: {line}")
+
+    def tell_repeats(self) -> None:
+        """Write how often what came more than once came in all."""
+        for (comm, line), count in self._counts.items():
+            if count > 1 and self._told_of.get((comm, line)) != count:
+                self._repeated(comm, line, count)
 
 
 def tell(message: str) -> None:

@@ -85,6 +85,7 @@ class HubObserver:
             handler=decision.handler,
             rule=decision.rule,
             would=decision.would,
+            told=decision.told,
             observed=call.looked,
             delivered=decision.delivered,
             latency_seconds=decision.seconds,

@@ -57,6 +57,8 @@ class CallAnswered:
     handler: str | None
     rule: Origin | None = None
     """The rule of a policy that decided; None: none did, or a policy's default."""
+    told: bool = False
+    """Whether it was told although nobody wished for every answer: a refusal, or what a rule logs or would refuse."""
     would: Verdict | None = None
     """What the policy says, where it is only observed: the call ran."""
     observed: bool

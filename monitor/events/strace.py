@@ -14,6 +14,7 @@ from typing import Final, assert_never, cast
 
 from monitor.abi.arch import Arch
 from monitor.abi.constants import errno_name, signal_name
+from monitor.abi.syscalls import signature_of
 from monitor.events.hub import Wish
 from monitor.events.output import Output
 from monitor.events.record import (
@@ -144,7 +145,9 @@ def who_text(tid: int, comm: str) -> str:
 def _words(event: CallAnswered) -> str:
     if event.rendered is not None:
         return str(event.rendered)
-    return f"{event.name}({', '.join(text.hexadecimal(register) for register in event.args)})"
+    signature = None if event.arch is None else signature_of(event.arch, event.name)
+    registers = event.args if signature is None else event.args[: len(signature.arguments)]
+    return f"{event.name}({', '.join(text.hexadecimal(register) for register in registers)})"
 
 
 def _result(event: CallAnswered) -> str:  # noqa: PLR0911  # one for each kind of verdict
@@ -153,7 +156,9 @@ def _result(event: CallAnswered) -> str:  # noqa: PLR0911  # one for each kind o
         return f"? <observed: would {_intention(event.would)}: {reason}>"
     match event.verdict:
         case Allow():
-            return "? <allowed>" if event.handler is not None or event.rule is not None else "?"
+            if event.told and event.rule is not None:
+                return f"? <allowed: {event.rule}>"
+            return "?" if event.handler is None else "? <allowed>"
         case Deny(number):
             return f"-1 {errno_name(number)} ({strerror(number)}) <denied: {reason}>"
         case Return(value):

@@ -109,6 +109,8 @@ class Decision(NamedTuple):
     """The rule of the policy that decided."""
     would: Verdict | None = None
     """What the policy says, where it is only observed."""
+    told: bool = False
+    """Whether it is told of even if nobody wants to know of every answer."""
 
 
 class Judge(Protocol):

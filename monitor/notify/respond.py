@@ -172,6 +172,7 @@ class Responder:
                     outcome.seen,
                     outcome.rule,
                     outcome.would,
+                    outcome.told,
                 )
             )
         needed = self._listener.reserve.needed

@@ -388,3 +388,16 @@ def test_the_environment_is_what_it_was_without_us() -> None:
     assert run("--", "env", env=env).stdout == subprocess.check_output(["env"], env=env, text=True)
     with_locale = {**env, "LC_CTYPE": "C.UTF-8"}
     assert run("--", "env", env=with_locale).stdout == subprocess.check_output(["env"], env=with_locale, text=True)
+
+
+def test_what_is_refused_again_and_again_is_counted_and_never_dropped(handlers, tmp_path: Path) -> None:
+    script = f"i=0; while [ $i -lt 25 ]; do mkdir {tmp_path}/secret; i=$((i+1)); done; mkdir {tmp_path}/other-secret"
+    done = run("--handlers", handlers(REFUSE), "--", "sh", "-c", script)
+    told = [line for line in done.stderr.splitlines() if "<denied" in line]
+    call = f'mkdir("{tmp_path}/secret", 0777) = -1 EACCES (Permission denied) <denied: no_secrets>'
+
+    assert [line.partition("] ")[2] for line in told if line.startswith("[pid ")] == [
+        call,
+        call.replace("/secret", "/other-secret"),
+    ]
+    assert [line for line in told if line.startswith("... ")] == [f"... x10 mkdir: {call}", f"... x25 mkdir: {call}"]

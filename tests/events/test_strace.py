@@ -78,7 +78,7 @@ def test_the_result_of_a_short_call_stands_in_straces_column(lines: Any) -> None
 
 
 def test_without_words_there_are_registers() -> None:
-    assert call_text(answered(rendered=None)).startswith("openat(0xffffff9c, 0x1000, 0, 0, 0, 0) = ")
+    assert call_text(answered(rendered=None)).startswith("openat(0xffffff9c, 0x1000, 0, 0) = ")
 
 
 def test_a_file_has_the_number_and_a_terminal_the_name(lines: Any) -> None:
