@@ -117,3 +117,8 @@ _RANKS: Final[Mapping[type, int]] = MappingProxyType(
 def rank(action: Action) -> int:
     """Return how restrictive *action* is: where layers disagree, the highest wins."""
     return _RANKS[type(action)]
+
+
+def is_refusal(action: Action) -> bool:
+    """Whether the call does not run, whoever is asked: no handler lifts such an action."""
+    return rank(action) >= _RANKS[Return]

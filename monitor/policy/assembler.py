@@ -75,7 +75,7 @@ class Assembler:
 
     def shared_return(self, value: int, mark: int = 0) -> Label:
         """Return the label of the one ``ret(value)`` behind everything else; it bears the *mark* it first got."""
-        return self._shared_returns.setdefault(value, (Label(f"return {value:#x}"), mark))[0]
+        return self._shared_returns.setdefault(value, (Label(""), mark))[0]
 
     def load_nr(self) -> None:
         """Load the number of the call."""

@@ -161,12 +161,15 @@ def _fault_of(instruction: Instruction) -> str:
 
 def _fault_of_jump(instruction: Instruction, behind: int) -> str:
     """Say what is wrong with a jump that has *behind* instructions behind it, or nothing."""
-    if any(offset >= behind for offset in _offsets(instruction)):
-        return "jump past the end of the program"
-    return ""
+    if all(offset < behind for offset in offsets(instruction)):
+        return ""
+    if instruction.code == Op.JA and instruction.k >> (WORD_BITS - 1):
+        back = (1 << WORD_BITS) - instruction.k
+        return f"jump backwards, if its offset is read as -{back}; offsets are unsigned, and programs have no loops"
+    return f"jump past the end of the program, by {max(offsets(instruction)) - behind + 1}"
 
 
-def _offsets(instruction: Instruction) -> tuple[int, ...]:
+def offsets(instruction: Instruction) -> tuple[int, ...]:
     """Return the offsets to which *instruction* may jump; none for one that does not jump."""
     if instruction.code == Op.JA:
         return (instruction.k,)
@@ -191,9 +194,9 @@ def _check_scratch(instructions: Sequence[Instruction]) -> None:
         elif instruction.code in _SCRATCH_LOADS and not stored & 1 << instruction.k:
             message = f"instruction {index}: M[{instruction.k}] is read and may not have been written"
             raise ValueError(message)
-        for offset in _offsets(instruction):
+        for offset in offsets(instruction):
             stored_at[index + 1 + offset] &= stored
-        if _offsets(instruction):
+        if offsets(instruction):
             stored = _ALL_SCRATCH
 
 

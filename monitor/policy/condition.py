@@ -115,6 +115,40 @@ ALWAYS: Final = AllOf(())
 NEVER: Final = AnyOf(())
 
 
+def cut(condition: Condition, register_bits: int) -> Condition:
+    """
+    Return what *condition* means where registers have *register_bits*, 32 or 64.
+
+    A 32-bit program has no more of a register than that, but the word in which a filter finds it has 64.
+    The upper half is no promise: the kernel of x86 shows to a filter what the 64-bit register holds
+    (arch/x86/include/asm/syscall.h, ``syscall_get_arguments``), a 64-bit program may have put there what
+    it likes before ``int $0x80``, and the call itself sees the low half alone
+    (arch/x86/include/asm/syscall_wrapper.h, ``SC_IA32_REGS_TO_ARGS``).
+    """
+    match condition:
+        case Test():
+            return _cut_test(condition, register_bits)
+        case AllOf(parts):
+            return AllOf(tuple(cut(part, register_bits) for part in parts))
+        case AnyOf(parts):
+            return AnyOf(tuple(cut(part, register_bits) for part in parts))
+        case Not(part):
+            return Not(cut(part, register_bits))
+        case _:
+            assert_never(condition)
+
+
+def _cut_test(test: Test, bits: int) -> Condition:
+    if test.width <= bits:
+        return test
+    highest = (1 << bits) - 1
+    mask = None if test.mask is None else test.mask & highest
+    if 0 <= test.value <= highest:
+        return Test(test.argument, test.operator, width=bits, mask=mask, value=test.value)
+    # The register is zero or more, and *highest* at most: any value between it and the one asked for will do.
+    return ALWAYS if OPERATORS[test.operator](0, -1 if test.value < 0 else 1) else NEVER
+
+
 def negation(condition: Condition) -> Condition:
     """Return what holds exactly where *condition* does not, with no ``Not`` in it."""
     match condition:

@@ -12,7 +12,7 @@ wins, so that an include can only tighten.  ``extends`` is no layer: its rules f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from errno import ENOSYS
 from functools import lru_cache
 from types import MappingProxyType
@@ -26,7 +26,7 @@ from monitor.abi.syscalls import Signature, name_of, signature_of, since
 from monitor.errors import PolicyError
 from monitor.origin import NOWHERE, Origin
 from monitor.policy.action import Action, Allow, Deny, KillProcess, rank
-from monitor.policy.condition import Condition
+from monitor.policy.condition import Condition, cut
 
 Version: TypeAlias = tuple[int, int]
 """A kernel version: (6, 1)."""
@@ -119,7 +119,7 @@ def _expanded(names: tuple[str, ...], arch: Arch) -> frozenset[str]:
 
 @lru_cache(16384)
 def _bound(when: When, signature: Signature, arch: Arch) -> Condition:
-    return when.bind(signature, arch)
+    return cut(when.bind(signature, arch), arch.register_bits)
 
 
 class Decision(NamedTuple):
@@ -137,6 +137,14 @@ class Decision(NamedTuple):
     policy: Policy
 
 
+def _rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    return tuple(rules)
+
+
+def _policies(policies: Iterable[Policy]) -> tuple[Policy, ...]:
+    return tuple(policies)
+
+
 def _tables(given: Mapping[str, object]) -> Mapping[str, object]:
     return MappingProxyType(dict(given))
 
@@ -150,8 +158,8 @@ class Policy:
     """What happens to calls that no rule names."""
     exact_errno: bool = field(default=True, kw_only=True)
     """Whether somebody wrote the errno of a default ``Deny``; otherwise calls in ``FALLBACKS`` fail with ENOSYS."""
-    rules: tuple[Rule, ...] = field(default=(), converter=tuple, kw_only=True)
-    includes: tuple[Policy, ...] = field(default=(), converter=tuple, kw_only=True)
+    rules: tuple[Rule, ...] = field(default=(), converter=_rules, kw_only=True)
+    includes: tuple[Policy, ...] = field(default=(), converter=_policies, kw_only=True)
     extends: Policy | None = field(default=None, kw_only=True)
     """Its rules follow the ones here, and its includes are included; its default is not used."""
     known_as_of: Version | None = field(default=None, kw_only=True)
@@ -170,8 +178,11 @@ class Policy:
     def layers(self) -> Iterator[Policy]:
         """Yield this policy and every one that it includes, in their order."""
         yield self
-        for beneath in (*self.includes, *(self.extends.includes if self.extends is not None else ())):
-            yield from beneath.layers()
+        extending: Policy | None = self
+        while extending is not None:
+            for beneath in extending.includes:
+                yield from beneath.layers()
+            extending = extending.extends
 
     def all_rules(self) -> Iterator[Rule]:
         """Yield the rules of this layer, those it extends behind its own."""
@@ -187,7 +198,7 @@ class Policy:
     def decide_alone(self, arch: Arch, nr: int, args: Sequence[int]) -> Decision:
         """Return what this layer says, whatever the others do."""
         if self.arches is not None and arch not in self.arches:
-            return Decision(KillProcess() if self.other_arch == "kill" else Deny(ENOSYS), None, self)
+            return self.decide_elsewhere()
         name = name_of(arch, nr)
         for rule in self.all_rules():
             if name is not None and name in rule.calls(arch):
@@ -195,6 +206,10 @@ class Policy:
                 if condition is None or condition.holds(args):
                     return Decision(rule.action_for(name), rule, self)
         return Decision(self.default_for(arch, nr), None, self)
+
+    def decide_elsewhere(self) -> Decision:
+        """Return what this layer says about calls of ABIs that its rules do not decide about."""
+        return Decision(KillProcess() if self.other_arch == "kill" else Deny(ENOSYS), None, self)
 
     def default_for(self, arch: Arch, nr: int) -> Action:
         """Return what happens to a call that no rule of this layer matched."""

@@ -78,7 +78,11 @@ class TestCheck:
             ((Instruction(Op.LD_MEM, 3), RETURN_A), r"M\[3\] is read"),
             ((Instruction(Op.ST, 2), Instruction(Op.LDX_MEM, 3), RETURN_A), r"M\[3\] is read"),
             ((Instruction(Op.JA, 1), RETURN_A), "instruction 0: jump past the end"),
-            ((Instruction(Op.JA, 0xFFFFFFFF), RETURN_A), "jump past the end"),
+            (
+                (Instruction(Op.JA, 0x7FFFFFFF), RETURN_A),
+                "instruction 0: jump past the end of the program, by 2147483647",
+            ),
+            ((RETURN_A, Instruction(Op.JA, 0xFFFFFFFE), RETURN_A), "instruction 1: jump backwards, .* as -2;"),
             ((Instruction(Op.JEQ_K, jt=1), RETURN_A), "jump past the end"),
             ((Instruction(Op.JEQ_K, jf=1), RETURN_A), "jump past the end"),
             ((RETURN_A, Instruction(Op.JSET_X)), "instruction 1: jump past the end"),

@@ -1,0 +1,114 @@
+"""
+Routes: what the supervisor has to decide about a call of which BPF could only say "notified".
+
+What it is not: an answer, or a handler.  A route knows what each layer says about one call, with the
+conditions bound to its registers, so that ``decide`` is ``Policy.decide`` without the search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from attrs import field, frozen
+
+from monitor.abi.arch import Arch
+from monitor.abi.syscalls import name_of
+from monitor.policy.action import rank
+from monitor.policy.answers import NOTIFY, elsewhere
+from monitor.policy.bpf import WORD_MASK
+from monitor.policy.decisions import Decided
+from monitor.policy.diagram import Node, ends
+from monitor.policy.model import Decision, Policy
+from monitor.policy.numbers import EVERY, Numbers, owner
+from monitor.policy.table import Alternative, Chain, heard
+
+
+@frozen
+class Route:
+    """
+    What the supervisor has to do with one call of one ABI.
+
+    Attributes:
+        arch: the ABI; None for calls of ABIs for which the program was not made.
+        name: the call; None for numbers that have no name in the tables.
+        notified: whether the program notifies it, or some uses of it.
+        wanted: whether a handler asked to see it.
+        chains: what each layer says about it, in their order.
+    """
+
+    arch: Arch | None
+    name: str | None
+    notified: bool
+    wanted: bool
+    chains: tuple[Chain, ...]
+
+    def decide(self, args: Sequence[int]) -> Decision:
+        """Return what the policy says about the call with *args*, six unsigned 64-bit words."""
+        return max(self.decisions(args), key=lambda decision: rank(decision.action))  # of equals the first
+
+    def decisions(self, args: Sequence[int]) -> tuple[Decision, ...]:
+        """Return what each layer says, in their order."""
+        return tuple(heard(chain, args) for chain in self.chains)
+
+
+def _known(given: Mapping[tuple[Arch, int], Route]) -> Mapping[tuple[Arch, int], Route]:
+    return MappingProxyType(dict(given))
+
+
+def _others(given: Mapping[Arch, Route]) -> Mapping[Arch, Route]:
+    return MappingProxyType(dict(given))
+
+
+@frozen
+class Routes:
+    """
+    The route of every call.
+
+    Attributes:
+        known: by ABI and number, with x32's bit for x32.
+        others: by ABI, for all numbers that are not in *known*.
+        elsewhere: for calls of ABIs for which the program was not made.
+        observe: whether nothing is refused: then the routes say what would have been.
+    """
+
+    known: Mapping[tuple[Arch, int], Route] = field(converter=_known, hash=False)
+    others: Mapping[Arch, Route] = field(converter=_others, hash=False)
+    elsewhere: Route
+    observe: bool
+
+    def of(self, audit_value: int, nr: int) -> Route:
+        """Return the route of a call from the two fields of ``struct seccomp_data`` that tell it."""
+        arch = owner(audit_value, nr & WORD_MASK)
+        if arch is None or arch not in self.others:
+            return self.elsewhere
+        return self.known.get((arch, nr & WORD_MASK)) or self.others[arch]
+
+
+def routes_of(policy: Policy, decided: Iterable[Decided], notified: Mapping[Arch, Numbers], *, observe: bool) -> Routes:
+    """Return the routes of *policy*; *decided* is how the calls of each ABI are decided."""
+    known: dict[tuple[Arch, int], Route] = {}
+    others: dict[Arch, Route] = {}
+    for arch, table, nodes, default in decided:
+        wanted = notified.get(arch, frozenset())
+        asks = _Notifies()
+        for nr, node in nodes.items():
+            chains = table.calls.get(nr, table.unnamed)
+            seen = wanted is EVERY or nr in wanted
+            known[arch, nr] = Route(arch, name_of(arch, nr), asks.at(node), seen, chains)
+        others[arch] = Route(arch, None, asks.at(default), wanted is EVERY, table.unnamed)
+    chains = tuple((Alternative(None, decision),) for decision in elsewhere(policy))
+    return Routes(known, others, Route(None, None, observe, False, chains), observe)  # noqa: FBT003  # fields of a value
+
+
+class _Notifies:
+    """Knows of which diagrams an end is a notification."""
+
+    def __init__(self) -> None:
+        self._found: dict[Node, bool] = {}
+
+    def at(self, node: Node) -> bool:
+        """Whether calls that are decided by *node* may be notified."""
+        if node not in self._found:
+            self._found[node] = NOTIFY in ends(node)
+        return self._found[node]
