@@ -18,9 +18,10 @@ from monitor.abi.groups import refuse_unknown
 from monitor.errors import PolicyError
 from monitor.origin import Origin
 from monitor.policy.action import Action
+from monitor.policy.addresses import AddressList, AddressPattern
 from monitor.policy.expression import Expression
 from monitor.policy.model import Rule, Version
-from monitor.policy.paths import PathPattern, escape
+from monitor.policy.paths import PathList, PathPattern, escape
 from monitor.policy.positions import Path
 from monitor.policy.shapes import (
     ActionName,
@@ -233,22 +234,32 @@ class Reading:
         )
 
     def _patterns(self, texts: Sequence[str] | None, path: Path) -> tuple[Written, ...]:
-        return tuple(self._pattern(text, (*path, index)) for index, text in enumerate(texts or ()))
+        written = self._written(texts, path)
+        with self._at(path):
+            PathList(PathPattern.parse(one.expanded, one.origin) for one in written)
+        return written
 
     def _pattern(self, text: str, path: Path) -> Written:
-        written = self._address(text, path)
+        (written,) = self._written([text], path)
         PathPattern.parse(written.expanded, written.origin)
         return written
 
     def _addresses(self, texts: Sequence[str] | None, path: Path) -> tuple[Written, ...]:
-        return tuple(self._address(text, (*path, index)) for index, text in enumerate(texts or ()))
+        written = self._written(texts, path)
+        with self._at(path):
+            AddressList(AddressPattern.parse(one.expanded, one.origin) for one in written)
+        return written
 
-    def _address(self, text: str, path: Path) -> Written:
-        origin = self.places.origin(path)
-        if not text:
-            message = "an empty string"
-            raise PolicyError(message, origin)
-        return Written(text, expanded=self.variables.expand(text, origin, escape=escape), origin=origin)
+    def _written(self, texts: Sequence[str] | None, path: Path) -> tuple[Written, ...]:
+        found: list[Written] = []
+        for index, text in enumerate(texts or ()):
+            # The program of a grant is no list, and stands where its key does.
+            origin = self.places.origin((*path, index) if (*path, index) in self.places.positions else path)
+            if not text:
+                message = "an empty string"
+                raise PolicyError(message, origin)
+            found.append(Written(text, expanded=self.variables.expand(text, origin, escape=escape), origin=origin))
+        return tuple(found)
 
 
 def _one_word(word: str) -> ActionShape:

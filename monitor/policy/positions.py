@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from tomllib import loads
 from typing import Final, NamedTuple, TypeAlias
 
@@ -25,6 +26,13 @@ class Position(NamedTuple):
 
     line: int
     column: int
+
+
+class Block(NamedTuple):
+    """The lines of a table, from that of its header to that where its last value ends; from 1, both included."""
+
+    first: int
+    last: int
 
 
 _BLANK: Final = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
@@ -43,6 +51,16 @@ def positions(text: str) -> Mapping[Path, Position]:
     return _Scanner(text).document()
 
 
+def blocks(text: str) -> Mapping[Path, Block]:
+    """Return for each table that *text* writes with a header the lines of it; those of a sub-table are its own."""
+    scanner = _Scanner(text)
+    scanner.document()
+    return {
+        path: Block(first, max(scanner.last_lines[begin:end], default=first))
+        for (path, first, begin), (_, _, end) in pairwise([*scanner.headers, ((), 0, len(scanner.last_lines))])
+    }
+
+
 def path_text(path: Path) -> str:
     """Return ``syscalls[2].names[0]``; the first element of an array is [0]."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
@@ -57,15 +75,22 @@ class _Scanner:
         self._lines = [0, *(match.end() for match in re.finditer("\n", text))]
         self._found: dict[Path, Position] = {}
         self._counts: dict[Path, int] = {}
+        self.headers: list[tuple[Path, int, int]] = []
+        """Of each header: the table, its line, and how many pairs stood before it."""
+        self.last_lines: list[int] = []
+        """Of each pair: the line in which its value ends."""
 
     def document(self) -> Mapping[Path, Position]:
         prefix: Path = ()
         self._skip()
         while self._at < len(self._text):
             if self._text.startswith("[", self._at):
+                line = self._line(self._at)
                 prefix = self._header()
+                self.headers.append((prefix, line, len(self.last_lines)))
             else:
                 self._pair(prefix)
+                self.last_lines.append(self._line(self._at - 1))
             self._skip()
         return self._found
 
@@ -74,8 +99,11 @@ class _Scanner:
         assert match is not None  # it matches nothing, too
         self._at = match.end()
 
+    def _line(self, at: int) -> int:
+        return bisect_right(self._lines, at)
+
     def _note(self, path: Path, at: int) -> None:
-        line = bisect_right(self._lines, at)
+        line = self._line(at)
         self._found.setdefault(path, Position(line, at - self._lines[line - 1] + 1))
 
     def _header(self) -> Path:
