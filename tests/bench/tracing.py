@@ -135,6 +135,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is measured is an installed package
+    os.environ["LC_ALL"] = "C"  # work that starts processes is to do that, and not to look for locales
     with tempfile.TemporaryDirectory() as name:
         found = tables(Path(name), options.calls, options.rounds)
     text = "\n".join([machine(), "", *(line for table in found for line in table.lines())]).rstrip() + "\n"
