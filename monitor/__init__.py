@@ -31,6 +31,7 @@ from monitor.errors import (
     LaunchStage,
     MonitorError,
     PolicyError,
+    PolicyNotLoosenable,
     ProgramTooLongError,
     SupervisorError,
     TargetGone,
@@ -61,6 +62,8 @@ if _TYPE_CHECKING:
         TargetStarted,
     )
     from monitor.notify.render import Rendered
+    from monitor.policy.model import Policy
+    from monitor.policy.text import load as load_policy
     from monitor.sources.launch import Launch
 
 __version__ = "0.1.0"
@@ -83,7 +86,9 @@ _LATER = {
         "monitor.events.record",
     ),
     "Launch": "monitor.sources.launch",
+    "Policy": "monitor.policy.model",
     "Rendered": "monitor.notify.render",
+    "load_policy": "monitor.policy.text:load",
 }
 """Names that are loaded when they are first asked for: an import of the package costs what most programs use."""
 
@@ -93,7 +98,8 @@ def __getattr__(name: str) -> object:
     if name not in _LATER:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    value = getattr(_importlib.import_module(_LATER[name]), name)
+    module, _, attribute = _LATER[name].partition(":")
+    value = getattr(_importlib.import_module(module), attribute or name)
     globals()[name] = value
     return value
 
@@ -127,7 +133,9 @@ __all__ = [
     "MonitorError",
     "OutOfFds",
     "Pass",
+    "Policy",
     "PolicyError",
+    "PolicyNotLoosenable",
     "ProcessRun",
     "ProgramTooLongError",
     "RacyAllow",
@@ -148,5 +156,6 @@ __all__ = [
     "Verdict",
     "Wish",
     "handles",
+    "load_policy",
     "supervise",
 ]

@@ -9,6 +9,7 @@ The tree::
     MonitorError
       PolicyError             what was asked of the filter cannot be meant; .message .origin
         ProgramTooLongError     it can be meant, and is too long for the kernel
+        PolicyNotLoosenable     a program that is installed cannot be changed so; .calls
       LaunchError             the program did not start; .stage .errno
       KernelFeatureError      this kernel or user lacks what was asked for; .feature
       TargetMemoryError       an address in the target cannot be read or written; .address .errno
@@ -61,6 +62,24 @@ class PolicyError(MonitorError):
 
 class ProgramTooLongError(PolicyError):
     """The filter can be meant, but needs more than the kernel's 4096 instructions (``BPF_MAXINSNS``)."""
+
+
+class PolicyNotLoosenable(PolicyError):
+    """
+    A new policy decides calls differently that the installed program decides without us.
+
+    A filter cannot be taken away or changed.  What shall stay changeable has to be marked
+    ``mutable`` in the policy that the program starts under.
+
+    Attributes:
+        calls: their names, in order, as ``openat`` or ``i386 openat``.
+    """
+
+    def __init__(self, calls: tuple[str, ...]) -> None:
+        """Name the *calls*."""
+        self.calls = calls
+        shown = ", ".join(calls[:8]) + (f" and {len(calls) - 8} more" if len(calls) > 8 else "")  # noqa: PLR2004
+        super().__init__(f"the installed program decides alone about {shown}; mark their rules mutable")
 
 
 class LaunchStage(enum.Enum):

@@ -6,8 +6,8 @@ What it is not: what carries it on (``supervisor``); everything here asks or tel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 import trio
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from monitor.events.hub import Hub, Subscription
     from monitor.events.observer import HubObserver
     from monitor.events.record import CallAnswered
+    from monitor.policy.model import Policy
     from monitor.sources.process import Process
+
+
+class PolicyChange(NamedTuple):
+    """How the policy of a run is read and replaced."""
+
+    policy: Callable[[], Policy]
+    replace: Callable[[Policy], tuple[str, ...]]
 
 
 class Run:
@@ -28,8 +36,11 @@ class Run:
     Everything here can still be read after the block.
     """
 
-    def __init__(self, stats: Stats, hub: Hub, observer: HubObserver, answered_all: trio.Event) -> None:
+    def __init__(
+        self, stats: Stats, hub: Hub, observer: HubObserver, answered_all: trio.Event, change: PolicyChange | None
+    ) -> None:
         """Made by ``supervise``."""
+        self._change = change
         self._stats = stats
         self._hub = hub
         self._observer = observer
@@ -39,6 +50,27 @@ class Run:
     def stats(self) -> Stats:
         """The counters as they are now, in a copy."""
         return attrs.evolve(self._stats)
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy in force, or None."""
+        return None if self._change is None else self._change.policy()
+
+    def replace_policy(self, new: Policy) -> tuple[str, ...]:
+        """
+        Put *new* in the place of the policy, between two answers; the names of the calls it decides differently.
+
+        Calls that wait for an asynchronous handler are decided again; what was opened stays open.
+
+        Raises:
+            PolicyNotLoosenable: the installed program decides some of them alone; nothing changed.
+            PolicyError: *new* cannot be enforced; nothing changed.
+            RuntimeError: the run began without a policy.
+        """
+        if self._change is None:
+            msg = "the run began without a policy: there is nothing to replace"
+            raise RuntimeError(msg)
+        return self._change.replace(new)
 
     @property
     def denials(self) -> Sequence[CallAnswered]:
@@ -62,11 +94,17 @@ class Run:
 class ProcessRun(Run):
     """The supervision of a launched program."""
 
-    def __init__(
-        self, stats: Stats, hub: Hub, observer: HubObserver, answered_all: trio.Event, process: Process
+    def __init__(  # made in one place
+        self,
+        stats: Stats,
+        hub: Hub,
+        observer: HubObserver,
+        answered_all: trio.Event,
+        change: PolicyChange | None,
+        process: Process,
     ) -> None:
         """Made by ``supervise``."""
-        super().__init__(stats, hub, observer, answered_all)
+        super().__init__(stats, hub, observer, answered_all, change)
         self._process = process
 
     @property

@@ -27,7 +27,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from errno import EPERM
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, overload
 
 import attrs
 import trio
@@ -42,12 +42,15 @@ from monitor.notify.handler import Handler, HandlerFunction, Routes, notified_by
 from monitor.notify.listener import AnyListener
 from monitor.notify.seen import SeenProcesses
 from monitor.notify.verdict import Allow, Deny, Kill, Return, Verdict
-from monitor.run import ProcessRun, Run
+from monitor.run import PolicyChange, ProcessRun, Run
 
 if TYPE_CHECKING:
+    from monitor.enforce import PolicyJudge
     from monitor.events.hub import Hub, Sink
     from monitor.events.observer import HubObserver
+    from monitor.notify.account import Judge
     from monitor.policy.bpf import Program
+    from monitor.policy.model import Policy
     from monitor.sources.launch import Launch
 
 Words: TypeAlias = Sequence[str | bytes | PathLike[str]]
@@ -78,6 +81,8 @@ def _to_sinks(given: Sink | Sequence[Sink] | None) -> tuple[Sink, ...]:
 class _Settings:
     """The keyword arguments of ``supervise``, checked."""
 
+    policy: Policy | None
+    observe: bool = field()
     handlers: tuple[Handler, ...] = field(converter=_to_handlers)
     otherwise: Verdict = field(validator=validators.instance_of((Allow, Deny, Return, Kill)))
     sinks: tuple[Sink, ...] = field(converter=_to_sinks)
@@ -90,16 +95,27 @@ class _Settings:
 
     @leave_running.validator  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator]
     def _leaves_nothing_unanswered(self, _attribute: object, leave_running: object) -> None:
-        if leave_running and self.handlers:
+        if leave_running and (self.handlers or self.policy is not None):
             msg = (
                 "leave_running=True: the program would still ask, and nobody would answer "
-                "(its calls would fail with ENOSYS); only a program without handlers can be left running"
+                "(its calls would fail with ENOSYS); only a program without handlers and policy can be left running"
             )
             raise ValueError(msg)
 
-    def routes(self) -> Routes:
-        """Return who decides about what, on every ABI this machine may run."""
-        return routes_of(self.handlers, _abis(others=True))
+    @observe.validator  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator]
+    def _has_something_to_observe(self, _attribute: object, observe: object) -> None:
+        if observe and self.policy is None:
+            msg = "observe=True says what a policy would refuse: give a policy"
+            raise ValueError(msg)
+
+    def plan(self) -> _Plan:
+        """Return who decides about what is notified, on every ABI this machine may run, and the policy's filter."""
+        if self.policy is not None:
+            from monitor.enforce import enforced  # noqa: PLC0415
+
+            program, judge, routes = enforced(self.policy, self.handlers, _abis(others=True), observe=self.observe)
+            return _Plan(program, routes, self._options(judge), judge)
+        return _Plan(None, routes_of(self.handlers, _abis(others=True)), self._options(None), None)
 
     def program(self, *, other_abis: bool) -> Program:
         """Return the filter that notifies what the handlers decide about, and nothing else."""
@@ -109,9 +125,19 @@ class _Settings:
         numbers = {arch: notified_by(self.handlers, arch) for arch in _abis(others=other_abis)}
         return compile_notify({arch: EVERY if some is None else some for arch, some in numbers.items()})
 
-    def options(self) -> Options:
+    def _options(self, judge: Judge | None) -> Options:
         """Return what dispatch has to know."""
-        return Options(self.otherwise, self.strict, self.answer_seconds, self.handler_errors)
+        return Options(self.otherwise, self.strict, self.answer_seconds, self.handler_errors, judge)
+
+
+class _Plan(NamedTuple):
+    """What a run is made of besides its source."""
+
+    program: Program | None
+    """The policy's; None: there is none."""
+    routes: Routes
+    options: Options
+    judge: PolicyJudge | None
 
 
 def _abis(*, others: bool) -> Sequence[Arch]:
@@ -124,6 +150,8 @@ def _abis(*, others: bool) -> Sequence[Arch]:
 def supervise(
     source: Words | Launch,
     *,
+    policy: Policy | None = ...,
+    observe: bool = ...,
     handlers: Sequence[Handler | HandlerFunction] = ...,
     otherwise: Verdict = ...,
     events: Sink | Sequence[Sink] | None = ...,
@@ -139,6 +167,8 @@ def supervise(
 def supervise(
     source: AnyListener,
     *,
+    policy: Policy | None = ...,
+    observe: bool = ...,
     handlers: Sequence[Handler | HandlerFunction] = ...,
     otherwise: Verdict = ...,
     events: Sink | Sequence[Sink] | None = ...,
@@ -152,6 +182,8 @@ def supervise(
 def supervise(  # noqa: PLR0913  # settled names, each with a default
     source: Words | Launch | AnyListener,
     *,
+    policy: Policy | None = None,
+    observe: bool = False,
     handlers: Sequence[Handler | HandlerFunction] = (),
     otherwise: Verdict = DENY,
     events: Sink | Sequence[Sink] | None = None,
@@ -168,6 +200,10 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     *source* is a program (its words, or a ``Launch`` with its surroundings), which is started
     here, or a ``Listener``, which is taken over.  The calls that the *handlers* name stop and
     are decided by them, in the given order; what they all ``Pass`` gets *otherwise*.
+
+    A *policy* decides about every call: what it refuses is refused in the kernel where that can
+    be, and no handler lifts it; what is left goes to the handlers, and to the rest of the policy
+    instead of *otherwise*.  With *observe* it refuses nothing: what it would is told.
 
     An exception of a handler denies its call; with ``handler_errors="raise"`` it also ends the
     block.  An ``async def`` handler has *answer_seconds*.  *events* are called with each event.
@@ -187,6 +223,8 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     from monitor.sources.launch import Launch  # noqa: PLC0415
 
     settings = _Settings(
+        policy=policy,
+        observe=observe,
         handlers=handlers,
         otherwise=otherwise,
         sinks=events,
@@ -222,7 +260,8 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
     from monitor.events.record import SupervisionFailed, TargetExited, TargetStarted  # noqa: PLC0415
     from monitor.sources.launch import start  # noqa: PLC0415
 
-    routes, program = settings.routes(), settings.program(other_abis=launch.other_abis)
+    plan = settings.plan()
+    program = plan.program or settings.program(other_abis=launch.other_abis)
     if settings.strict:
         make_undumpable()
     if settings.leave_running:
@@ -230,8 +269,8 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
     started = await start(launch, program)
     process = started.process
     hub, observer = _events(settings)
-    dispatcher, answered_all = Dispatcher(started.listener, routes, settings.options(), observer), trio.Event()
-    run = ProcessRun(dispatcher.stats, hub, observer, answered_all, process)
+    dispatcher, answered_all = Dispatcher(started.listener, plan.routes, plan.options, observer), trio.Event()
+    run = ProcessRun(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher), process)
 
     async def tell_of_process() -> None:
         hub.publish(TargetStarted(pid=run.pid, path=started.path, argv=launch.argv, variables=started.variables))
@@ -268,9 +307,10 @@ async def _supervised_listener(listener: AnyListener, settings: _Settings) -> As
 
     seen = SeenProcesses() if settings.on_leave == "kill" else None
     hub, observer = _events(settings)
-    dispatcher = Dispatcher(listener, settings.routes(), settings.options(), observer, seen)
+    plan = settings.plan()
+    dispatcher = Dispatcher(listener, plan.routes, plan.options, observer, seen)
     answered_all = trio.Event()
-    run = Run(dispatcher.stats, hub, observer, answered_all)
+    run = Run(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher))
 
     async def leave(*, answering: bool) -> None:  # noqa: ARG001  # nobody is given time to answer
         await trio.lowlevel.checkpoint()
@@ -288,6 +328,20 @@ async def _supervised_listener(listener: AnyListener, settings: _Settings) -> As
             yield run
     finally:
         hub.end()
+
+
+def _change(plan: _Plan, dispatcher: Dispatcher) -> PolicyChange | None:
+    """Return how the policy is replaced, if there is one: atomically, since both steps run without a pause."""
+    judge = plan.judge
+    if judge is None:
+        return None
+
+    def replace(new: Policy) -> tuple[str, ...]:
+        changed = judge.replace(new)
+        dispatcher.judge_again()
+        return changed
+
+    return PolicyChange(lambda: judge.policy, replace)
 
 
 async def _serve(dispatcher: Dispatcher, answered_all: trio.Event) -> None:

@@ -44,6 +44,7 @@ class Cancellable(Protocol):
     call: Call
     scope: trio.CancelScope | None
     gone: bool
+    refused: Outcome | None
 
 
 class Asker:
@@ -142,6 +143,10 @@ class Asker:
                 self._failed(waiting.call, handler, rest)
                 raise cancelled from None
             raise
+        if waiting.refused is not None:
+            if isinstance(verdict, InjectFd):  # it came at the very moment, and will not get as far as the answer
+                close_quietly(verdict)
+            return waiting.refused
         if scope.cancelled_caught:
             return Outcome(FAILURE, "error" if waiting.gone else "timeout", handler.name)
         return self._understood(waiting.call, verdict, handler)

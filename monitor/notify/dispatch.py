@@ -52,12 +52,14 @@ _NOT_NOW: Final = frozenset({NOTHING_QUEUED, EVAPORATED})
 class _Waiting:
     """One call whose asynchronous handler runs."""
 
-    __slots__ = ("call", "gone", "scope")
+    __slots__ = ("call", "gone", "refused", "scope")
 
     def __init__(self, call: Call) -> None:
         self.call = call
         self.scope: trio.CancelScope | None = None
         self.gone = False
+        self.refused: Outcome | None = None
+        """What a policy says that was put in force meanwhile."""
 
 
 class Dispatcher:
@@ -103,6 +105,15 @@ class Dispatcher:
             nursery.start_soon(self._look_after_waiting)
             await self._serve()
             nursery.cancel_scope.cancel()
+
+    def judge_again(self) -> None:
+        """Refuse the calls that wait for an asynchronous handler, and that the policy, which was replaced, refuses."""
+        if self._judge is None:
+            return
+        for waiting in list(self._waiting.values()):
+            waiting.refused = self._judge.refuses(waiting.call)
+            if waiting.refused is not None and waiting.scope is not None:
+                waiting.scope.cancel()
 
     # ---- the loop ----
 
@@ -260,13 +271,15 @@ class Dispatcher:
         """Ask the handlers from *index* on, each asynchronous one under its own deadline."""
         call = waiting.call
         for function, asynchronous, handler in route.handlers[index:]:
+            if waiting.refused is not None:
+                return waiting.refused
             if asynchronous:
                 outcome = await self._asker.later(waiting, function, handler)
             else:
                 outcome = self._asker.inline(call, function, handler, perf_counter())
             if outcome is not None:
                 return outcome
-        return self._asker.default(call)
+        return waiting.refused or self._asker.default(call)
 
     @trio.lowlevel.enable_ki_protection
     async def _look_after_waiting(self) -> None:

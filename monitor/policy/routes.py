@@ -35,6 +35,7 @@ class Route:
         notified: whether the program notifies it, or some uses of it.
         wanted: whether a handler asked to see it.
         chains: what each layer says about it, in their order.
+        alone: whether the program decides some uses of it without us.
     """
 
     arch: Arch | None
@@ -42,6 +43,7 @@ class Route:
     notified: bool
     wanted: bool
     chains: tuple[Chain, ...]
+    alone: bool = True
 
     def decide(self, args: Sequence[int]) -> Decision:
         """Return what the policy says about the call with *args*, six unsigned 64-bit words."""
@@ -95,8 +97,9 @@ def routes_of(policy: Policy, decided: Iterable[Decided], notified: Mapping[Arch
         for nr, node in nodes.items():
             chains = table.calls.get(nr, table.unnamed)
             seen = wanted is EVERY or nr in wanted
-            known[arch, nr] = Route(arch, name_of(arch, nr), asks.at(node), seen, chains)
-        others[arch] = Route(arch, None, asks.at(default), wanted is EVERY, table.unnamed)
+            known[arch, nr] = Route(arch, name_of(arch, nr), asks.at(node), seen, chains, asks.not_always_at(node))
+        default_alone = asks.not_always_at(default)
+        others[arch] = Route(arch, None, asks.at(default), wanted is EVERY, table.unnamed, default_alone)
     chains = tuple((Alternative(None, decision),) for decision in elsewhere(policy))
     return Routes(known, others, Route(None, None, observe, False, chains), observe)  # noqa: FBT003  # fields of a value
 
@@ -105,10 +108,17 @@ class _Notifies:
     """Knows of which diagrams an end is a notification."""
 
     def __init__(self) -> None:
-        self._found: dict[Node, bool] = {}
+        self._found: dict[Node, frozenset[int]] = {}
 
     def at(self, node: Node) -> bool:
         """Whether calls that are decided by *node* may be notified."""
+        return NOTIFY in self._ends(node)
+
+    def not_always_at(self, node: Node) -> bool:
+        """Whether some of them are not."""
+        return self._ends(node) != {NOTIFY}
+
+    def _ends(self, node: Node) -> frozenset[int]:
         if node not in self._found:
-            self._found[node] = NOTIFY in ends(node)
+            self._found[node] = ends(node)
         return self._found[node]
