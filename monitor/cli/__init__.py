@@ -25,6 +25,7 @@ USAGE: Final = 2
 
 VERBS: Final[Mapping[str, str]] = {
     "run": "Run a program; Python handlers decide its system calls.",
+    "trace": "Run a program and print its system calls in the look of strace.",
     "doctor": "Try what this kernel, user and container allow.",
 }
 """Verb -> one line of help.  The module of a verb has its name, and a click command called ``command``."""
