@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from attrs import frozen
+
 from monitor.abi.arch import Arch
 from monitor.abi.constants import errno_name
 from monitor.abi.seccomp import ACTION_MASK, DATA_MASK, OFFSET_ARCH, OFFSET_ARGS, OFFSET_IP, OFFSET_NR, RetValue
@@ -61,7 +63,8 @@ class _Known(NamedTuple):
     audit_value: int | None
 
 
-class Line(NamedTuple):
+@frozen
+class Line:
     """
     One instruction as text.
 

@@ -227,9 +227,9 @@ def test_a_listener_of_the_targets_own_is_refused(arch: Arch, default: Action) -
     compiled = compile_policy(Policy("p", default), [arch])
 
     for args in (LISTENING, (1 | 7 << 32, 0xF | 1 << 63, 1, 2, 3, 4)):
-        assert returned(compiled, "seccomp", cast("Args", args), arch) == BUSY
+        assert returned(compiled, "seccomp", args, arch) == BUSY
     for args in (NO_ARGS, (1, 0, 0, 0, 0, 0), (2, 8, 0, 0, 0, 0), (1 << 32, 8, 0, 0, 0, 0), (1, 8 << 32, 0, 0, 0, 0)):
-        assert returned(compiled, "seccomp", cast("Args", args), arch) == value_of(default)
+        assert returned(compiled, "seccomp", args, arch) == value_of(default)
 
 
 @pytest.mark.parametrize("default", [KillProcess(), KillThread(), Trap(), Deny(EACCES), Return(0)])
@@ -256,7 +256,7 @@ def test_other_abis_are_killed_or_unknown_as_the_policy_says() -> None:
 
 
 def test_a_layer_without_an_abi_refuses_it_and_the_others_stay() -> None:
-    policy = Policy("p", arches={Arch.X86_64}, other_arch="enosys", rules=[Rule(["read"], Deny(EACCES))])
+    policy = Policy("p", arches=frozenset({Arch.X86_64}), other_arch="enosys", rules=[Rule(["read"], Deny(EACCES))])
     compiled = compile_policy(policy, X86)
 
     assert returned(compiled, "read") == RetValue.ERRNO | EACCES
@@ -484,8 +484,8 @@ def test_layers_with_many_conditions_grow_by_their_sum() -> None:
 
     assert len(program) < 2500
     for args in (NO_ARGS, (3, 99, 0, 4, 5, 6), (99, 98, 97, 96, 95, 94), (99, 99, 99, 9, 99, 99)):
-        meant = value_of(policy.decide(Arch.X86_64, 0, cast("Args", args)).action)
-        assert run(program, AUDIT, 0, cast("Args", args)).value == meant
+        meant = value_of(policy.decide(Arch.X86_64, 0, args).action)
+        assert run(program, AUDIT, 0, args).value == meant
 
 
 def test_notes_say_for_which_rule_an_instruction_is_there() -> None:

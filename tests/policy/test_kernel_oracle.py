@@ -12,8 +12,6 @@ programs at once, in two ways:
 
 from __future__ import annotations
 
-import ctypes
-import json
 import os
 import random
 import signal
@@ -24,69 +22,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from monitor.abi.arch import Arch
-from monitor.abi.seccomp import MAX_ERRNO, OFFSET_ARGS, SET_MODE_FILTER, FilterFlag, RetValue
+from monitor.abi.seccomp import MAX_ERRNO, OFFSET_ARGS, FilterFlag, RetValue
 from monitor.abi.syscalls import number_of
 from monitor.policy.bpf import Instruction, Op, Program, check
 from monitor.policy.interpret import evaluate
 from monitor.policy.notify_program import compile_notify, decide
+from tests.policy.children import in_child, install, raw_syscall, wait_status_and_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-PR_SET_NO_NEW_PRIVS = 38
 FIRST_UNUSED_NR = 9000
 SEEDS = range(4)
 PROGRAMS_PER_CHILD = 250
 
 INTERESTING = (0, 1, 2, 7, 8, 31, 32, 33, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.argtypes = [ctypes.c_long, *[ctypes.c_ulong] * 6]
-_libc.syscall.restype = ctypes.c_long
-
-
-class _SockFprog(ctypes.Structure):
-    _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_char_p))
-
-
-def raw_syscall(nr: int, args: Sequence[int]) -> int:
-    """Make a system call and return its errno, or 0."""
-    ctypes.set_errno(0)
-    return ctypes.get_errno() if _libc.syscall(nr, *args) == -1 else 0
-
-
-def install(packed: bytes, flags: int = 0) -> int:
-    """Install a filter and return the errno, or 0."""
-    seccomp = number_of(Arch.native(), "seccomp")
-    assert seccomp is not None
-    fprog = _SockFprog(len(packed) // 8, packed)
-    return raw_syscall(seccomp, (SET_MODE_FILTER, flags, ctypes.addressof(fprog), 0, 0, 0))
-
-
-def wait_status_and_report(work: Callable[[], list[int]]) -> tuple[int, list[int]]:
-    """Do *work* in a child that may install filters; return its wait status and what *work* returned."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-            with os.fdopen(writer, "w") as report:
-                json.dump(work(), report)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    os.close(writer)
-    with os.fdopen(reader) as report:
-        text = report.read()
-    _, status = os.waitpid(child, 0)
-    return status, json.loads(text or "[]")
-
-
-def in_child(work: Callable[[], list[int]]) -> list[int]:
-    """Return what *work*, done in a child, returned."""
-    status, result = wait_status_and_report(work)
-    assert status == 0
-    return result
 
 
 def pack(instructions: Sequence[Instruction]) -> bytes:
