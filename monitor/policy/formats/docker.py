@@ -24,6 +24,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
 
+from attrs import evolve
+
 from monitor.abi import tables
 from monitor.abi.arch import Arch
 from monitor.origin import Origin
@@ -132,7 +134,27 @@ def _shipped(name: Shipped) -> tuple[Profile, tuple[Finding, ...]]:
     shape = profiles[name]
     origin = Origin(f"{name} {shape['version']}")
     profile = read(Place(_document(shape), origin, findings), wider=True)
-    return profile, tuple(findings)
+    return evolve(profile, rows=tuple(_explained(row) for row in profile.rows)), tuple(findings)
+
+
+_REASONS: Final = {
+    "_llseek": "what programs in containers commonly need",
+    "bdflush": "known, and not for containers: EPERM, where calls that nobody knew get ENOSYS",
+    "clone": "no new namespaces without the right to administrate",
+    "clone3": "its flags are in memory, where no filter can look; libc falls back to clone",
+    "personality": "Linux itself, its 32-bit variant, the old kernel version, or the question which one is set",
+    "process_vm_readv": "older kernels let a tracer change the call after the filter had seen it",
+    "socket": "address families: not AF_ALG (38) and AF_VSOCK (40), and of netlink's protocols by capability",
+}
+"""First call of a row -> why it is there; profiles ship without a word about it."""
+
+
+def _explained(row: Row) -> Row:
+    words = [_REASONS.get(row.names[0], "")]
+    words += [f"on hosts of {', '.join(row.includes.arches)}"] if row.includes.arches else []
+    words += [f"with {' and '.join(row.includes.caps)}"] if row.includes.caps else []
+    words += [f"without {' or '.join(row.excludes.caps)}"] if row.excludes.caps else []
+    return evolve(row, comment=row.comment or "; ".join(word for word in words if word))
 
 
 def _document(shape: Mapping[str, object]) -> dict[str, object]:
