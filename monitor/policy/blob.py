@@ -45,10 +45,8 @@ def read_blob(data: bytes, byte_order: ByteOrder = sys.byteorder, *, name: str =
         message = "empty: a program has at least one instruction"
         raise PolicyError(message, origin)
     if len(data) % INSTRUCTION_SIZE:
-        message = (
-            f"{len(data)} bytes: instructions have {INSTRUCTION_SIZE} each, "
-            f"and {len(data) % INSTRUCTION_SIZE} are left behind instruction {len(data) // INSTRUCTION_SIZE - 1}"
-        )
+        whole, left = divmod(len(data), INSTRUCTION_SIZE)
+        message = f"{len(data)} bytes: instruction {whole} has {left} bytes of {INSTRUCTION_SIZE}"
         raise PolicyError(message, origin)
     count = len(data) // INSTRUCTION_SIZE
     if count > MAX_INSTRUCTIONS:

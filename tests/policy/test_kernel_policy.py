@@ -56,7 +56,8 @@ def random_condition(rng: random.Random, depth: int = 2) -> Condition:
     if depth == 0 or rng.random() < 0.4:
         return random_test(rng)
     parts = [random_condition(rng, depth - 1) for _ in range(rng.randint(1, 3))]
-    return rng.choice([AllOf(tuple(parts)), AnyOf(tuple(parts)), Not(parts[0])])
+    made: list[Condition] = [AllOf(tuple(parts)), AnyOf(tuple(parts)), Not(parts[0])]
+    return rng.choice(made)
 
 
 def random_policy(rng: random.Random, depth: int = 1) -> Policy:
@@ -160,11 +161,11 @@ def test_the_upper_half_of_a_register_is_bait_on_i386() -> None:
         )
 
     registers = [(0x111 * index << 32) | 5 for index in range(1, 7)]
-    shown = [
-        in_child(lambda index=index: [install(upper_half(index).pack()), int80(20, registers)])[1] for index in range(6)
-    ]
 
-    assert shown == [0x111, 0x222, 0x333, 0x444, 0x555, 0x666]
+    def shown(index: int) -> int:
+        return in_child(lambda: [install(upper_half(index).pack()), int80(20, registers)])[1]
+
+    assert [shown(index) for index in range(6)] == [0x111, 0x222, 0x333, 0x444, 0x555, 0x666]
     policy = Policy("p", rules=[Rule(["getpid"], Deny(7), when=Fixed(Test(0, "==", value=5)))])
     program = compile_policy(policy, [Arch.X86_64, Arch.I386]).program
     assert in_child(lambda: [install(program.pack()), int80(20, registers), int80(20, [5] * 6)]) == [0, 7, 7]
