@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
+from math import inf
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Final, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
@@ -76,10 +77,10 @@ def read(text: str, shape: type[Shape], file: str) -> tuple[Shape, Places]:
         raise PolicyError(message, places.origin(path)) from None
 
 
-def _place(problem: tuple[Path, str], places: Places) -> tuple[int, int]:
+def _place(problem: tuple[Path, str], places: Places) -> tuple[float, int]:
     origin = places.origin(problem[0])
     # What is missing from the file as a whole stands nowhere; what is there and wrong says more.
-    return origin.line or len(places.positions), origin.column
+    return origin.line or inf, origin.column
 
 
 _LINE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -142,8 +143,8 @@ def _unknown_key(key: str, path: Path, shape: type) -> str:
     if key in TABLES and here:
         return f"{message}; it is a table of its own: write it as {_header(key)}, not inside of {where}"
     if homes:
-        why = f"; a key belongs to the header above it, and {key!r} to {' or '.join(homes)}"
-        return f"{message}{why}: move it there"
+        why = ", and TOML gives a key to the header above it" if path else ""
+        return f"{message}; it belongs to {' or '.join(homes)}{why}: move it there"
     near = get_close_matches(key, _keys(shape), n=1)
     return f"{message}; did you mean {near[0]!r}?" if near else f"{message}; it has: {', '.join(_keys(shape))}"
 

@@ -20,7 +20,10 @@ from monitor.policy.access import CLASSES
 from monitor.policy.model import Policy
 
 enforced: Final[frozenset[str]] = frozenset()
-"""The tables that this version enforces."""
+"""Those of ``NAMES`` that this version enforces."""
+
+NAMES: Final = ("files", "network", "exec", "limits")
+"""Every table but the grants, in the order in which they are written."""
 
 Otherwise: TypeAlias = Literal["allow", "deny", "ask"]
 
@@ -146,7 +149,8 @@ Table: TypeAlias = Files | Network | Exec | Limits
 
 def of(policy: Policy) -> Mapping[str, Table]:
     """Return the tables of one layer, by name, without its grants; what it extends has its own."""
-    return {name: table for name, table in policy.tables.items() if isinstance(table, Table)}
+    found = {name: policy.tables.get(name) for name in NAMES}
+    return {name: table for name, table in found.items() if isinstance(table, Table)}
 
 
 def grants(policy: Policy) -> tuple[Grant, ...]:
