@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,7 +17,8 @@ from attrs import frozen
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import names, number_of
 from monitor.policy.action import Action, Allow, Ask, Audit, Deny, KillProcess, KillThread, Trace, Trap
-from monitor.policy.bpf import Instruction, Program
+from monitor.policy.blob import ByteOrder, read_blob
+from monitor.policy.bpf import Program
 from monitor.policy.formats.scmp import OPERATORS, Comparison
 from monitor.policy.interpret import evaluate
 
@@ -114,19 +114,27 @@ class Refused(Exception):
         self.errno = errno
 
 
-def compiled(default: Action, rules: Iterable[Rule], arches: Iterable[Arch]) -> Program:
-    """Return what libseccomp makes of *rules*, for the machine's own ABI and *arches*."""
+def compiled(default: Action, rules: Iterable[Rule], arches: Collection[Arch], *, native: bool = True) -> Program:
+    """Return what libseccomp makes of *rules*, for the machine's own ABI, unless not *native*, and *arches*."""
     lib = library()
     context = lib.seccomp_init(return_value(default))
     assert context
     try:
+        if not native:
+            assert lib.seccomp_arch_remove(context, 0) == 0
         for arch in arches:
             assert lib.seccomp_arch_add(context, _TOKENS[arch]) in {0, EEXIST}
         for rule in rules:
             _add(lib, context, rule)
-        return _exported(lib, context)
+        return _exported(lib, context, "little" if all(arch.little_endian for arch in arches) else "big")
     finally:
         lib.seccomp_release(context)
+
+
+def their_number(arch: Arch, call: str) -> int:
+    """Return the number that libseccomp has for *call*, a negative one where it has none or another call does it."""
+    number: int = library().seccomp_syscall_resolve_name_arch(_TOKENS[arch], call.encode())
+    return number
 
 
 def _add(lib: Any, context: int, rule: Rule) -> None:
@@ -141,14 +149,14 @@ def _add(lib: Any, context: int, rule: Rule) -> None:
         raise Refused(result, rule)
 
 
-def _exported(lib: Any, context: int) -> Program:
+def _exported(lib: Any, context: int, byte_order: ByteOrder) -> Program:
     fd = os.memfd_create("filter")
     try:
         assert lib.seccomp_export_bpf(context, fd) == 0
         data = os.pread(fd, 1 << 20, 0)
     finally:
         os.close(fd)
-    return Program(tuple(Instruction(code, k, jt=jt, jf=jf) for code, jt, jf, k in struct.iter_unpack("=HBBI", data)))
+    return read_blob(data, byte_order)
 
 
 def answer(program: Program, arch: Arch, nr: int, args: Sequence[int]) -> int:
