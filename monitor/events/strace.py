@@ -29,7 +29,6 @@ from monitor.events.record import (
     TargetExited,
     TargetStarted,
 )
-from monitor.notify.account import Passed
 from monitor.notify.listener import RawNotification
 from monitor.notify.look import Look
 from monitor.notify.render import LineRenderer, render, text
@@ -99,13 +98,21 @@ class StraceLines:
         memory.tid = raw[1]
         return memory.comm() if self._names else "", self._line(name, arch, raw[6:])
 
-    def tell(self, passed: Passed) -> None:
+    def tell(
+        self,
+        raw: RawNotification,
+        name: str,
+        arch: Arch | None,
+        noted: object,
+        received: float,
+        seconds: float,  # noqa: ARG002  # as Watcher has it
+        delivered: bool,  # noqa: FBT001  # likewise
+    ) -> None:
         """Write such a call; of one whose thread has gone meanwhile, only what its registers held."""
-        raw = passed.raw
-        comm, words = cast("tuple[str, str]", passed.noted)
-        if not passed.delivered:
-            comm, words = "", str(render(passed.name, passed.arch, raw[6:], NoMemory(), self._look))
-        self._write(raw[1], comm, passed.received, words, "?")
+        comm, words = cast("tuple[str, str]", noted)
+        if not delivered:
+            comm, words = "", str(render(name, arch, raw[6:], NoMemory(), self._look))
+        self._write(raw[1], comm, received, words, "?")
 
     def _write(self, tid: int, comm: str, then: float, words: str, result: str = "") -> None:
         who = who_text(tid, comm) + " " if self._names else f"{tid:<5} "

@@ -16,7 +16,6 @@ from attrs import define
 from monitor.abi.arch import Arch
 from monitor.events.hub import Wish
 from monitor.events.record import CallAnswered, Event
-from monitor.notify.account import Passed
 from monitor.notify.listener import RawNotification
 from monitor.notify.verdict import Deny
 
@@ -47,9 +46,18 @@ class Summary:
     def look(self, raw: RawNotification, name: str, arch: Arch | None) -> None:
         """Note nothing of a call that nobody decides about."""
 
-    def tell(self, passed: Passed) -> None:
+    def tell(
+        self,
+        raw: RawNotification,  # noqa: ARG002  # all as Watcher has it
+        name: str,
+        arch: Arch | None,  # noqa: ARG002
+        noted: object,  # noqa: ARG002
+        received: float,  # noqa: ARG002
+        seconds: float,
+        delivered: bool,  # noqa: ARG002, FBT001
+    ) -> None:
         """Count such a call."""
-        self._count(passed.name, passed.seconds, error=False)
+        self._count(name, seconds, error=False)
 
     def _count(self, name: str, seconds: float, *, error: bool) -> None:
         row = self._rows.get(name)

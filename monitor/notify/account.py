@@ -130,30 +130,29 @@ class Judge(Protocol):
         ...
 
 
-class Passed(NamedTuple):
-    """A call that nobody decides about: it was notified to be seen, and runs on in the kernel."""
-
-    raw: RawNotification
-    name: str
-    arch: Arch | None
-    noted: object
-    """What the watcher's ``look`` returned; of another thread, maybe, where the answer was not *delivered*."""
-    received: float
-    """Seconds since 1970."""
-    seconds: float
-    """From the receipt to the answer."""
-    delivered: bool
-
-
 class Watcher(Protocol):
-    """Who is told of calls that nobody decides about; the short way past records made for many."""
+    """Who alone is told of calls that nobody decides about and that are notified only to be seen."""
 
     def look(self, raw: RawNotification, name: str, arch: Arch | None) -> object:
         """Note what can be seen only while the thread waits.  What it raises denies the call, and ends the run."""
         ...
 
-    def tell(self, passed: Passed) -> None:
-        """Tell of one such call, after its answer."""
+    def tell(
+        self,
+        raw: RawNotification,
+        name: str,
+        arch: Arch | None,
+        noted: object,
+        received: float,
+        seconds: float,
+        delivered: bool,  # noqa: FBT001  # by position, as everything here: it is called for each call
+    ) -> None:
+        """
+        Tell of one such call, after its answer; it runs on in the kernel.
+
+        *noted* is what ``look`` returned: maybe of another thread, where the answer was not
+        *delivered*.  *received* is seconds since 1970, *seconds* what passed until the answer.
+        """
         ...
 
 

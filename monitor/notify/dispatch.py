@@ -29,7 +29,7 @@ from typing import Final
 import trio
 
 from monitor._native import RawNotification
-from monitor.notify.account import FAILURE, Observer, Outcome, Passed, Stats, Watcher
+from monitor.notify.account import FAILURE, Observer, Outcome, Stats, Watcher
 from monitor.notify.ask import Asker, Options
 from monitor.notify.decode import Call
 from monitor.notify.handler import Route, Routes
@@ -211,7 +211,7 @@ class Dispatcher:
             self.stats.gone += 1
         seconds = perf_counter() - started
         try:
-            watcher.tell(Passed(raw, route.name, route.arch, noted, received, seconds, delivered))
+            watcher.tell(raw, route.name, route.arch, noted, received, seconds, delivered)
         except BaseException:
             if isinstance(following, tuple):
                 self._close_out(following)

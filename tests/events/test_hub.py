@@ -202,7 +202,7 @@ class Watching(Sink):
     def look(self, *call: object) -> None:
         pass
 
-    def tell(self, passed: object) -> None:
+    def tell(self, *passed: object) -> None:
         pass
 
 

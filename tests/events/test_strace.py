@@ -27,7 +27,6 @@ from monitor.events.record import (
     TargetStarted,
 )
 from monitor.events.strace import Clock, StraceLines, call_text, who_text
-from monitor.notify.account import Passed
 from monitor.notify.look import Look
 from monitor.notify.verdict import Allow, InjectFd, Kill, Return
 from tests.events.made import answered, refused
@@ -150,7 +149,7 @@ def test_words_of_a_call_whose_answer_was_not_delivered_are_thrown_away(tmp_path
         sink = StraceLines(output, look=Look())
         for delivered in (True, False):
             noted = ("", 'openat(AT_FDCWD, "/other", O_RDONLY)')
-            sink.tell(Passed(raw, "openat", Arch.X86_64, noted, 0.0, 0.0, delivered))
+            sink.tell(raw, "openat", Arch.X86_64, noted, 0.0, 0.0, delivered)
 
     assert path.read_text().splitlines() == [
         '4711  openat(AT_FDCWD, "/other", O_RDONLY) = ?',

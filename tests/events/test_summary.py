@@ -5,7 +5,6 @@ from __future__ import annotations
 from monitor.abi.arch import Arch
 from monitor.events.record import OutOfFds
 from monitor.events.summary import Summary
-from monitor.notify.account import Passed
 from monitor.notify.verdict import Allow
 from tests.events.made import answered, refused
 
@@ -14,7 +13,7 @@ def test_the_commonest_call_comes_first_and_a_total_last() -> None:
     summary = Summary()
     raw = (1, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0)
     for _ in range(3):
-        summary.tell(Passed(raw, "close", Arch.X86_64, None, 0.0, 0.001, delivered=True))
+        summary.tell(raw, "close", Arch.X86_64, None, 0.0, 0.001, True)
     summary(answered())
     summary(refused(Allow(), name="read"))
     summary(OutOfFds(times=1))

@@ -75,27 +75,31 @@ class LineRenderer:
         """Show as much as *look* wants of *memory*, which is borrowed."""
         self._memory = memory
         self._look = look
-        self._scenes: dict[tuple[Arch, str], tuple[Plan, Scene]] = {}
+        self._kept: dict[tuple[Arch, str], tuple[Plan, Scene, dict[Sequence[str], Sequence[Step]]]] = {}
 
     def line(self, name: str, arch: Arch | None, registers: tuple[int, ...]) -> str:
         """Return the call in words; never raises."""
-        kept = self._scenes.get((arch, name)) if arch is not None else None
+        kept = self._kept.get((arch, name)) if arch is not None else None
         if kept is None:
             kept = self._scene(name, arch)
             if kept is None:
                 return str(render(name, arch, registers, self._memory, self._look))
-        plan, scene = kept
+        plan, scene, selections = kept
         scene.registers = registers
-        return f"{name}({', '.join(_texts(scene, plan.shown(scene)))})"
+        steps = plan.steps
+        if plan.select is not None:
+            names = tuple(plan.select(scene))
+            steps = selections.get(names) or selections.setdefault(names, [plan.by_name[each] for each in names])
+        return f"{name}({', '.join(_texts(scene, steps))})"
 
-    def _scene(self, name: str, arch: Arch | None) -> tuple[Plan, Scene] | None:
+    def _scene(self, name: str, arch: Arch | None) -> tuple[Plan, Scene, dict[Sequence[str], Sequence[Step]]] | None:
         """Return what is kept from now on; None for calls of which it would not be the same each time."""
         plan = None if arch is None else plan_of(arch, name)
         if arch is None or plan is None or plan.behind is not None:
             return None
-        kept = plan, Scene(name, arch, plan.signature, (0,) * 6, self._memory, self._look)
-        self._scenes[arch, name] = kept
-        return kept
+        scene = Scene(name, arch, plan.signature, (0,) * 6, self._memory, self._look)
+        self._kept[arch, name] = plan, scene, {}
+        return self._kept[arch, name]
 
 
 def _texts(scene: Scene, steps: Sequence[Step]) -> list[str]:

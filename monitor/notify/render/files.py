@@ -7,8 +7,10 @@ What it is not: memory mappings (``mappings``) or descriptors of other things.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final
 
+from monitor.abi.arch import Arch
 from monitor.abi.constants import names, values
 from monitor.abi.words import word
 from monitor.errors import TargetMemoryError
@@ -23,8 +25,13 @@ from monitor.notify.render.text import hex_quoted, hexadecimal, octal, quoted, s
 
 def makes_file(flags: int, scene: Scene) -> bool:
     """Whether open flags make the kernel look at the mode (fs/open.c, WILL_CREATE)."""
-    named = values("open", scene.arch)
-    return bool(flags & (named["O_CREAT"] | named["__O_TMPFILE"]))
+    return bool(flags & _making(scene.arch))
+
+
+@cache
+def _making(arch: Arch) -> int:
+    named = values("open", arch)
+    return named["O_CREAT"] | named["__O_TMPFILE"]
 
 
 def _open(scene: Scene) -> Sequence[str]:

@@ -43,8 +43,11 @@ def hidden(scene: Scene, index: int) -> str:
 
 def number(scene: Scene, index: int) -> str:
     """Write a number, in words where the tables have some."""
-    group = scene.argument(index).constants
-    return str(scene.value(index)) if group is None else word(group, scene.bits(index), scene.arch)
+    argument = scene.signature.arguments[index]  # not by the scene's methods: this is the commonest printer
+    register = scene.registers[index]
+    if argument.constants is None:
+        return str(argument.value(register))
+    return word(argument.constants, register & ((1 << argument.width) - 1), scene.arch)
 
 
 def hexadecimal_number(scene: Scene, index: int) -> str:
@@ -121,7 +124,7 @@ def path(scene: Scene, index: int) -> str:
     if not start:
         return "NULL"
     try:
-        data = scene.path(start)
+        data = scene.memory.read_string(start, PATH_MAX)
     except TargetMemoryError as error:
         if error.errno != ENAMETOOLONG:
             raise
