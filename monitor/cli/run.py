@@ -1,5 +1,5 @@
 """
-``seccomp-monitor run``: a program runs, and handlers decide its calls.
+``seccomp-monitor run``: a program runs, and policies and handlers decide its calls.
 
 What it is not: the supervision; that is ``monitor.supervise``, used here as anybody would.
 
@@ -13,17 +13,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+import trio
 
 from monitor.cli.loading import load_handlers
 from monitor.cli.reporting import Reporter
-from monitor.cli.running import TIMEOUT_HELP, environment, failed, minded_signals, run_to_status, watch, words_of
+from monitor.cli.running import (
+    TIMEOUT_HELP,
+    environment,
+    failed,
+    has_terminal,
+    minded_signals,
+    run_to_status,
+    watch,
+    words_of,
+)
 from monitor.notify.handler import Handler, no_opinion
 from monitor.notify.verdict import Allow
+from monitor.run import ProcessRun
 from monitor.sources.launch import Launch
 from monitor.supervisor import supervise
+
+if TYPE_CHECKING:
+    from monitor.cli.policies import Surroundings
+    from monitor.policy.model import Policy
 
 
 class Choices(NamedTuple):
@@ -32,11 +47,35 @@ class Choices(NamedTuple):
     words: Sequence[str]
     names: Sequence[str]
     sources: Sequence[str]
-    strict: bool
+    policies: Sequence[str]
+    definitions: Sequence[str]
+    caps: str | None
+    kernel: str | None
+    observe: bool
+    strict: bool | None
     seconds: float | None
     wait_all: bool
+    quiet: bool
     denial_status: int
     """The exit status if any call was refused; 0: the program's own."""
+
+    def surroundings(self) -> Surroundings:
+        """Return what the policies may depend on."""
+        from monitor.cli.enforcing import surroundings_here  # noqa: PLC0415  # only who has a policy pays for it
+
+        return surroundings_here(self.definitions, self.caps, self.kernel)
+
+    def policy(self) -> Policy | None:
+        """Return the policy, read with everything it includes."""
+        if not self.policies:
+            return None
+        from monitor.cli.enforcing import load_for_run  # noqa: PLC0415  # likewise
+
+        return load_for_run(self.policies, self.surroundings(), quiet=self.quiet)
+
+    def is_strict(self) -> bool:
+        """Whether answers that can be raced are refused: by default under a policy that is enforced."""
+        return self.strict if self.strict is not None else bool(self.policies) and not self.observe
 
 
 @click.command(
@@ -44,9 +83,14 @@ class Choices(NamedTuple):
     context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
     options_metavar="[OPTIONS] --",
 )
+@click.option("-p", "policies", metavar="POLICY", multiple=True, help="A policy: FILE.toml, a profile, or a preset.")
 @click.option("-e", "names", metavar="CALLS", multiple=True, help="Stop at these calls: names, %class, @group, !name.")
 @click.option("--handlers", "sources", metavar="FILE", multiple=True, help="Python file or module with handlers.")
-@click.option("--strict/--no-strict", default=False, help="Refuse every answer that the program could race.")
+@click.option("--observe", is_flag=True, help="Refuse nothing: report what the policy would.")
+@click.option("-D", "definitions", metavar="NAME=VALUE", multiple=True, help="Set a variable of the policy.")
+@click.option("--caps", metavar="LIST", help="The capabilities that a Docker profile shall assume; Docker's 14.")
+@click.option("--kernel", metavar="VERSION", help="The kernel that a Docker profile shall assume; this one.")
+@click.option("--strict/--no-strict", default=None, help="Refuse every answer that the program could race.")
 @click.option("--quiet", is_flag=True, help="Do not report refused calls.")
 @click.option("--log", metavar="FILE", type=click.Path(dir_okay=False), help="Report to FILE, not to standard error.")
 @click.option("--timeout", "seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), help=TIMEOUT_HELP)
@@ -62,8 +106,10 @@ def command(
     denial_status: int,
     **choices: Any,  # noqa: ANN401  # of Choices
 ) -> int:
-    """Run CMD; Python handlers decide its system calls."""
-    chosen = Choices(**choices, denial_status=denial_status if fail_on_denial else 0)
+    """Run CMD; policies and Python handlers decide its system calls."""
+    chosen = Choices(**choices, quiet=quiet, denial_status=denial_status if fail_on_denial else 0)
+    if chosen.observe and not chosen.policies:
+        return failed("--observe says what a policy would refuse: name one with -p")
     try:
         reporter = Reporter(log=log, quiet=quiet)
     except OSError as error:
@@ -75,18 +121,37 @@ def command(
 async def _run(choices: Choices, reporter: Reporter) -> int:
     """Return the exit status."""
     async with AsyncExitStack() as loaded:
+        policy = choices.policy()
         handlers = [handler for source in choices.sources for handler in await load_handlers(source, loaded)]
         if words := words_of(choices.names):
             handlers.append(Handler.of(words, no_opinion, name="-e"))
         # Before anything runs: a signal that comes meanwhile waits here until somebody can mind it.
         received = loaded.enter_context(minded_signals())
-        async with supervise(
-            Launch(choices.words, env=environment()),
-            handlers=handlers,
-            otherwise=Allow(racy="no policy"),
-            events=reporter,
-            strict=choices.strict,
-        ) as run:
-            status = await watch(run, received, seconds=choices.seconds, wait_all=choices.wait_all)
+        async with (
+            supervise(
+                Launch(choices.words, env=environment()),
+                policy=policy,
+                observe=choices.observe,
+                handlers=handlers,
+                otherwise=Allow(racy="no policy"),
+                events=reporter,
+                strict=choices.is_strict(),
+            ) as run,
+            trio.open_nursery() as nursery,
+        ):
+            hangups = None
+            if policy is not None:
+                hangups = _keep_reading(nursery, run, choices)
+            status = await watch(run, received, seconds=choices.seconds, wait_all=choices.wait_all, hangups=hangups)
+            nursery.cancel_scope.cancel()
     refused = run.stats.denied + run.stats.killed
     return choices.denial_status if refused and choices.denial_status else status
+
+
+def _keep_reading(nursery: trio.Nursery, run: ProcessRun, choices: Choices) -> trio.MemorySendChannel[None] | None:
+    """Read the policies again when they change; return where a hangup asks for it, if it does."""
+    from monitor.cli.enforcing import reload_when_changed  # noqa: PLC0415  # likewise
+
+    send, receive = trio.open_memory_channel[None](1)
+    nursery.start_soon(reload_when_changed, run, choices.policies, choices.surroundings(), receive)
+    return None if has_terminal() else send

@@ -85,10 +85,30 @@ def _launch_status(error: LaunchError) -> int:
     return NOT_FOUND if not_there else NOT_EXECUTABLE
 
 
-async def watch(run: ProcessRun, received: AsyncIterator[int], *, seconds: float | None, wait_all: bool) -> int:
-    """Wait for the end of the program, its time, or of our patience with signals; the exit status."""
+def has_terminal() -> bool:
+    """Whether we have a controlling terminal, whose hangup is not for us to reinterpret."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+async def watch(
+    run: ProcessRun,
+    received: AsyncIterator[int],
+    *,
+    seconds: float | None,
+    wait_all: bool,
+    hangups: trio.MemorySendChannel[None] | None = None,
+) -> int:
+    """
+    Wait for the end of the program, its time, or of our patience with signals; the exit status.
+
+    A SIGHUP goes to *hangups*, if there are any, and else to the program.
+    """
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_mind_signals, run, received, nursery.cancel_scope)
+        nursery.start_soon(_mind_signals, run, received, nursery.cancel_scope, hangups)
         with trio.move_on_after(math.inf if seconds is None else seconds) as patience:
             await run.wait()
             if wait_all:
@@ -115,7 +135,12 @@ def minded_signals() -> AbstractContextManager[AsyncIterator[int]]:
     return trio.open_signal_receiver(*minded)
 
 
-async def _mind_signals(run: ProcessRun, received: AsyncIterator[int], block: trio.CancelScope) -> None:
+async def _mind_signals(
+    run: ProcessRun,
+    received: AsyncIterator[int],
+    block: trio.CancelScope,
+    hangups: trio.MemorySendChannel[None] | None,
+) -> None:
     """
     Leave SIGINT and SIGQUIT to the program, which has them from the terminal too.
 
@@ -129,6 +154,9 @@ async def _mind_signals(run: ProcessRun, received: AsyncIterator[int], block: tr
             interrupts = [*(then for then in interrupts if now - then < _INTERRUPT_SECONDS), now]
             if len(interrupts) >= _INTERRUPTS:
                 block.cancel()
+        elif number == signal.SIGHUP and hangups is not None:
+            with contextlib.suppress(trio.WouldBlock):  # one is asked for already
+                hangups.send_nowait(None)
         elif number in {signal.SIGTERM, signal.SIGHUP}:
             run.send_signal(number)
             with trio.move_on_after(_GRACE_SECONDS):

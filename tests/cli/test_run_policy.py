@@ -1,0 +1,188 @@
+"""``seccomp-monitor run -p``: policies as a user meets them, from files and by name, enforced, observed, replaced."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RUN = [sys.executable, "-m", "monitor", "run"]
+
+HEAD = '[policy]\nversion = 1\nname = "mine"\n'
+
+DENY = (
+    HEAD + '[[syscalls]]\nnames = ["mkdir"]\naction = "deny"\nerrno = "EBUSY"\nmutable = true\nreason = "no new ones"\n'
+)
+
+
+def run(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*RUN, *words], capture_output=True, text=True, check=False, **options)
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(DENY)
+    return path
+
+
+def test_a_policy_file_is_enforced_and_its_rule_is_named(policy: Path, tmp_path: Path) -> None:
+    done = run("-p", str(policy), "--", "mkdir", str(tmp_path / "made"))
+
+    assert done.returncode == 1
+    assert f"-1 EBUSY (Device or resource busy) <denied: {policy}:4>" in done.stderr
+    assert not (tmp_path / "made").exists()
+
+
+def test_an_observed_policy_refuses_nothing(policy: Path, tmp_path: Path) -> None:
+    done = run("--observe", "-p", str(policy), "--", "mkdir", str(tmp_path / "made"))
+
+    assert done.returncode == 0
+    assert f'mkdir("{tmp_path}/made", 0777) = ? <observed: would deny with EBUSY: {policy}:4>' in done.stderr
+    assert (tmp_path / "made").exists()
+
+
+def test_docker_s_profile_as_a_shadow_names_call_rule_and_errno() -> None:
+    done = run("--observe", "-p", "docker-default", "--", "unshare", "-U", "true")
+
+    assert done.returncode == 0
+    assert "unshare(CLONE_NEWUSER) = ? <observed: would deny with EPERM: docker-default (default)>" in done.stderr
+
+
+def test_docker_s_profile_answers_as_it_says() -> None:
+    done = run("-p", "docker-default", "--", "unshare", "-U", "true")
+
+    assert done.returncode == 1
+    assert "unshare failed: Operation not permitted" in done.stderr
+
+
+def test_the_first_of_several_is_on_top_and_the_others_only_tighten(policy: Path, tmp_path: Path) -> None:
+    open_one = tmp_path / "open.toml"
+    open_one.write_text(HEAD + '[[syscalls]]\nnames = ["mkdir"]\naction = "allow"\n')
+    done = run("-p", str(open_one), "-p", str(policy), "--", "mkdir", str(tmp_path / "made"))
+
+    assert "EBUSY" in done.stderr
+
+
+def test_a_rule_may_name_a_handler_of_the_file(tmp_path: Path) -> None:
+    policy = tmp_path / "p.toml"
+    policy.write_text(HEAD + '[[syscalls]]\nnames = ["mkdir"]\naction = "handle"\nhandler = "guard"\n')
+    handlers = tmp_path / "h.py"
+    handlers.write_text(
+        "import errno, monitor\n@monitor.handles('getpgrp')\ndef guard(call): return monitor.Deny(errno.EXDEV)\n"
+    )
+    done = run("-p", str(policy), "--handlers", str(handlers), "--", "mkdir", str(tmp_path / "made"))
+
+    assert "<denied: guard>" in done.stderr
+    assert not (tmp_path / "made").exists()
+
+
+# ---- mistakes ----
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HEAD + "[network]\nconnect = []\n", "[network] is not enforced by this version"),
+        (HEAD + '[[syscalls]]\nnames = ["mkdri"]\naction = "deny"\n', "mkdir"),
+        (HEAD + '[[syscalls]]\nnames = ["mkdir"]\naction = "dney"\n', "dney"),
+        (HEAD + '[[syscalls]]\nnames = ["socket"]\nwhen = "domian == AF_UNIX"\naction = "deny"\n', "domain"),
+        ("not toml", "mine.toml:1"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_before_anything_runs(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    done = run("-p", str(path), "--", "touch", str(tmp_path / "touched"))
+
+    assert done.returncode == 125
+    assert said in done.stderr
+    assert "mine.toml" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("word", ["no-such-preset", "no/such/file.toml", "profile.xyz"])
+def test_a_policy_that_is_not_there_is_told(word: str) -> None:
+    done = run("-p", word, "--", "true")
+
+    assert done.returncode == 125
+    assert word.partition(".")[0] in done.stderr
+
+
+def test_observing_needs_a_policy() -> None:
+    assert run("--observe", "--", "true").returncode == 125
+
+
+# ---- replacing ----
+
+
+@contextmanager
+def asking(tmp_path: Path, policy: Path) -> Iterator[subprocess.Popen[str]]:
+    """A program without a terminal that makes a directory for each line it reads, and says whether it could."""
+    script = 'while read -r word; do mkdir "$word" 2>/dev/null && echo made || echo refused; done'
+    words = [*RUN, "--log", str(tmp_path / "log"), "-p", str(policy), "--", "sh", "-c", script]
+    with subprocess.Popen(
+        words,
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+
+
+def answer(process: subprocess.Popen[str], word: str) -> str:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{word}\n")
+    process.stdin.flush()
+    return process.stdout.readline().strip()
+
+
+def told(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.readline()
+
+
+def test_a_changed_file_is_read_again_while_the_program_runs(policy: Path, tmp_path: Path) -> None:
+    with asking(tmp_path, policy) as process:
+        assert answer(process, "one") == "refused"
+        policy.write_text(DENY.replace("mkdir", "rmdir").replace("mutable = true\n", ""))
+        assert "mark their rules mutable" in told(process)
+        assert answer(process, "two") == "refused"
+        policy.write_text(HEAD)
+        assert "the policy was read again" in told(process)
+        assert answer(process, "three") == "made"
+
+
+def test_a_file_that_has_become_wrong_changes_nothing(policy: Path, tmp_path: Path) -> None:
+    with asking(tmp_path, policy) as process:
+        assert answer(process, "one") == "refused"
+        policy.write_text("wrong")
+        line = told(process)
+        assert "mine.toml:1" in line
+        assert "what was in force stays" in line
+        assert answer(process, "two") == "refused"
+
+
+def test_a_hangup_without_a_terminal_reads_the_policies_again(policy: Path, tmp_path: Path) -> None:
+    with asking(tmp_path, policy) as process:
+        assert answer(process, "one") == "refused"
+        time.sleep(0.1)
+        os.kill(process.pid, signal.SIGHUP)
+        assert "the policy was read again; 0 calls are decided differently" in told(process)
+        assert answer(process, "two") == "refused"
