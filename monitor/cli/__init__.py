@@ -27,11 +27,15 @@ VERBS: Final[Mapping[str, str]] = {
     "run": "Run a program; Python handlers decide its system calls.",
     "trace": "Run a program and print its system calls in the look of strace.",
     "why": "Say which rule of a policy decides about a call.",
+    "diff": "Say which calls two policies answer differently.",
+    "disasm": "Print the program of a policy, or a raw one.",
+    "groups": "List the words that stand for several calls.",
+    "presets": "List the policies that ship, or print one.",
     "doctor": "Try what this kernel, user and container allow.",
 }
 """Verb -> one line of help.  The module of a verb has its name, and a click command called ``command``."""
 
-RUN_NOTHING: Final = frozenset({"why", "doctor"})
+RUN_NOTHING: Final = frozenset({"why", "diff", "disasm", "groups", "presets", "doctor"})
 """The verbs that start no program: 0 clean, 1 findings, 2 usage."""
 
 
