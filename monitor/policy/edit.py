@@ -59,11 +59,11 @@ def remove_grant(text: str, index: int) -> str:
         raise PolicyError(message)
     lines = _lines(text)
     first, last = _with_comment(lines, found[index].first), found[index].last
-    # The blank lines below go with it, and those above where nothing follows.
-    while last < len(lines) and not lines[last].strip():
-        last += 1
-    while last == len(lines) and first > 1 and not lines[first - 2].strip():
+    # The blank lines above go with it, as add_grant() put one there; at the top of a file, those below.
+    while first > 1 and not lines[first - 2].strip():
         first -= 1
+    while first == 1 and last < len(lines) and not lines[last].strip():
+        last += 1
     del lines[first - 1 : last]
     entries = cast("list[object]", data["grants"])
     del entries[index]
@@ -116,7 +116,7 @@ def _elements(text: str, data: Mapping[str, object], name: str) -> Sequence[Bloc
     found = blocks(text)
     entries = cast("Sequence[object]", data.get(name, []))
     own = [found.get((name, index)) for index in range(len(entries))] if isinstance(entries, list) else [None]
-    if not all(own):
+    if not all(own) or (name in data and not own):
         message = f"{name} is not written as [[{name}]], and can only be edited by hand"
         raise PolicyError(message)
     return [
@@ -158,7 +158,7 @@ def _with_comment(lines: Sequence[str], first: int) -> int:
 
 def _checked(text: str, expected: Mapping[str, object]) -> str:
     """Return *text*, which says what is *expected*: what stands in a file is never spoiled."""
-    if tomllib.loads(text) != expected:
-        message = "the edit would change more than it should; edit the file by hand"
-        raise PolicyError(message)
-    return text
+    if _read(text) == expected:
+        return text
+    message = "the edit would change more than it should; edit the file by hand"
+    raise PolicyError(message)

@@ -39,7 +39,7 @@ from monitor.policy.positions import Path as Keys
 from monitor.policy.positions import positions
 from monitor.policy.variables import Variables
 from monitor.policy.verify import verify
-from tests.policy.written import PARAMETERS, POLICIES, VARIABLES, loaded, placeless
+from tests.policy.written import PARAMETERS, POLICIES, TABLED, VARIABLES, loaded, placeless
 
 HEAD = "[policy]\nversion = 1\n"
 
@@ -55,7 +55,8 @@ def refusal(source: str) -> str:
     return str(caught.value)
 
 
-@given(POLICIES)
+@pytest.mark.seconds(180)
+@given(POLICIES | TABLED)
 def test_a_policy_is_what_its_text_says(policy: Policy) -> None:
     again = loaded(text.dumps(policy))
 
@@ -79,7 +80,7 @@ def places(value: object, path: Keys) -> Iterator[Keys]:
 
 
 class TestPositions:
-    @given(POLICIES, st.sampled_from(["\n", "\r\n"]))
+    @given(POLICIES | TABLED, st.sampled_from(["\n", "\r\n"]))
     def test_every_key_and_element_has_one(self, policy: Policy, newline: str) -> None:
         source = text.dumps(policy).replace("\n", newline)
 
