@@ -92,7 +92,7 @@ def routes_of(policy: Policy, decided: Iterable[Decided], notified: Mapping[Arch
     known: dict[tuple[Arch, int], Route] = {}
     others: dict[Arch, Route] = {}
     for arch, table, nodes, default in decided:
-        wanted = notified.get(arch, frozenset())
+        wanted: Numbers = notified.get(arch, frozenset())
         asks = _Notifies()
         for nr, node in nodes.items():
             chains = table.calls.get(nr, table.unnamed)
@@ -116,7 +116,7 @@ class _Notifies:
 
     def not_always_at(self, node: Node) -> bool:
         """Whether some of them are not."""
-        return self._ends(node) != {NOTIFY}
+        return self._ends(node) != frozenset({NOTIFY})
 
     def _ends(self, node: Node) -> frozenset[int]:
         if node not in self._found:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from errno import EACCES, EBUSY, ENOSYS, EPERM
-from typing import cast
 
 import attrs
 import pytest
@@ -43,10 +43,8 @@ from tests.policy.drawn import (
     NO_ARGS,
     X32_BIT,
     Args,
-    arguments,
-    calls,
+    Caller,
     conditions,
-    interesting_numbers,
     machines,
     numbers_for,
     numbers_of,
@@ -99,18 +97,55 @@ def test_each_action_is_what_the_kernel_calls_it(action: Action, value: int) -> 
     assert returned(compile_policy(Policy("p", rules=[Rule(["read"], action)]), NATIVE), "read") == value
 
 
-@given(data=st.data(), policy=policies(), machine=machines, observe=st.booleans(), handled=st.booleans())
-def test_program_agrees_with_the_meaning(
-    data: st.DataObject, policy: Policy, machine: list[Arch], observe: bool, handled: bool
-) -> None:
-    EXAMPLES["a program agrees with its meaning, 8 calls each"] += 1
-    notified = {arch: data.draw(numbers_for(arch)) for arch in machine} if handled else {}
-    program = compile_policy(policy, machine, notified=notified, observe=observe).program
+CALLS_EACH = 40
 
-    for _ in range(8):
-        (audit_value, nr), args = data.draw(calls(machine)), data.draw(arguments(policy))
-        meant = answer(policy, machine, audit_value, nr, args, notified=notified, observe=observe)
-        assert run(program, audit_value, nr, args).value == meant
+seeds = st.integers(0, (1 << 64) - 1)
+
+
+@pytest.mark.seconds(900)
+@given(data=st.data(), policy=policies(), machine=machines, seed=seeds, observe=st.booleans(), handled=st.booleans())
+def test_program_and_routes_agree_with_the_meaning(
+    data: st.DataObject, policy: Policy, machine: list[Arch], seed: int, observe: bool, handled: bool
+) -> None:
+    EXAMPLES[f"a program and its routes agree with the meaning, {CALLS_EACH} calls each"] += 1
+    notified = {arch: data.draw(numbers_for(arch)) for arch in machine} if handled else {}
+    compiled = compile_policy(policy, machine, notified=notified, observe=observe)
+    caller = Caller(seed, policy, machine)
+
+    for _ in range(CALLS_EACH):
+        (audit_value, nr), args = caller.call(), caller.args()
+        value = run(compiled.program, audit_value, nr, args).value
+        assert value == answer(policy, machine, audit_value, nr, args, notified=notified, observe=observe)
+        check_route(compiled, policy, notified, (audit_value, nr, args), is_notified=value == NOTIFY)
+        if observe:  # nothing is refused but a listener, which is ours to refuse and not the policy's
+            assert value in {NOTIFY, ALLOW, RetValue.LOG, BUSY}
+            assert value != BUSY or nr in {number_of(arch, "seccomp") for arch in machine}
+
+
+def check_route(
+    compiled: CompiledPolicy,
+    policy: Policy,
+    notified: Mapping[Arch, Numbers],
+    call: tuple[int, int, Args],
+    *,
+    is_notified: bool,
+) -> None:
+    """What the supervisor learns of a route is what the policy says, whether BPF could have known it or not."""
+    audit_value, nr, args = call
+    route, arch = compiled.routes.of(audit_value, nr), owner(audit_value, nr)
+    decision = route.decide(args)
+    assert route.notified or not is_notified
+    if arch not in compiled.routes.others:
+        assert (route.arch, route.name) == (None, None)
+        assert is_refusal(decision.action)
+        return
+    assert arch is not None
+    meant, numbers = policy.decide(arch, nr, args), notified.get(arch, frozenset())
+    assert decision.action == meant.action
+    assert decision.rule is meant.rule
+    assert decision.policy is meant.policy
+    assert (route.arch, route.name) == (arch, call_table(arch).get(nr))
+    assert route.wanted == (numbers is EVERY or nr in numbers)
 
 
 def without_mutable(policy: Policy) -> Policy:
@@ -123,16 +158,18 @@ def without_mutable(policy: Policy) -> Policy:
     )
 
 
-@given(data=st.data(), drawn=policies(), machine=machines)
-def test_program_agrees_with_decide(data: st.DataObject, drawn: Policy, machine: list[Arch]) -> None:
+@pytest.mark.seconds(900)
+@given(drawn=policies(), machine=machines, seed=seeds)
+def test_program_agrees_with_decide(drawn: Policy, machine: list[Arch], seed: int) -> None:
     """Without handlers and rules that may change, the value is that of the policy's own decision and nothing else."""
-    EXAMPLES["a program agrees with Policy.decide, 8 calls each"] += 1
+    EXAMPLES[f"a program agrees with Policy.decide, {CALLS_EACH} calls each"] += 1
     policy = without_mutable(drawn)
     program = compile_policy(policy, machine).program
+    caller = Caller(seed, policy, machine)
 
-    for _ in range(8):
-        arch = data.draw(st.sampled_from(machine))
-        nr, args = data.draw(interesting_numbers(arch)), data.draw(arguments(policy))
+    for _ in range(CALLS_EACH):
+        arch, args = caller.arch(), caller.args()
+        nr = caller.known(arch)
         value = run(program, arch.audit_value, nr, args).value
         meant = value_of(policy.decide(arch, nr, args).action)
         if nr == number_of(arch, "seccomp") and meant & ACTION_MASK not in REFUSING:
@@ -141,15 +178,17 @@ def test_program_agrees_with_decide(data: st.DataObject, drawn: Policy, machine:
             assert value == meant
 
 
-@given(data=st.data(), condition=conditions, arch=st.sampled_from(Arch))
-def test_a_condition_means_the_same_in_a_program(data: st.DataObject, condition: Condition, arch: Arch) -> None:
-    EXAMPLES["a condition means the same in a program, 8 calls each"] += 1
+@pytest.mark.seconds(900)
+@given(condition=conditions, arch=st.sampled_from(Arch), seed=seeds)
+def test_a_condition_means_the_same_in_a_program(condition: Condition, arch: Arch, seed: int) -> None:
+    EXAMPLES[f"a condition means the same in a program, {CALLS_EACH} calls each"] += 1
     policy = Policy("p", Allow(), rules=[only(condition, Deny(7), "read")])
     program = compile_policy(policy, [arch]).program
+    caller = Caller(seed, policy, [arch])
 
-    for _ in range(8):
-        args = data.draw(arguments(policy))
-        seen = cast("Args", tuple(each & MINUS_ONE for each in args)) if arch.register_bits == 32 else args
+    for _ in range(CALLS_EACH):
+        args = caller.args()
+        seen = [each & MINUS_ONE for each in args] if arch.register_bits == 32 else args
         value = run(program, arch.audit_value, number("read", arch), args).value
         assert value == (RetValue.ERRNO | 7 if condition.holds(seen) else ALLOW)
 
@@ -164,57 +203,19 @@ def test_a_register_of_32_bits_has_no_upper_half(condition: Condition, low: list
     assert cut(condition, 64) == condition
 
 
-@given(data=st.data(), policy=policies(), machine=machines, observe=st.booleans(), handled=st.booleans())
-def test_routes_decide_what_was_notified(
-    data: st.DataObject, policy: Policy, machine: list[Arch], observe: bool, handled: bool
-) -> None:
-    """What the supervisor learns of a route is what the policy says, whether BPF could have known it or not."""
-    EXAMPLES["a route agrees with Policy.decide, 8 calls each"] += 1
-    notified = {arch: data.draw(numbers_for(arch)) for arch in machine} if handled else {}
-    compiled = compile_policy(policy, machine, notified=notified, observe=observe)
-
-    for _ in range(8):
-        (audit_value, nr), args = data.draw(calls(machine)), data.draw(arguments(policy))
-        route, arch = compiled.routes.of(audit_value, nr), owner(audit_value, nr)
-        decision = route.decide(args)
-        if arch in machine:
-            assert arch is not None
-            meant = policy.decide(arch, nr, args)
-            numbers = notified.get(arch, frozenset[int]())
-            assert (decision.action, decision.rule is meant.rule, decision.policy is meant.policy) == (
-                meant.action,
-                True,
-                True,
-            )
-            assert (route.arch, route.name) == (arch, call_table(arch).get(nr))
-            assert route.wanted == (numbers is EVERY or nr in numbers)
-        else:
-            assert (route.arch, route.name) == (None, None)
-            assert is_refusal(decision.action)
-        if run(compiled.program, audit_value, nr, args).value == NOTIFY:
-            assert route.notified
-
-
-@given(data=st.data(), policy=policies(), machine=machines)
-def test_observing_refuses_nothing(data: st.DataObject, policy: Policy, machine: list[Arch]) -> None:
-    """Except a listener of the target's own, which is ours to refuse and not the policy's."""
-    program = compile_policy(policy, machine, observe=True).program
-    (audit_value, nr), args = data.draw(calls(machine)), data.draw(arguments(policy))
-    value = run(program, audit_value, nr, args).value
-
-    assert value in {NOTIFY, ALLOW, RetValue.LOG, BUSY}
-    if value == BUSY:
-        assert nr in {number_of(arch, "seccomp") for arch in machine}
-
-
-@given(data=st.data(), policy=policies(), machine=machines)
-def test_no_handler_lifts_a_refusal(data: st.DataObject, policy: Policy, machine: list[Arch]) -> None:
+@pytest.mark.seconds(900)
+@given(policy=policies(1), machine=machines, seed=seeds)
+def test_no_handler_lifts_a_refusal(policy: Policy, machine: list[Arch], seed: int) -> None:
+    EXAMPLES[f"no handler lifts a refusal, {CALLS_EACH} calls each"] += 1
     numbers: dict[Arch, Numbers] = dict.fromkeys(machine, EVERY)
     plain, handled = compile_policy(policy, machine).program, compile_policy(policy, machine, notified=numbers).program
-    (audit_value, nr), args = data.draw(calls(machine)), data.draw(arguments(policy))
-    value, under_handlers = run(plain, audit_value, nr, args).value, run(handled, audit_value, nr, args).value
+    caller = Caller(seed, policy, machine)
 
-    assert under_handlers == (value if value & ACTION_MASK in REFUSING else NOTIFY)
+    for _ in range(CALLS_EACH):
+        (audit_value, nr), args = caller.call(), caller.args()
+        value = run(plain, audit_value, nr, args).value
+        expected = value if value & ACTION_MASK in REFUSING else NOTIFY
+        assert run(handled, audit_value, nr, args).value == expected
 
 
 X86 = [Arch.X86_64, Arch.X32, Arch.I386]
@@ -408,9 +409,11 @@ def _taken(jump: Instruction, accumulator: int) -> int:
     return jump.jt if holds else jump.jf
 
 
+@pytest.mark.seconds(900)
 @given(policy=policies(1), machine=machines)
 def test_the_kernel_sees_what_is_always_allowed(policy: Policy, machine: list[Arch]) -> None:
     """A number whose calls all layers allow, on no condition, is one that the kernel keeps in its bitmap."""
+    EXAMPLES["the kernel sees what is always allowed"] += 1
     program = compile_policy(policy, machine).program
 
     for arch in machine:

@@ -21,7 +21,7 @@ from monitor.policy.condition import OPERATORS, AllOf, AnyOf, Condition, Not, Te
 from monitor.policy.model import Policy, Rule
 from tests.conftest import require
 from tests.policy.children import has_i386, in_child, install, int80, raw_syscall, wait_status_and_report
-from tests.policy.drawn import EDGES, EXAMPLES, Fixed
+from tests.policy.drawn import EDGES, EXAMPLES, Args, Caller, Fixed
 
 NATIVE = Arch.native()
 
@@ -74,28 +74,6 @@ def random_policy(rng: random.Random, depth: int = 1) -> Policy:
     return Policy("random", rules=rules, includes=beneath)
 
 
-def values_of(condition: Condition) -> list[int]:
-    match condition:
-        case Test():
-            return [condition.value & ((1 << 64) - 1)]
-        case Not(part):
-            return values_of(part)
-        case AllOf(parts) | AnyOf(parts):
-            return [value for part in parts for value in values_of(part)]
-
-
-def random_registers(rng: random.Random, policy: Policy) -> list[int]:
-    near = [0]
-    for layer in policy.layers():
-        for rule in layer.rules:
-            if isinstance(rule.when, Fixed):
-                near += values_of(rule.when.condition)
-    found = [
-        rng.choice(near) + rng.choice([0, 0, -1, 1]) if rng.random() < 0.7 else random_value(rng, 64) for _ in range(6)
-    ]
-    return [(value + (rng.getrandbits(32) << 32 if rng.random() < 0.2 else 0)) & ((1 << 64) - 1) for value in found]
-
-
 def ending(value: int) -> int:
     """Return the errno of a harmless call for which a filter returns *value*, with nobody listening."""
     match value & ACTION_MASK:
@@ -108,16 +86,17 @@ def ending(value: int) -> int:
             return 0
 
 
-def check_against_kernel(arch: Arch, machine: Sequence[Arch], seed: int, call: Callable[[int, list[int]], int]) -> None:
+def check_against_kernel(arch: Arch, machine: Sequence[Arch], seed: int, call: Callable[[int, Args], int]) -> None:
     rng = random.Random(f"{arch} {seed}")
     numbers = [nr for name in HARMLESS if (nr := number_of(arch, name)) is not None]
     seen: set[int] = set()
     for _ in range(PROGRAMS):
         policy = random_policy(rng)
         program = compile_policy(policy, machine).program
-        cases = [(rng.choice(numbers), random_registers(rng, policy)) for _ in range(CALLS)]
+        caller = Caller(rng.getrandbits(64), policy, machine)
+        cases = [(rng.choice(numbers), caller.args()) for _ in range(CALLS)]
 
-        def ask(program: Program = program, cases: list[tuple[int, list[int]]] = cases) -> list[int]:
+        def ask(program: Program = program, cases: list[tuple[int, Args]] = cases) -> list[int]:
             return [install(program.pack()), *(call(nr, args) for nr, args in cases)]
 
         expected = [ending(answer(policy, machine, arch.audit_value, nr, args)) for nr, args in cases]
