@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -26,7 +27,7 @@ def decided(loaded: Loaded, arch: Arch, call: str, *args: int) -> Action:
     return loaded.policy.decide(arch, nr, (*args, *(0,) * (6 - len(args)))).action
 
 
-def profile(*rows: dict[str, object], **keys: object) -> bytes:
+def profile(*rows: Mapping[str, object], **keys: object) -> bytes:
     return json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": rows, **keys}).encode()
 
 
@@ -114,14 +115,16 @@ def test_the_map_of_abis_is_about_the_host() -> None:
         archMap=[{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86", "SCMP_ARCH_MIPS"]}],
     )
 
-    assert docker.load(text, machine=Arch.X86_64).policy.arches == {Arch.X86_64, Arch.I386}
-    assert docker.load(text, machine=Arch.AARCH64).policy.arches == {Arch.AARCH64}
-    assert docker.load(text).policy.arches == {Arch.I386, *NATIVE}
+    assert docker.load(text, machine=Arch.X86_64).policy.arches == frozenset({Arch.X86_64, Arch.I386})
+    assert docker.load(text, machine=Arch.AARCH64).policy.arches == frozenset({Arch.AARCH64})
+    assert docker.load(text).policy.arches == frozenset({Arch.I386, *NATIVE})
 
 
 def test_a_row_for_an_abi_is_about_the_host_too() -> None:
     """A host is amd64, never x32, for its x32 calls as well."""
-    shared = {"archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X32"]}]}
+    shared: dict[str, object] = {
+        "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X32"]}]
+    }
     text = profile(
         allow("read", includes={"arches": ["amd64"]}), allow("write", includes={"arches": ["x32"]}), **shared
     )

@@ -1,7 +1,11 @@
 """
-OCI runtime-spec seccomp, in: a profile by itself, or the ``config.json`` that it stands in.
+OCI runtime-spec seccomp, in and out: a profile by itself; in, also the ``config.json`` that it stands in.
 
 What it is not: Docker's and containers-common's superset of it (``docker``).
+
+A profile has no order of rules that its author could choose (``scmp``), so what goes out is written in
+rules that never contradict each other.  It says the same for every ABI; where a policy does not, the
+stricter is written and a finding names the call.
 
 ``SCMP_ACT_NOTIFY`` becomes an ask, which fails with ENOSYS where nobody answers, as it does
 under a runtime whose agent is gone.  ``SCMP_ACT_KILL`` kills the thread, as ``SCMP_ACT_KILL_THREAD``.
@@ -11,13 +15,18 @@ Source: opencontainers/runtime-spec, ``config-linux.md``, "Seccomp".
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
 from monitor.abi.arch import Arch
 from monitor.origin import Origin
-from monitor.policy.formats import Finding, Loaded, content
+from monitor.policy.formats import Dumped, Finding, Listener, Loaded, content
 from monitor.policy.formats.hosts import Runtime, loaded
 from monitor.policy.formats.profile import Place, document, read
+from monitor.policy.formats.rows import OutRow, written
+from monitor.policy.formats.scmp import ARCHES
+from monitor.policy.model import Policy
 
 
 def load(
@@ -56,3 +65,51 @@ def _profile(place: Place) -> Place:
 def name_of(origin: Origin) -> str:
     """Return the name of a policy out of file *origin*."""
     return PurePath(origin.file).stem or "profile"
+
+
+def dump(
+    policy: Policy, *, machine: Arch | None = None, listener: Listener | None = None, flags: Sequence[str] = ()
+) -> Dumped:
+    """
+    Return *policy* as a profile, for the ABIs of *machine* alone where one is given.
+
+    *listener* is whom a runtime shall give what is asked or handled.
+    """
+    shape, findings = as_shape(policy, machine=machine, listener=listener, flags=flags)
+    return Dumped(json.dumps(shape, indent=2) + "\n", findings)
+
+
+def as_shape(
+    policy: Policy, *, machine: Arch | None = None, listener: Listener | None = None, flags: Sequence[str] = ()
+) -> tuple[Mapping[str, object], tuple[Finding, ...]]:
+    """Return the object that ``dump`` writes."""
+    found = written(policy, machine)
+    findings = list(found.findings)
+    shape: dict[str, object] = {"defaultAction": found.default.name}
+    if found.default.errno is not None:
+        shape["defaultErrnoRet"] = found.default.errno
+    shape["architectures"] = [name for name, arch in ARCHES.items() if arch in found.arches]
+    if flags:
+        shape["flags"] = list(flags)
+    if listener is not None:
+        shape["listenerPath"] = listener.path
+        if listener.metadata:
+            shape["listenerMetadata"] = listener.metadata
+    elif any(row.action.name == "SCMP_ACT_NOTIFY" for row in found.rows):
+        message = "calls are asked about or handled: a runtime wants a listenerPath for them"
+        findings.append(Finding(message, policy.origin))
+    shape["syscalls"] = [_row(row) for row in found.rows]
+    return shape, tuple(findings)
+
+
+def _row(row: OutRow) -> Mapping[str, object]:
+    shape: dict[str, object] = {"names": list(row.names), "action": row.action.name}
+    if row.action.errno is not None:
+        shape["errnoRet"] = row.action.errno
+    if row.comparisons:
+        shape["args"] = [
+            {"index": one.index, "value": one.value, "op": one.operation}
+            | ({"valueTwo": one.value_two} if one.operation == "SCMP_CMP_MASKED_EQ" else {})
+            for one in row.comparisons
+        ]
+    return shape

@@ -109,6 +109,14 @@ def _multiplexers() -> Mapping[str, tuple[str, int]]:
     return MappingProxyType(result)
 
 
+def behind_multiplexers() -> Mapping[str, frozenset[str]]:
+    """Return ``socketcall`` and ``ipc``, each with the calls that can stand behind it."""
+    calls: dict[str, set[str]] = {}
+    for name, (multiplexer, _) in _multiplexers().items():
+        calls.setdefault(multiplexer, set()).add(name)
+    return {multiplexer: frozenset(names) for multiplexer, names in calls.items()}
+
+
 def is_known(name: str) -> bool:
     """Whether any ABI has call *name*; a profile may name calls of all of them."""
     return any(name in names(arch) for arch in Arch)
