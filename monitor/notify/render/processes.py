@@ -11,7 +11,7 @@ from typing import Final
 
 from monitor.abi.constants import names
 from monitor.abi.words import flags_word
-from monitor.notify.render.kinds import Printer, addresses, hexed
+from monitor.notify.render.kinds import Printer, addresses, decimal, hexed
 from monitor.notify.render.layout import Layout
 from monitor.notify.render.scene import Scene
 from monitor.notify.render.table import Selector, printers, selectors
@@ -73,6 +73,7 @@ ARGUMENTS: Final[Mapping[tuple[str, str], Printer]] = printers(
     ("personality", "persona", _personality),
     ("kcmp", "idx1", _compared),
     ("kcmp", "idx2", _compared),
+    ("pidfd_getfd", "targetfd", decimal),  # the other process's: ours of that number is another file
     ("pidfd_getfd", "flags", hexed),
     ("process_mrelease", "flags", hexed),
     ("process_vm_readv process_vm_writev", "remote_iov", addresses),
