@@ -20,15 +20,22 @@ from typing import Final, TypeAlias
 from attrs import field, frozen
 
 from monitor.abi.arch import Arch
+from tests.conformance.strace_lines import Call, calls
 
 WORDS: Final = "%file,%process,%network,%desc"
 """The calls that are traced."""
 
 Tracer: TypeAlias = Callable[[str, Path], Sequence[str]]
-"""From the words for calls, and the file to write to, to the words of a command; the program's follow it."""
+"""From the words for calls, and the file to write to, to a command, which options and the program's words follow."""
 
 LONG_AGO: Final = 1_700_000_000
 """When every file was made; a file as young as its index would be read again by git, or not."""
+
+CHANCE: Final[Mapping[str, str]] = {
+    r"<(socket|pipe):\[\d+\]>": r"<\1:[INODE]>",
+    r"</proc/\d+/": "</proc/PID/",
+}
+"""What ``-y`` shows of a descriptor, and no two runs share: pattern to replacement."""
 
 ENVIRONMENT: Final = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -126,6 +133,7 @@ class Program:
         arch: its ABI.
         chance: pattern to replacement, for what differs by chance in two runs.
         words: the calls that are traced.
+        relocatable: whether the addresses of what it has itself differ from run to run.
     """
 
     argv: Sequence[str]
@@ -134,6 +142,7 @@ class Program:
     arch: Arch = Arch.X86_64
     chance: Mapping[str, str] = field(factory=dict[str, str])
     words: str = WORDS
+    relocatable: bool = True
 
     def prepare(self, directory: Path) -> None:
         """Make *directory* what it is before every run."""
@@ -147,13 +156,13 @@ class Program:
             os.utime(path, (LONG_AGO, LONG_AGO))
         self.before(directory)
 
-    def run(self, tracer: Tracer, directory: Path) -> str:
+    def run(self, tracer: Tracer, directory: Path, options: Sequence[str] = ()) -> str:
         """Run the program in *directory*, made afresh; return what *tracer* wrote about it."""
         self.prepare(directory)
         output = directory.with_suffix(".trace")
         output.unlink(missing_ok=True)
         done = subprocess.run(
-            [*tracer(self.words, output), "--", *self.argv],
+            [*tracer(self.words, output), *options, "--", *self.argv],
             cwd=directory,
             env={**ENVIRONMENT, "HOME": str(directory), "TMPDIR": str(directory)},
             stdin=subprocess.DEVNULL,
@@ -163,9 +172,13 @@ class Program:
         )
         text = output.read_text(errors="surrogateescape") if output.exists() else ""
         assert text, f"nothing was traced; status {done.returncode}: {done.stdout.decode(errors='replace')}"
-        for pattern, replacement in self.chance.items():
+        for pattern, replacement in [*self.chance.items(), *CHANCE.items()]:
             text = re.sub(pattern, replacement, text)
         return text
+
+    def calls(self, text: str) -> list[Call]:
+        """Return the calls of a run, as they are compared."""
+        return calls(text, self.arch, relocatable=self.relocatable)
 
 
 def strace(words: str, output: Path) -> list[str]:
@@ -186,7 +199,12 @@ def programs(port: int, calls32: str, widecalls: str) -> dict[str, Program]:
     """
     return {
         "ls": Program(["/bin/ls", "-l", ".", "sub"], TREE, before=_make_links),
-        "bash": Program(["/bin/bash", "script"], {**TREE, "script": SCRIPT}),
+        "bash": Program(
+            ["/bin/bash", "script"],
+            {**TREE, "script": SCRIPT},
+            # Whether a child has ended before bash waits for it, or while it does, is a race.
+            chance={r"(?m)^\d+ +(wait4\(-1, |<\.\.\. wait4 resumed>|ioctl\(2, TIOCGWINSZ, ).*\n": ""},
+        ),
         "git": Program(["/usr/bin/git", "status"], TREE, before=_make_repository),
         "python": Program([sys.executable, "-s", "-P", "-B", "-c", PYTHON]),
         "gcc": Program(["/usr/bin/gcc", "-O1", "-o", "one", "sub/one.c"], TREE, chance={r"/cc\w{6}\b": "/ccRANDOM"}),
@@ -203,6 +221,7 @@ def programs(port: int, calls32: str, widecalls: str) -> dict[str, Program]:
         "widecalls": Program(
             [widecalls],
             words="all",
+            relocatable=False,
             chance={r"\b((brk|set_tid_address|set_robust_list)\(|arch_prctl\(ARCH_SET_FS, )0x\w+": r"\1HEAP"},
         ),
     }

@@ -73,11 +73,11 @@ _LONG_HEX: Final[Mapping[int, re.Pattern[str]]] = {
 }
 """Numbers inside a struct that can only be addresses: longer than flags and sizes are."""
 
-_POINTER: Final = re.compile(r"^0x[0-9a-f]{7,16}(?=$| /\*)")
-"""
-An argument that points to where no two runs agree on.  Shorter ones are those of a program that is not
-relocatable, or point nowhere on purpose.
-"""
+_POINTER: Final = re.compile(r"^0x[0-9a-f]{5,16}(?=$| /\*)")
+"""An argument that points to where no two runs agree on; shorter ones point nowhere, on purpose."""
+
+_FAR_POINTER: Final = re.compile(r"^0x[0-9a-f]{7,16}(?=$| /\*)")
+"""Likewise in a program that is not relocatable: what it has itself lies low, and is there in every run."""
 
 
 @frozen
@@ -118,11 +118,27 @@ class Call:
     written: str
 
 
-def calls(text: str, arch: Arch) -> list[Call]:
+@frozen
+class Run:
+    """
+    What has to be known of a run to compare its calls.
+
+    Attributes:
+        threads: thread number to place in the tree of clones.
+        arch: the ABI.
+        pointer: what is an address, among arguments that point somewhere.
+    """
+
+    threads: Mapping[int, str]
+    arch: Arch
+    pointer: re.Pattern[str]
+
+
+def calls(text: str, arch: Arch, *, relocatable: bool = True) -> list[Call]:
     """Return the calls of a whole file, in the order in which they were made."""
     lines = parse(text)
-    threads = tree(lines)
-    return [Call(threads[line.tid], line.name, normalised(line, arch, threads), line.written) for line in lines]
+    run = Run(tree(lines), arch, _POINTER if relocatable else _FAR_POINTER)
+    return [Call(run.threads[line.tid], line.name, normalised(line, run), line.written) for line in lines]
 
 
 def parse(text: str) -> list[Line]:
@@ -199,21 +215,21 @@ def tree(lines: Sequence[Line]) -> dict[int, str]:
     return places
 
 
-def normalised(line: Line, arch: Arch, threads: Mapping[int, str]) -> str:
+def normalised(line: Line, run: Run) -> str:
     """Return what has to be equal in two runs: the call with those arguments that the program gives."""
-    return f"{line.name}({', '.join(_arguments(line, arch, threads))})"
+    return f"{line.name}({', '.join(_arguments(line, run))})"
 
 
-def _arguments(line: Line, arch: Arch, threads: Mapping[int, str]) -> Iterator[str]:
-    declared = _declared(line.name, arch)
+def _arguments(line: Line, run: Run) -> Iterator[str]:
+    declared = _declared(line.name, run.arch)
     by_name = {argument.name: argument for argument in declared}
     for index, written in enumerate(line.arguments):
         name, _, value = written.partition("=") if re.match(r"[a-z_]+=", written) else ("", "", written)
         argument = by_name.get(NAMED.get(name, name)) if name else declared[index] if index < len(declared) else None
         if line.name in AT_ENTRY:
             value = _AT_EXIT.sub("", value)
-        is_filled = value != "NULL" and _is_filled(line, index, argument, arch)
-        shown = FILLED if is_filled else _argument(value, argument, arch, threads)
+        is_filled = value != "NULL" and _is_filled(line, index, argument, run.arch)
+        shown = FILLED if is_filled else _argument(value, argument, run)
         yield f"{name}={shown}" if name else shown
 
 
@@ -241,13 +257,13 @@ def _is_filled(line: Line, index: int, argument: Argument | None, arch: Arch) ->
     return argument.direction == "out" or argument.kind == "buffer_out"
 
 
-def _argument(written: str, argument: Argument | None, arch: Arch, threads: Mapping[int, str]) -> str:
+def _argument(written: str, argument: Argument | None, run: Run) -> str:
     if argument is not None and argument.kind == "pid" and written.lstrip("-").isdecimal():
         sign, number = "-" * written.startswith("-"), int(written.lstrip("-"))
-        return f"{sign}thread {threads[number]}" if number in threads else written
+        return f"{sign}thread {run.threads[number]}" if number in run.threads else written
     if argument is None or _points(argument):
-        written = _POINTER.sub(ADDRESS, written)
-    long_hex = _LONG_HEX[arch.pointer_bits]
+        written = run.pointer.sub(ADDRESS, written)
+    long_hex = _LONG_HEX[run.arch.pointer_bits]
     pieces = _TOKEN.findall(written)
     return "".join(piece if piece.startswith('"') else long_hex.sub(ADDRESS, piece) for piece in pieces)
 

@@ -162,6 +162,13 @@ def test_arguments_are_split_where_they_end(text: str, arguments: list[str], beh
     assert split(text) == (arguments, behind)
 
 
+def test_a_program_that_is_not_relocatable_has_its_own_addresses_compared() -> None:
+    text = "1 close(1) = ?\n1 brk(0x4bc000) = ?\n1 brk(0x7f00deadb000) = ?\n"
+
+    assert [call.text for call in calls(text, Arch.X86_64, relocatable=False)][1:] == ["brk(0x4bc000)", "brk(ADDRESS)"]
+    assert [call.text for call in calls(text, Arch.X86_64)][1:] == ["brk(ADDRESS)", "brk(ADDRESS)"]
+
+
 def test_addresses_are_one_word_and_long_numbers_that_are_none_stay() -> None:
     text = (
         "1 mmap(0x7f00deadb000, 4096, PROT_READ, 0x7 /* MAP_??? */, -1, 0) = ?\n1 lseek(3, 78187493520, SEEK_SET) = ?\n"

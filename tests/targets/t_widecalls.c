@@ -217,7 +217,7 @@ static void descriptors(void)
 	struct flock lock = {F_WRLCK, SEEK_END, -5, 1L << 40, 7}, odd_lock = {77, 88, 0, 0, 0};
 	struct pollfd polled[] = {
 		{3, POLLIN | POLLOUT | POLLRDHUP, 0}, {-1, 0, 0}, {NOBODY, 0x7000, 3}};
-	static struct iovec vector[100] = {
+	static struct iovec vector[400] = {
 		{"one", 3},        {(char *)odd_text, sizeof(odd_text)}, {NULL, 0}, {BAD, 5},
 		{long_text, 5000},
 	};
