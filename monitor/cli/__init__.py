@@ -26,6 +26,7 @@ USAGE: Final = 2
 VERBS: Final[Mapping[str, str]] = {
     "run": "Run a program; Python handlers decide its system calls.",
     "trace": "Run a program and print its system calls in the look of strace.",
+    "check": "Find what makes no sense in a policy, and the traps that profiles fall into.",
     "why": "Say which rule of a policy decides about a call.",
     "diff": "Say which calls two policies answer differently.",
     "disasm": "Print the program of a policy, or a raw one.",
@@ -35,7 +36,7 @@ VERBS: Final[Mapping[str, str]] = {
 }
 """Verb -> one line of help.  The module of a verb has its name, and a click command called ``command``."""
 
-RUN_NOTHING: Final = frozenset({"why", "diff", "disasm", "groups", "presets", "doctor"})
+RUN_NOTHING: Final = frozenset({"check", "why", "diff", "disasm", "groups", "presets", "doctor"})
 """The verbs that start no program: 0 clean, 1 findings, 2 usage."""
 
 
