@@ -16,12 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from errno import ENOSYS
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 from attrs import field, frozen, validators
 
 from monitor.abi.arch import Arch
-from monitor.abi.groups import expand
+from monitor.abi.groups import expand, refuse_unknown
 from monitor.abi.syscalls import Signature, name_of, signature_of, since
 from monitor.errors import PolicyError
 from monitor.origin import NOWHERE, Origin
@@ -58,6 +58,9 @@ class When(Protocol):
         ...
 
 
+_AN_ACTION: Final = validators.instance_of(get_args(Action))
+
+
 def _words(names: Sequence[str]) -> tuple[str, ...]:
     if isinstance(names, str):
         message = f"names is a list of calls, not {names!r}"
@@ -65,13 +68,21 @@ def _words(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _known_words(_rule: object, _attribute: object, names: tuple[str, ...]) -> None:
+    refuse_unknown(names)
+
+
 @frozen
 class Rule:
-    """What shall happen to some calls."""
+    """
+    What shall happen to some calls.
 
-    names: tuple[str, ...] = field(converter=_words, validator=validators.min_len(1))
+    Raises PolicyError when built with a name that no ABI knows: it would never match, and nobody would notice.
+    """
+
+    names: tuple[str, ...] = field(converter=_words, validator=[validators.min_len(1), _known_words])
     """Calls, ``%class``, ``@group``, each with ``!`` before it to take away.  An ABI need not have all of them."""
-    action: Action
+    action: Action = field(validator=_AN_ACTION)
     when: When | None = field(default=None, kw_only=True)
     """On which registers it depends; None: on none."""
     arches: frozenset[Arch] | None = field(default=None, kw_only=True)
@@ -154,7 +165,7 @@ class Policy:
     """Rules, a default, and the layers beneath."""
 
     name: str = field(validator=validators.min_len(1))
-    default: Action = field(factory=Allow)
+    default: Action = field(factory=Allow, validator=_AN_ACTION)
     """What happens to calls that no rule names."""
     exact_errno: bool = field(default=True, kw_only=True)
     """Whether somebody wrote the errno of a default ``Deny``; otherwise calls in ``FALLBACKS`` fail with ENOSYS."""
