@@ -39,7 +39,7 @@ from monitor.policy.endpoints import (
     IpNetwork,
     UnixPath,
 )
-from monitor.policy.paths import PathPattern, unescaped
+from monitor.policy.paths import PathPattern, indexed, unescaped
 from monitor.policy.syntax import Span, complaint
 
 TRANSPORTS: Final = ("tcp", "udp")
@@ -170,10 +170,7 @@ class AddressList:
     @classmethod
     def parse(cls, texts: Iterable[str], origin: Origin = NOWHERE) -> AddressList:
         """Return the list of *texts*; *origin* is the list's, and each pattern's with its index."""
-        return cls(
-            AddressPattern.parse(text, attrs.evolve(origin, key=f"{origin.key}[{index}]"))
-            for index, text in enumerate(texts)
-        )
+        return cls(AddressPattern.parse(text, indexed(origin, index)) for index, text in enumerate(texts))
 
     def last_match(self, address: Address) -> AddressPattern | None:
         """Return the pattern that decides about *address*; None: no pattern matches it."""

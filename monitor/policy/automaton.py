@@ -126,7 +126,8 @@ class Automaton:
 
     def _closed(self, state: int) -> int:
         """Return *state* with the places that are reached without a byte."""
-        return state | (state & self._leads_on) << 1 | (state & self._kinds[Kind.ENTER]) << 2
+        state |= (state & self._leads_on) << 1  # a star may stand before a **, but nothing else that leads on
+        return state | (state & self._kinds[Kind.ENTER]) << 2
 
     def after(self, state: int, read: bytes) -> int:
         """Return what becomes of *state* when *read* comes."""

@@ -126,18 +126,24 @@ def _decides(automaton: Automaton, ranking: Ranking, bit: int) -> bool:
         alive, covered = automaton.alive(state), automaton.covered_for_good(state)
         if not alive >> bit & 1 or (place.decision is None and not alive & mine):
             return True
-        return all(_is_overruled(ranking, covered & mask, bit) for mask in masks)
+        return all(_is_overruled(ranking, covered & mask, bit, alive) for mask in masks)
 
     kept = -(1 << bit) | (0 if place.decision is not None else mine)  # what is weaker cannot hinder it
     return _name(automaton, automaton.reduced(automaton.start, kept), is_wanted, is_hopeless) is not None
 
 
-def _is_overruled(ranking: Ranking, covering: int, bit: int) -> bool:
-    """Whether something stronger than the pattern of *bit*, or later in its list, decides where *covering* cover."""
+def _is_overruled(ranking: Ranking, covering: int, bit: int, alive: int = 0) -> bool:
+    """
+    Whether something stronger than the pattern of *bit*, or later in its list, decides where *covering* cover.
+
+    Those of *alive* may come to cover further on.
+    """
     rest = covering >> bit + 1 << bit + 1
     while rest:
         place = ranking.places[rest.bit_length() - 1]
-        if place.decision is not None or place.weaker == ranking.places[bit].weaker:
+        if place.weaker == ranking.places[bit].weaker:
+            return True
+        if place.decision is not None and not place.taken_back_by & alive:
             return True
         rest &= place.weaker
     return False

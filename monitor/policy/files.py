@@ -103,12 +103,14 @@ class _Place(NamedTuple):
         rule: the rule in whose list it stands.
         decision: what is decided; None: it carves out, and the rule does not apply.
         weaker: the bits of the rules that come after.
+        taken_back_by: the bits that carve out of its list after it.
     """
 
     pattern: PathPattern
     rule: FileRule
     decision: FileDecision | None
     weaker: int
+    taken_back_by: int
 
 
 @frozen(eq=False)
@@ -163,15 +165,16 @@ def ranking_of(rules: Sequence[FileRule], otherwise: Deny | Ask | Allow) -> Rank
     strongest_first = sorted(rules, key=lambda rule: strength(rule.action), reverse=True)  # keeps the order of equals
     for rule in reversed(strongest_first):
         low = len(places)
-        for pattern in rule.paths.patterns:
+        high = low + len(rule.paths.patterns)
+        bits = (1 << high) - (1 << low)
+        carving = sum(1 << low + index for index, pattern in enumerate(rule.paths.patterns) if pattern.carves_out)
+        for bit, pattern in enumerate(rule.paths.patterns, low):
             decision = None if pattern.carves_out else FileDecision(rule.action, rule, pattern)
-            places.append(_Place(pattern, rule, decision, (1 << low) - 1))
-        bits = (1 << len(places)) - (1 << low)
+            places.append(_Place(pattern, rule, decision, (1 << low) - 1, carving >> bit << bit))
         for access in rule.access:
             masks[access] |= bits
         if isinstance(rule.action, Allow):
-            allowed = sum(1 << bit for bit in range(low, len(places)) if places[bit].decision is not None)
-            allowing.insert(0, (bits, allowed))
+            allowing.insert(0, (bits, bits & ~carving))
     return Ranking(tuple(places), MappingProxyType(masks), tuple(allowing), FileDecision(otherwise))
 
 

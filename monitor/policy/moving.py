@@ -136,7 +136,7 @@ class _Search:
         self._automaton = automaton
         self._ranking = ranking
         self._questions = questions
-        self._relevant: dict[int, int] = {}
+        self._relevant: dict[tuple[int, int], int] = {}
         self._answers: dict[int, list[FileAction]] = {}
 
     def unequal(self, states: States) -> States | None:
@@ -150,10 +150,11 @@ class _Search:
         return first != second
 
     def _reduced(self, state: int) -> int:
-        covered = self._automaton.covered_for_good(state)
-        if covered not in self._relevant:
-            self._relevant[covered] = relevant(self._ranking, covered)
-        return self._automaton.reduced(state, self._relevant[covered])
+        reduced = self._automaton.reduced(state)
+        known = (self._automaton.covered_for_good(reduced), self._automaton.alive(reduced))
+        if known not in self._relevant:
+            self._relevant[known] = relevant(self._ranking, *known)
+        return self._automaton.reduced(reduced, self._relevant[known])
 
     def _answers_at(self, state: int) -> list[FileAction]:
         if state not in self._answers:
@@ -164,23 +165,27 @@ class _Search:
         return self._answers[state]
 
 
-def relevant(ranking: Ranking, covered: int) -> int:
-    """Return the patterns that can still matter to a name and to those below it, where *covered* cover all of them."""
+def relevant(ranking: Ranking, covered: int, alive: int) -> int:
+    """
+    Return the patterns that can still matter to a name or to one below it.
+
+    Those of *covered* cover all of these names; those of *alive*, and no others, cover any of them.
+    """
     patterns = 0
     for access, mask in ranking.masks.items():
-        patterns |= _relevant_to(ranking, access, mask, covered)
+        patterns |= _relevant_to(ranking, access, mask & alive, covered)
     return patterns
 
 
-def _relevant_to(ranking: Ranking, access: str, mask: int, covered: int) -> int:
-    """Return those that can matter to one class."""
+def _relevant_to(ranking: Ranking, access: str, rest: int, covered: int) -> int:
+    """Return those of *rest*, the ones that are about the class *access*, that can matter to it."""
     patterns = 0
-    rest = mask
+    alive = rest
     while rest & covered:
         highest = (rest & covered).bit_length() - 1
         place = ranking.places[highest]
         patterns |= rest >> highest << highest
-        if place.decision is not None:
+        if place.decision is not None and not place.taken_back_by & alive:
             return patterns
         rest &= place.weaker
     patterns |= rest

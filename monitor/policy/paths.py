@@ -162,7 +162,7 @@ class PathPattern:
         if len(self.alternatives) == 1:
             return None
         assert self.resolved_head is not None
-        _, *written = self.text.split("/")
+        written = [piece for piece in self.text.removeprefix("!").split("/") if piece]
         tail = written[len(_literals(self.elements)) :]
         name = "/".join([escape(self.resolved_head).removesuffix("/"), *tail]) or "/"
         return f"!{name}" if self.carves_out else name
@@ -224,6 +224,11 @@ def _with_skips(places: set[int], elements: Elements) -> set[int]:
     return places | {place + 1 for place in places if place < len(elements) and elements[place] is DEEP}
 
 
+def indexed(origin: Origin, index: int) -> Origin:
+    """Return the place of one element of the list at *origin*."""
+    return origin if origin == NOWHERE else attrs.evolve(origin, key=f"{origin.key}[{index}]")
+
+
 def _patterns(patterns: Iterable[PathPattern]) -> tuple[PathPattern, ...]:
     return tuple(patterns)
 
@@ -243,10 +248,7 @@ class PathList:
     @classmethod
     def parse(cls, texts: Iterable[str], origin: Origin = NOWHERE) -> PathList:
         """Return the list of *texts*; *origin* is the list's, and each pattern's with its index."""
-        return cls(
-            PathPattern.parse(text, attrs.evolve(origin, key=f"{origin.key}[{index}]"))
-            for index, text in enumerate(texts)
-        )
+        return cls(PathPattern.parse(text, indexed(origin, index)) for index, text in enumerate(texts))
 
     def last_match(self, name: bytes) -> PathPattern | None:
         """Return the pattern that decides about *name*; None: no pattern covers it."""
