@@ -145,7 +145,8 @@ async def test_a_rule_gives_its_call_to_a_handler_with_parameters(tmp_path: Path
     async def later(call: monitor.Call, *, word: str) -> monitor.Verdict:
         return decide(call, word=word)
 
-    handler = monitor.Handler.of("getpgrp", later if asynchronous else decide, name="guard")
+    function: Any = later if asynchronous else decide
+    handler = monitor.Handler.of("getpgrp", function, name="guard")
     given = policy(rule(Handle("guard", {"word": "secret"}), "mkdir"))
     done = await ran(f"mkdir {tmp_path}/secret; mkdir {tmp_path}/other; ls {tmp_path}", given, handlers=[handler])
 
@@ -209,7 +210,7 @@ async def test_a_mutable_rule_can_be_replaced_while_the_program_runs(tmp_path: P
     shut = policy(rule(Deny(), "mkdir", mutable=True))
     launch = monitor.Launch(["sh", "-c", ASKS], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     async with monitor.supervise(launch, policy=shut) as run:
-        answers = []
+        answers: list[bytes] = []
         for given in (shut, policy(), shut):
             changed = run.replace_policy(given)
             assert run.policy is given
