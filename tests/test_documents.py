@@ -3,7 +3,7 @@ What the documents show runs, and what they point at is there.
 
 What it is not: a check of what they say.  A block marked ``python run`` is a program, and the
 ``text output`` below it what it prints; other Python has to compile; ``sh`` is run by .ci/run or
-is an example's own command line; everything else is marked as output.
+is an example's own command line; ``toml`` is a policy; everything else is marked as output.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DOCUMENTS: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 BLOCK: Final = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
-KINDS: Final = {"python", "python run", "text output", "sh", "c", "text"}
+KINDS: Final = {"python", "python run", "text output", "sh", "c", "text", "toml"}
 """What may stand behind the quotes that open a block; ``text`` alone follows ``<!-- output -->``."""
 
 
@@ -122,6 +122,18 @@ def test_there_are_transcripts() -> None:
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.kind.startswith("python")], ids=str)
 def test_python_in_a_document_compiles(block: Block) -> None:
     compile(block.text, str(block), "exec")
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.kind == "toml"], ids=str)
+def test_a_policy_in_a_document_loads(block: Block) -> None:
+    """A piece of one, without its [policy], loads below one."""
+    from monitor.policy import text  # noqa: PLC0415  # where there is no policy, nothing of this is needed
+
+    head = "" if "[policy]" in block.text else "[policy]\nversion = 1\n"
+
+    policy = text.loads(head + block.text)
+
+    assert text.dumps(text.loads(text.dumps(policy))) == text.dumps(policy)
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)

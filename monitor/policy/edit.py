@@ -2,7 +2,7 @@
 Edits of a policy file that somebody wrote: a rule more, a remembered answer more or less.
 
 What it is not: a check of the policy that comes out; whoever edits loads it.  An edit inserts lines
-or takes lines away, and every other byte stays what it was.  docs/decisions/0006-edits-are-splices.md
+or takes lines away, and every other byte stays what it was.  docs/decisions/0007-edits-are-splices.md
 says why no library does this.
 """
 

@@ -37,6 +37,7 @@ from monitor.policy.layout import block
 from monitor.policy.model import Policy, Rule
 from monitor.policy.positions import Path as Keys
 from monitor.policy.positions import positions
+from monitor.policy.tables import refuse_unenforced
 from monitor.policy.variables import Variables
 from monitor.policy.verify import verify
 from tests.policy.written import PARAMETERS, POLICIES, TABLED, VARIABLES, loaded, placeless
@@ -488,6 +489,19 @@ def test_verify_is_what_makes_a_built_policy_loadable() -> None:
 
     with pytest.raises(PolicyError, match=r"^contradicts an earlier rule, and the first match wins"):
         verify(policy)
+
+
+def test_the_errors_that_the_page_of_the_policy_file_prints() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
+    example, *_ = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    mistyped, unenforced = re.findall(r"```text\n(.*?)\n```", page, re.DOTALL)
+
+    with pytest.raises(PolicyError) as caught:
+        text.loads(example.replace("AF_UNIX ", "AF_UNX "), Origin("agent.toml"))
+    assert str(caught.value) == mistyped
+    with pytest.raises(PolicyError) as caught:
+        refuse_unenforced(text.loads(example, Origin("agent.toml")))
+    assert str(caught.value) == unenforced
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "a_b", "no-such"])
