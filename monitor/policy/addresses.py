@@ -235,7 +235,8 @@ def _inet(text: str, span: Span, transport: str | None) -> InetPattern:
             raise complaint(text, span, "an IPv6 address stands in brackets: [::1]:80")
         host = _host(text, Span(span.start, colon if colon >= 0 else len(text)))
     if colon < 0 or not text.startswith(":", colon):
-        raise complaint(text, Span(len(text), len(text) + 1), "ports follow the host: :443, :8000-8999 or :*")
+        place = colon if colon >= 0 else len(text)
+        raise complaint(text, Span(place, place + 1), "ports follow the host: :443, :8000-8999 or :*")
     return InetPattern(transport, host, _ports(text, Span(colon + 1, len(text))))
 
 
@@ -301,7 +302,7 @@ def _host_name(text: str, span: Span) -> HostName:
     piece = text[span.start : span.end].lower()
     name = piece.removeprefix("*.").removesuffix(".")
     labels = name.split(".")
-    if not text.isascii():
+    if not text[span.start : span.end].isascii():
         raise complaint(text, span, "a host name is ASCII, as resolvers see it: xn--...")
     if "*" in name:
         raise complaint(text, span, "* stands for all hosts, and *. before a name for every name below it")
