@@ -11,19 +11,16 @@ from hypothesis import strategies as st
 
 from monitor.abi.arch import Arch
 from monitor.abi.seccomp import OFFSET_ARCH, OFFSET_NR, RetValue
-from monitor.abi.syscalls import names, number_of
+from monitor.abi.syscalls import number_of
 from monitor.errors import ProgramTooLongError
 from monitor.policy.bpf import BRANCHES, Op, Program
-from monitor.policy.interpret import Evaluation, evaluate
+from monitor.policy.interpret import Evaluation
 from monitor.policy.notify_program import compile_notify, decide
 from monitor.policy.numbers import EVERY, Numbers
+from tests.policy.drawn import MINUS_ONE, NO_ARGS, X32_BIT, Args, is_possible, numbers_of, run, words
 
 Notified = dict[Arch, Numbers]
-Args = tuple[int, int, int, int, int, int]
 
-X32_BIT = 0x40000000
-MINUS_ONE = 0xFFFFFFFF
-NO_ARGS = (0, 0, 0, 0, 0, 0)
 NEW_LISTENER_ARGS = (1, 8, 0, 0, 0, 0)
 
 KILL = RetValue.KILL_PROCESS
@@ -35,28 +32,11 @@ REFUSED = RetValue.ERRNO | EBUSY
 SECCOMP_NUMBERS = {arch: nr for arch in Arch if (nr := number_of(arch, "seccomp")) is not None}
 
 
-def numbers_of(arch: Arch) -> frozenset[int]:
-    """Return every number that the table of *arch* has."""
-    return frozenset(nr for name in names(arch) if (nr := number_of(arch, name)) is not None)
-
-
 def every_second_of(arch: Arch) -> frozenset[int]:
     """Return half of the numbers of *arch*, as scattered as they can be."""
     return frozenset(nr for nr in numbers_of(arch) if nr % 2)
 
 
-def is_possible(arch: Arch, nr: int) -> bool:
-    """Say whether a call of *arch* can have number *nr*."""
-    match arch:
-        case Arch.X32:
-            return X32_BIT <= nr < MINUS_ONE
-        case Arch.X86_64:
-            return nr < X32_BIT or nr == MINUS_ONE
-        case _:
-            return True
-
-
-words = st.integers(0, 0xFFFFFFFF)
 edges = st.sampled_from([0, 1, X32_BIT - 1, X32_BIT, X32_BIT + 1, 0x7FFFFFFF, 0x80000000, MINUS_ONE - 1, MINUS_ONE])
 small_numbers = st.integers(0, 500).flatmap(lambda nr: st.sampled_from([nr, nr | X32_BIT]))
 call_numbers = st.sampled_from(sorted(SECCOMP_NUMBERS.values())) | small_numbers | edges | words
@@ -77,16 +57,6 @@ def numbers_for(arch: Arch) -> st.SearchStrategy[Numbers]:
 notifieds = st.sets(st.sampled_from(Arch), min_size=1, max_size=4).flatmap(
     lambda arches: st.fixed_dictionaries({arch: numbers_for(arch) for arch in arches})
 )
-
-
-def order_of(audit_value: int) -> bool:
-    """Say whether a machine whose calls have *audit_value* is little-endian."""
-    return all(arch.little_endian for arch in Arch if arch.audit_value == audit_value)
-
-
-def run(program: Program, audit_value: int, nr: int, args: Args = NO_ARGS) -> Evaluation:
-    """Run *program* as the machine of *audit_value* does."""
-    return evaluate(program, audit_value=audit_value, nr=nr, args=args, little_endian=order_of(audit_value))
 
 
 @given(notified=notifieds, audit_value=audit_values, nr=call_numbers, args=arguments)
