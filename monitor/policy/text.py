@@ -190,9 +190,6 @@ class _Loader:
 
     def _meant(self, shape: FileShape, reading: Reading, source: _Source) -> Policy:
         head = shape.policy
-        if shape.files is not None and head.known_as_of is None:
-            message = "[files] needs known-as-of: a call that the policy does not know would go around it"
-            raise PolicyError(message, reading.places.origin(("files",)))
         extends = None if head.extends is None else self._other(head.extends, reading, source, ("policy", "extends"))
         beneath = extends or Policy(_name(head, source))
         default, exact_errno = (
@@ -200,6 +197,10 @@ class _Loader:
             if head.syscalls_default is None
             else reading.default(head.syscalls_default, ("policy", "syscalls-default"))
         )
+        known_as_of = beneath.known_as_of if head.known_as_of is None else reading.known_as_of(head.known_as_of)
+        if shape.files is not None and known_as_of is None:
+            message = "[files] needs known-as-of: a call that the policy does not know would go around it"
+            raise PolicyError(message, reading.places.origin(("files",)))
         rules = tuple(reading.rule(rule, ("syscalls", index)) for index, rule in enumerate(shape.syscalls or ()))
         named = enumerate(head.include or ())
         includes = tuple(self._other(one, reading, source, ("policy", "include", index)) for index, one in named)
@@ -210,7 +211,7 @@ class _Loader:
             rules=rules,
             includes=includes,
             extends=extends,
-            known_as_of=beneath.known_as_of if head.known_as_of is None else reading.known_as_of(head.known_as_of),
+            known_as_of=known_as_of,
             arches=beneath.arches if head.arches is None else reading.policy_arches(head.arches),
             other_arch=head.other_arch or beneath.other_arch,
             reason=head.reason,

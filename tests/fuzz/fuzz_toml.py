@@ -1,4 +1,4 @@
-"""The policy file: any bytes, as a file and as what another file includes."""
+"""The policy file: any bytes; what is accepted is written, read again, and edited."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import tempfile
 from pathlib import Path
 
 from monitor.errors import PolicyError
-from monitor.policy import text
+from monitor.policy import edit, text
+from monitor.policy.action import Deny
+from monitor.policy.model import Rule
 from monitor.policy.variables import Variables
 from tests.fuzz.frame import Fuzzer
 
@@ -30,6 +32,7 @@ def parse(data: bytes) -> None:
     again = text.loads(text.dumps(policy), variables=VARIABLES, presets=presets)
     assert text.dumps(again) == text.dumps(policy)
     assert again.tables == policy.tables
+    edit.add_rule(data.decode(), Rule(["openat"], Deny()))
 
 
 SEEDS = rb"""
