@@ -88,6 +88,7 @@ class _Settings:
     sinks: tuple[Sink, ...] = field(converter=_to_sinks)
     strict: bool
     answer_seconds: float = field(validator=validators.gt(0))
+    linger_seconds: float = field(validator=[validators.ge(0.0), validators.le(0.1)])
     grace_seconds: float = field(validator=validators.ge(0))
     handler_errors: Literal["deny", "raise"] = field(validator=validators.in_(("deny", "raise")))
     leave_running: bool = field()
@@ -127,7 +128,9 @@ class _Settings:
 
     def _options(self, judge: Judge | None) -> Options:
         """Return what dispatch has to know."""
-        return Options(self.otherwise, self.strict, self.answer_seconds, self.handler_errors, judge)
+        return Options(
+            self.otherwise, self.strict, self.answer_seconds, self.handler_errors, judge, self.linger_seconds
+        )
 
 
 class _Plan(NamedTuple):
@@ -157,6 +160,7 @@ def supervise(
     events: Sink | Sequence[Sink] | None = ...,
     strict: bool = ...,
     answer_seconds: float = ...,
+    linger_seconds: float = ...,
     grace_seconds: float = ...,
     handler_errors: Literal["deny", "raise"] = ...,
     leave_running: bool = ...,
@@ -174,6 +178,7 @@ def supervise(
     events: Sink | Sequence[Sink] | None = ...,
     strict: bool = ...,
     answer_seconds: float = ...,
+    linger_seconds: float = ...,
     handler_errors: Literal["deny", "raise"] = ...,
     on_leave: Literal["close", "kill"] = ...,
 ) -> AbstractAsyncContextManager[Run]: ...
@@ -189,6 +194,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     events: Sink | Sequence[Sink] | None = None,
     strict: bool = True,
     answer_seconds: float = 30.0,
+    linger_seconds: float = 0.0,
     grace_seconds: float = 0.0,
     handler_errors: Literal["deny", "raise"] = "deny",
     leave_running: bool = False,
@@ -214,6 +220,10 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     ``Listener`` are left alone, unless ``on_leave="kill"``: those that have asked are killed.
     Later calls of those left alone fail with ENOSYS, as the kernel answers for a closed listener.
 
+    When no call is there, the whole loop waits up to *linger_seconds* (0.1 at most) for the next one
+    before other tasks run again: cheaper for a program that does nothing but supervise, and wrong for
+    any other.
+
     Under *strict* an ``Allow`` after a look at memory is refused even with a reason, and this
     process becomes undumpable (``PR_SET_DUMPABLE`` 0) for good.
 
@@ -230,6 +240,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
         sinks=events,
         strict=strict,
         answer_seconds=answer_seconds,
+        linger_seconds=linger_seconds,
         grace_seconds=grace_seconds,
         handler_errors=handler_errors,
         leave_running=leave_running,

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 _CAP_SYS_ADMIN: Final = 21
 """include/uapi/linux/capability.h."""
 
+_LINGER_SECONDS: Final = 0.003
+"""Nothing else happens in this process but signals and the end of the program, which can wait so long."""
+
 _CLOCKS: Final = (Clock.NONE, Clock.SECONDS, Clock.MICROSECONDS, Clock.EPOCH)
 """What so many ``-t`` mean."""
 
@@ -163,5 +166,6 @@ async def _run(choices: Choices, launch: Callable[[], Launch], traced: Sequence[
             otherwise=Allow(racy="only observed"),
             events=sinks,
             strict=False,
+            linger_seconds=_LINGER_SECONDS,
         ) as run:
             return await watch(run, received, seconds=choices.seconds, wait_all=choices.wait_all)

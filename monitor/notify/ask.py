@@ -36,6 +36,8 @@ class Options(NamedTuple):
     answer_seconds: float
     handler_errors: Literal["deny", "raise"]
     judge: Judge | None = None
+    linger_seconds: float = 0.0
+    """How long the loop is blocked for the next call when there is none: see ``Dispatcher``."""
 
 
 class Cancellable(Protocol):

@@ -80,6 +80,7 @@ class Dispatcher:
         # Whoever was seen asking is killed at the end: then every call goes the long way, which notes them.
         self._passes = isinstance(options.otherwise, Allow) and seen is None and options.judge is None
         self._judge = options.judge
+        self._linger_seconds = options.linger_seconds
         self._listener = listener
         self._routes = routes
         self._known = routes.known
@@ -126,8 +127,11 @@ class Dispatcher:
         is nothing that could be interrupted.
         """
         listener = self._listener
+        lingered = 0
         while True:
-            await listener.wait()
+            lingered += 1
+            if lingered % DRAIN == 0 or not self._lingers():
+                await listener.wait()
             outcome = listener.receive()
             if isinstance(outcome, tuple):
                 outcome = await self._drain(outcome)
@@ -137,6 +141,16 @@ class Dispatcher:
                 raise OSError(-outcome, "cannot receive from the listener")
             if outcome == EVAPORATED:
                 self.stats.evaporated += 1
+
+    def _lingers(self) -> bool:
+        """
+        Whether the next call came while we blocked the loop for it.
+
+        A call that comes alone finds us asleep, with the caches of the CPU used by others: the way
+        through the scheduler is then dearer than the answer.  Who does nothing else on the loop may
+        say that it can be blocked for a moment.  Handlers that think in a task need it, though.
+        """
+        return self._linger_seconds > 0 and not self._waiting and self._listener.linger(self._linger_seconds)
 
     async def _drain(self, received: RawNotification) -> int:
         """Answer *received* and what comes after it, until nothing is queued; why it ended."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -60,6 +61,10 @@ class AnyListener(Protocol):
 
     async def wait(self) -> None:
         """Wait until something can be received, or nothing ever will be."""
+        ...
+
+    def linger(self, seconds: float) -> bool:
+        """Wait so long at most without letting any task run; whether ``wait`` would end at once."""
         ...
 
     def receive(self) -> RawNotification | int:
@@ -160,6 +165,17 @@ class Listener:
         another task waits already.
         """
         await trio.lowlevel.wait_readable(self._open_fd())
+
+    def linger(self, seconds: float) -> bool:
+        """
+        Wait so long at most for a notification, or for the last task to end; whether one of them came.
+
+        Blocks the thread: no task runs meanwhile.  A signal ends the wait early or late, never by more
+        than *seconds*.
+        """
+        poll = select.poll()
+        poll.register(self._open_fd(), select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def respond(self, ident: int, value: int = 0, error: int = 0, flags: int = 0) -> None:
         """

@@ -168,6 +168,11 @@ class FakeListener:
 
     # ---- the supervisor's side ----
 
+    def linger(self, seconds: float) -> bool:  # noqa: ARG002  # nothing comes while nobody runs
+        """Return whether ``wait`` would end at once."""
+        self._refuse_closed()
+        return bool(self._queue or self._evaporated or self._hung_up)
+
     async def wait(self) -> None:
         """Wait until something can be received, or nothing ever will be."""
         self._refuse_closed()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 import monitor
 from monitor.events.output import Output
@@ -144,3 +145,49 @@ async def test_a_subscriber_who_comes_later_gets_records(compiled: Any, tmp_path
     seen = [event async for event in events if isinstance(event, CallAnswered)]
     assert len(seen) == 200
     assert len((tmp_path / "log").read_text().splitlines()) == 202
+
+
+async def test_a_loop_that_lingers_lets_other_tasks_run(compiled: Any) -> None:
+    """Calls without a pause: a task that only wants a turn now and then gets it, and an end comes at once."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(count)
+        async with monitor.supervise(
+            [compiled("t_threads"), "4", "5000"],
+            handlers=[monitor.Handler.of("getpriority", no_opinion)],
+            otherwise=monitor.Allow(),
+            linger_seconds=0.01,
+        ) as run:
+            assert await run.wait() == 0
+        nursery.cancel_scope.cancel()
+
+    assert run.stats.allowed == 20_000
+    assert turns > 50
+
+
+async def test_a_handler_that_thinks_in_a_task_is_not_held_up_by_lingering(compiled: Any) -> None:
+    @monitor.handles("getpriority")
+    async def think(_call: monitor.Call) -> monitor.Verdict:
+        for _ in range(20):
+            await trio.lowlevel.checkpoint()
+        return monitor.Allow()
+
+    with trio.fail_after(30):
+        async with monitor.supervise([compiled("t_threads"), "1", "50"], handlers=[think], linger_seconds=0.1) as run:
+            began = trio.current_time()
+            assert await run.wait() == 0
+
+    assert trio.current_time() - began < 50 * 20 * 0.1 / 4
+
+
+@pytest.mark.parametrize("seconds", [-0.1, 0.2])
+def test_a_loop_that_would_stand_still_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="linger_seconds"):
+        monitor.supervise(["true"], linger_seconds=seconds)

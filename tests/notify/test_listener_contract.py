@@ -186,6 +186,19 @@ def an_fd() -> int:
     return fd
 
 
+# ---- lingering ----
+
+
+async def test_lingering_tells_whether_a_wait_would_end_at_once(side: Side) -> None:
+    assert not side.listener.linger(0.001)
+    await side.ask()
+    assert side.listener.linger(5.0)
+    await received(side)
+    assert not side.listener.linger(0.001)
+    await side.hang_up()
+    assert side.listener.linger(5.0)
+
+
 # ---- receiving ----
 
 
