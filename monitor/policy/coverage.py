@@ -30,6 +30,15 @@ def covers(first: PathPattern, second: PathPattern) -> bool:
 
     Raises TooManyStatesError: it would take more than ``LIMIT`` states to know.
     """
+    return uncovered_name(first, second) is None
+
+
+def uncovered_name(first: PathPattern, second: PathPattern) -> bytes | None:
+    """
+    Return a shortest name that *second* covers, and *first* does not; None: there is none.
+
+    Raises TooManyStatesError: it would take more than ``LIMIT`` states to know.
+    """
     automaton = Automaton((first, second))
 
     def is_wanted(state: int) -> bool:
@@ -38,7 +47,7 @@ def covers(first: PathPattern, second: PathPattern) -> bool:
     def is_hopeless(state: int) -> bool:
         return not automaton.alive(state) & _SECOND or bool(automaton.covered_for_good(state) & _FIRST)
 
-    return _name(automaton, automaton.start, is_wanted, is_hopeless) is None
+    return _name(automaton, automaton.start, is_wanted, is_hopeless)
 
 
 def common_name(first: PathPattern, second: PathPattern) -> bytes | None:
