@@ -16,7 +16,10 @@ from tests.policy.drawn import EXAMPLES, run
 
 INSTRUCTIONS_AT_MOST = 140
 EXECUTED_AT_MOST = 14
-"""libseccomp 2.5.4 makes a tree of 380 of the same list, of which 17 run."""
+"""On x86_64: libseccomp 2.5.4 makes a tree of 380 of the same list, of which 17 run."""
+
+MORE_SCATTERED = 160
+"""On the older ABIs, whose numbers lie less close."""
 
 SECONDS_AT_MOST = 0.050
 
@@ -28,7 +31,7 @@ def test_docker_s_list_is_short(arch: Arch) -> None:
     longest = max(len(each.path) for nr, each in runs.items() if nr != number_of(arch, "seccomp"))
     EXAMPLES[f"docker's list on {arch.table}: {len(program)} instructions, at most {longest} executed"] += 1
 
-    assert len(program) <= INSTRUCTIONS_AT_MOST
+    assert len(program) <= (INSTRUCTIONS_AT_MOST if arch is Arch.X86_64 else MORE_SCATTERED)
     assert longest <= EXECUTED_AT_MOST
     allowed = {call_table(arch)[nr] for nr, each in runs.items() if each.value == RetValue.ALLOW}
     assert allowed == expand(docker.unconditional(), arch, missing_ok=True) & {call_table(arch).get(nr) for nr in runs}
