@@ -28,7 +28,9 @@ VERBS: Final[Mapping[str, str]] = {
     "trace": "Run a program and print its system calls in the look of strace.",
     "check": "Find what makes no sense in a policy, and the traps that profiles fall into.",
     "why": "Say which rule of a policy decides about a call.",
+    "show": "Print a policy with all it includes, or its answer to each call.",
     "diff": "Say which calls two policies answer differently.",
+    "convert": "Write a policy in another format.",
     "disasm": "Print the program of a policy, or a raw one.",
     "groups": "List the words that stand for several calls.",
     "presets": "List the policies that ship, or print one.",
@@ -36,7 +38,7 @@ VERBS: Final[Mapping[str, str]] = {
 }
 """Verb -> one line of help.  The module of a verb has its name, and a click command called ``command``."""
 
-RUN_NOTHING: Final = frozenset({"check", "why", "diff", "disasm", "groups", "presets", "doctor"})
+RUN_NOTHING: Final = frozenset({"check", "why", "show", "diff", "convert", "disasm", "groups", "presets", "doctor"})
 """The verbs that start no program: 0 clean, 1 findings, 2 usage."""
 
 

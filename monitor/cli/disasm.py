@@ -32,7 +32,7 @@ from monitor.policy.bpf import Program
 from monitor.policy.compile import compile_policy
 from monitor.policy.listing import Line, lines, lines_of, listing
 
-_TOO_LONG: Final = MAX_INSTRUCTIONS * INSTRUCTION_SIZE + 1
+_TOO_LONG: Final = (MAX_INSTRUCTIONS + 1) * INSTRUCTION_SIZE
 
 
 @click.command("disasm")
@@ -77,7 +77,7 @@ def command(
 
 
 def _bytes_of(path: str) -> bytes:
-    """Return what is in the file, one byte more at most than any program has."""
+    """Return what is in the file, one instruction more at most than any program has."""
     try:
         with Path(path).open("rb") as file:
             return file.read(_TOO_LONG)

@@ -27,7 +27,7 @@ from monitor.errors import MonitorError, PolicyError
 from monitor.origin import NOWHERE, Origin
 from monitor.policy import shipped, text
 from monitor.policy.action import Action
-from monitor.policy.formats import Finding, Loaded, docker, oci
+from monitor.policy.formats import Finding, Listener, Loaded, docker, oci, spo, systemd
 from monitor.policy.formats import content as content_of
 from monitor.policy.model import Decision, Policy, Version
 from monitor.policy.ranges import described
@@ -39,7 +39,7 @@ P = ParamSpec("P")
 PROFILES: Final[tuple[docker.Shipped, ...]] = ("moby", "containers-common")
 """Presets of others: the default profiles of Docker and of Podman, as they ship."""
 
-SUFFIXES: Final = (".toml", ".json")
+SUFFIXES: Final = (".toml", ".json", ".yaml", ".yml", ".conf", ".service")
 """Of the files that are policies."""
 
 PROGRAM_SUFFIX: Final = ".bpf"
@@ -74,11 +74,15 @@ class Given:
         policy: what it says.
         findings: what its format says that a policy cannot, or that may not be what its author thinks.
         foreign: whether the file is not one of ours.
+        listener: for an OCI runtime, whom to ask.
+        flags: with which an OCI runtime installs the filter.
     """
 
     policy: Policy
     findings: tuple[Finding, ...] = ()
     foreign: bool = False
+    listener: Listener | None = None
+    flags: tuple[str, ...] = ()
 
 
 def load(word: str, surroundings: Surroundings) -> Given:
@@ -99,6 +103,10 @@ def load(word: str, surroundings: Surroundings) -> Given:
             return Given(text.load(word, variables=surroundings.variables))
         case ".json":
             return _json(Path(word), surroundings)
+        case ".conf" | ".service":
+            return _given(systemd.load(Path(word)))
+        case ".yaml" | ".yml":
+            return _given(spo.load(Path(word)))
         case suffix:
             raise PolicyError(_unknown_suffix(suffix), Origin(word))
 
@@ -117,7 +125,7 @@ def load_layers(words: Sequence[str], surroundings: Surroundings) -> Given:
     first, *others = (load(word, surroundings) for word in words)
     policy = attrs.evolve(first.policy, includes=(*first.policy.includes, *(one.policy for one in others)))
     findings = tuple(finding for one in (first, *others) for finding in one.findings)
-    return Given(policy, findings, foreign=first.foreign)
+    return attrs.evolve(first, policy=policy, findings=findings)
 
 
 def is_preset(word: str) -> bool:
@@ -133,7 +141,7 @@ def _json(path: Path, surroundings: Surroundings) -> Given:
 
 
 def _given(loaded: Loaded) -> Given:
-    return Given(loaded.policy, loaded.findings, foreign=True)
+    return Given(loaded.policy, loaded.findings, foreign=True, listener=loaded.listener, flags=loaded.flags)
 
 
 def _unknown_suffix(suffix: str) -> str:

@@ -149,7 +149,8 @@ def _remedy_lines(remedy: Remedy, explanation: Explanation, given: Given) -> Ite
         else:
             yield f"no rule can name it; to let it run, {where} needs another default or known-as-of"
         return
-    before = "" if remedy.before is None else f", before {described(remedy.before)}"
+    how = "in the place of" if remedy.replaces else "before"
+    before = "" if remedy.before is None else f", {how} {described(remedy.before)}"
     yield from _wrapped(f"to let it run, write into {where}{before}:", "")
     yield from textwrap.indent(block("[[syscalls]]", rule_keys(remedy.rule)).rstrip(), "  ").splitlines()
     if given.foreign and layer is given.policy:
@@ -198,6 +199,7 @@ def _as_json(explanation: Explanation) -> dict[str, Any]:
                 "file": remedy.policy.origin.file,
                 "ground": remedy.ground.value,
                 "before": None if remedy.before is None else str(remedy.before.origin),
+                "replaces": remedy.replaces,
                 "rule": None if remedy.rule is None else rule_keys(remedy.rule),
             }
             for remedy in explanation.remedies

@@ -20,8 +20,8 @@ from monitor.abi.syscalls import call_table, name_of, number_of, signature_of
 from monitor.errors import PolicyError
 from monitor.policy.action import Action, Allow, Audit, Log, rank
 from monitor.policy.bpf import WORD_MASK
-from monitor.policy.cases import Cases, Node, cases_of
-from monitor.policy.condition import AllOf, Condition, Test
+from monitor.policy.cases import Cases, Node, Truths, cases_of
+from monitor.policy.condition import ALWAYS, Condition, Test
 from monitor.policy.expression import Expression
 from monitor.policy.model import Decision, Policy, Rule
 from monitor.policy.numbers import spans
@@ -145,12 +145,14 @@ class Remedy(NamedTuple):
         rule: what to write; None where no rule can help, as for numbers without a name.
         before: the rule before which it has to stand; None: anywhere.
         ground: on what the layer decides now.
+        replaces: whether nothing would be left of *before*, so that it has to go.
     """
 
     policy: Policy
     rule: Rule | None
     before: Rule | None
     ground: Ground
+    replaces: bool = False
 
 
 @frozen
@@ -300,7 +302,7 @@ def _tried(layer: Policy, chain: Chain, known: Known) -> Iterator[Tried]:
 
 
 def _matching(truths: Cases[bool], condition: Condition | None, among: Node[bool]) -> Node[bool]:
-    return truths.chosen(AllOf(()) if condition is None else condition, among, truths.end(outcome=False))
+    return truths.chosen(ALWAYS if condition is None else condition, among, truths.end(outcome=False))
 
 
 def _but_not(one: bool, other: bool) -> bool:  # noqa: FBT001  # outcomes
@@ -317,7 +319,18 @@ def _remedy(layer: Policy, chain: Chain, arch: Arch, nr: int, heard: Heard, give
         return Remedy(layer, None, None, ground)
     when = " && ".join(_comparison(arch, name, text) for text in given)
     rule = Rule((name,), Allow(), when=Expression(when) if when else None)
-    return Remedy(layer, rule, next((one.rule for one in refusing if one.rule is not None), None), ground)
+    before = next((one.rule for one in refusing if one.rule is not None), None)
+    return Remedy(layer, rule, before, ground, before is not None and _covers(rule, before, arch, name))
+
+
+def _covers(rule: Rule, other: Rule, arch: Arch, name: str) -> bool:
+    """Whether *other* is about call *name* alone, and *rule* decides all of it."""
+    if other.calls(arch) != {name}:
+        return False
+    truths = Truths()
+    no = truths.end(outcome=False)
+    mine, theirs = (truths.of(each.condition(arch, name) or ALWAYS) for each in (rule, other))
+    return truths.joined(theirs, mine, _but_not) is no
 
 
 def _comparison(arch: Arch, name: str, text: str) -> str:
