@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.abi.arch import Arch
@@ -68,7 +68,8 @@ def agree(given_lines: Sequence[Line], args: tuple[int, ...], default: Action = 
         for clause in line.clauses
     ]
     translated, findings = rules_of(given_lines, default, HOST)
-    assume(not any("another !=" in finding.message for finding in findings))
+    if any("upper half" in finding.message for finding in findings):
+        return
     policy = Policy("one", default, rules=translated, arches=HOST)
     refused = any("EEXIST" in finding.message for finding in findings)
     with pytest.raises(libseccomp.Refused) if refused else nullcontext():
@@ -177,7 +178,15 @@ def test_what_libseccomp_refuses_is_named() -> None:
     assert any("EEXIST" in finding.message and finding.lost for finding in findings)
 
 
+def test_what_libseccomp_has_dropped_contradicts_nothing() -> None:
+    """The second rule about socketcall is one of the first with more to it, and is gone before the third comes."""
+    rules = [line(Deny(1), (0, EQ, 2)), line(Allow(), (1, EQ, 0)), line(Deny(1), (0, EQ, 2))]
+
+    assert not any("EEXIST" in finding.message for finding in rules_of(rules, DEFAULT, HOST)[1])
+    agree(rules, (2, 0, 0, 0, 0, 0))
+
+
 def test_two_inequalities_of_one_register_with_two_actions_are_named() -> None:
     _, findings = rules_of([line(Allow(), (0, NE, 2)), line(Deny(1), (0, NE, 3))], DEFAULT, HOST)
 
-    assert any("!=" in finding.message and finding.lost for finding in findings)
+    assert any("upper half" in finding.message and finding.lost for finding in findings)

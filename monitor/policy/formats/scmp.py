@@ -305,26 +305,37 @@ def _in_tree_order(branches: Sequence[_Branch]) -> list[_Branch]:
 def _note_refusals(
     name: str, branches: Sequence[_Branch], lines: Sequence[Line], findings: dict[Finding, None]
 ) -> None:
-    for index, later in enumerate(branches):
-        for earlier in branches[:index]:
-            if earlier.action != later.action and earlier.path[: len(later.path)] == later.path:
+    added: list[_Branch] = []
+    for later in branches:
+        if any(len(earlier.path) < len(later.path) and _begins(later, earlier) for earlier in added):
+            continue  # the shorter one is there: libseccomp drops this one
+        for earlier in added:
+            if earlier.action == later.action:
+                continue
+            if _begins(earlier, later):
                 message = (
                     f"libseccomp refuses this rule about {name} (EEXIST), as it contradicts"
                     f" {lines[earlier.line].origin.key or 'another'}: no container starts with this profile"
                 )
                 findings[Finding(message, lines[later.line].origin)] = None
-            if earlier.action != later.action and _are_both_unequal(earlier, later):
+            if _are_both_unequal(earlier, later):
                 message = (
-                    f"contradicts another != of the same register of {name}: for values whose upper half differs"
-                    " libseccomp takes the action of the smaller, here the rule that is looked at first counts"
+                    f"contradicts another comparison of the same register of {name}: for values whose upper half"
+                    " differs libseccomp may take the other action, here the rule that is looked at first counts"
                 )
                 findings[Finding(message, lines[later.line].origin)] = None
+        added.append(later)
+
+
+def _begins(longer: _Branch, shorter: _Branch) -> bool:
+    """Whether the nodes of *shorter* are the first of *longer*."""
+    return longer.path[: len(shorter.path)] == shorter.path
 
 
 def _are_both_unequal(one: _Branch, other: _Branch) -> bool:
-    """Whether both end with ``!=`` of the same register."""
+    """Whether both end with a comparison of the same register that is no equality."""
     last, other_last = one.tests[-1], other.tests[-1]
-    return last.operator == other_last.operator == "!=" and last.argument == other_last.argument
+    return "==" not in {last.operator, other_last.operator} and last.argument == other_last.argument
 
 
 def _in_order(
