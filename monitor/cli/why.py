@@ -35,6 +35,7 @@ from monitor.policy.explain import Answer, Explanation, Ground, Remedy, why
 from monitor.policy.layout import block
 from monitor.policy.model import FALLBACKS, Policy
 from monitor.policy.ranges import described
+from monitor.policy.shipped import PREFIX
 from monitor.policy.spelling import keys_of
 from monitor.policy.writing import rule_keys
 
@@ -151,7 +152,10 @@ def _remedy_lines(remedy: Remedy, explanation: Explanation, given: Given) -> Ite
         return
     how = "in the place of" if remedy.replaces else "before"
     before = "" if remedy.before is None else f", {how} {described(remedy.before)}"
-    yield from _wrapped(f"to let it run, write into {where}{before}:", "")
+    if where.startswith(PREFIX):
+        yield from _wrapped(f"to let it run, write a policy that extends {where}, with:", "")
+    else:
+        yield from _wrapped(f"to let it run, write into {where}{before}:", "")
     yield from textwrap.indent(block("[[syscalls]]", rule_keys(remedy.rule)).rstrip(), "  ").splitlines()
     if given.foreign and layer is given.policy:
         yield "  (as a policy of our own; convert makes one of it)"

@@ -325,7 +325,7 @@ def _remedy(layer: Policy, chain: Chain, arch: Arch, nr: int, heard: Heard, give
 
 def _covers(rule: Rule, other: Rule, arch: Arch, name: str) -> bool:
     """Whether *other* is about call *name* alone, and *rule* decides all of it."""
-    if other.calls(arch) != {name}:
+    if other.calls(arch) != frozenset({name}):
         return False
     truths = Truths()
     no = truths.end(outcome=False)
