@@ -32,7 +32,7 @@ from monitor.policy.condition import OPERATORS, AllOf, AnyOf, Condition, Not, Te
 from monitor.policy.expression import Expression
 from monitor.policy.formats import Listener, Loaded, oci
 from monitor.policy.formats.cubes import comparisons_of, cubes_of
-from monitor.policy.formats.regions import alternatives
+from monitor.policy.formats.regions import TooManyClausesError, alternatives
 from monitor.policy.formats.scmp import Comparison
 from monitor.policy.model import Policy, Rule
 from monitor.policy.text import load as preset
@@ -272,9 +272,10 @@ def test_clauses_and_their_comparisons_hold_exactly_where_the_condition_does(
     held = condition.holds(registers_of)
 
     assert any(all(test.holds(registers_of) for test in clause) for clause in clauses) == held
-    if sum(len(clause) for clause in clauses) > 4:
-        return  # one clause of many tests becomes very many comparisons
-    rows = [row for clause in clauses for row in comparisons_of(clause)]
+    try:
+        rows = [row for clause in clauses for row in comparisons_of(clause)]
+    except TooManyClausesError:
+        return  # the caller writes the strictest action, and says so
     asked = [[one.test(Arch.X86_64) for one in row] for row in rows]
     assert any(all(test is None or test.holds(registers_of) for test in row) for row in asked) == held
 
