@@ -112,6 +112,24 @@ def test_a_rule_that_refuses_stands_behind_what_is_advised() -> None:
     assert remedy.before is refusing
 
 
+@pytest.mark.parametrize(
+    ("refusing", "words", "replaces"),
+    [
+        (rule(Deny(EACCES), "socket"), (), True),
+        (rule(Deny(EACCES), "socket", "connect"), (), False),
+        (rule(Deny(EACCES), "socket"), ("domain=1",), False),
+        (rule(Deny(EACCES), "socket", when="domain == 1"), ("domain=1",), True),
+        (rule(Deny(EACCES), "socket", when="domain == 1 && type == 2"), ("domain=1",), True),
+    ],
+)
+def test_what_is_advised_takes_the_place_of_a_rule_of_which_it_leaves_nothing(
+    refusing: Rule, words: Sequence[str], replaces: bool
+) -> None:
+    (remedy,) = why(Policy("one", Allow(), rules=[refusing]), X86, "socket", words).remedies
+
+    assert (remedy.before, remedy.replaces) == (refusing, replaces)
+
+
 def test_no_rule_is_advised_where_none_can_help() -> None:
     nameless = Policy("p", Deny(EPERM))
     other = Policy("p", Allow(), arches=frozenset({Arch.ARM}))
