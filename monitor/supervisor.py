@@ -283,8 +283,12 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
     dispatcher, answered_all = Dispatcher(started.listener, plan.routes, plan.options, observer), trio.Event()
     run = ProcessRun(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher), process)
 
-    async def tell_of_process() -> None:
+    async def serve() -> None:
+        # Before any call of it is answered, and told of.
         hub.publish(TargetStarted(pid=run.pid, path=started.path, argv=launch.argv, variables=started.variables))
+        await _serve(dispatcher, answered_all)
+
+    async def tell_of_end() -> None:
         await process.exited.wait()
         assert process.status is not None
         # Without a pause: leaving may be next.
@@ -298,8 +302,8 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
 
     try:
         async with block(
-            serve=partial(_serve, dispatcher, answered_all),
-            others=[process.watch, tell_of_process],
+            serve=serve,
+            others=[process.watch, tell_of_end],
             leave=leave,
             close=lambda: _close(started.listener),
             tell=lambda error: hub.publish(SupervisionFailed(error=error)),
