@@ -24,10 +24,10 @@ ROOT: Final = Path(__file__).parent.parent
 PUBLIC: Final = [
     "Allow", "Arch", "Arguments", "Call", "CallAnswered", "Deny", "Dropped", "Event", "Handler", "HandlerError",
     "HandlerFailed", "HandlerFunction", "InjectFd", "KernelFeatureError", "Kill", "Launch", "LaunchError",
-    "LaunchStage", "Listener", "Look", "MonitorError", "OutOfFds", "Pass", "Policy", "PolicyError", "PolicyNotLoosenable", "ProcessRun",
-    "ProgramTooLongError", "RacyAllow", "Rendered", "Return", "Run", "Sink", "SlowHandler", "Stats", "Subscription",
-    "SupervisionFailed", "SupervisorError", "Target", "TargetExited", "TargetGone", "TargetMemoryError",
-    "TargetStarted", "Verdict", "Wish", "handles", "load_policy", "supervise",
+    "LaunchStage", "Listener", "Look", "MonitorError", "OutOfFds", "Pass", "Policy", "PolicyError",
+    "PolicyNotLoosenable", "ProcessRun", "ProgramTooLongError", "RacyAllow", "Rendered", "Return", "Run", "Sink",
+    "SlowHandler", "Stats", "Subscription", "SupervisionFailed", "SupervisorError", "Target", "TargetExited",
+    "TargetGone", "TargetMemoryError", "TargetStarted", "Verdict", "Wish", "handles", "load_policy", "supervise",
 ]  # fmt: skip
 
 ALIASES: Final = {"Event", "HandlerFunction", "Sink", "Verdict"}
