@@ -148,7 +148,8 @@ def _unknown_suffix(suffix: str) -> str:
     if suffix == PROGRAM_SUFFIX:
         return "a program, not a policy; disasm prints it"
     known = ", ".join(SUFFIXES)
-    return f"the suffix decides the format, and {suffix or 'none'!r} is none of {known}; a preset has no / and no ."
+    found = f"{suffix!r} is none of them" if suffix else "this has none"
+    return f"the suffix decides the format ({known}), and {found}; a preset has no / and no ."
 
 
 # ---- options that several verbs have ----

@@ -44,11 +44,15 @@ def ignored_bits(look: Look) -> Iterator[Finding]:
             continue
         for bait in _baits(look, call, chains):
             decision = next(one.decision for one in _wide(look, call, chains, bait.register))
+            width = _width(look, call, bait.register)
+            ignored = f"of which the kernel sees {width} bits" if width else "at which the kernel does not look"
             yield look.finding(
                 "E-ARG-SIGN",
                 f"{_register(look, call, bait.register)} of {call}: {said(bait.plain)} becomes {said(bait.baited)}"
-                f" with {bait.example[bait.register]:#x}, of which the kernel does not see the upper bits",
-                "compare the argument by its name, which has as many bits as its type",
+                f" with {bait.example[bait.register]:#x}, {ignored}",
+                "compare the argument by its name, which has as many bits as its type"
+                if width
+                else "the call has no such argument here; a program may put there what it likes",
                 decision,
             )
 
