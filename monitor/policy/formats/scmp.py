@@ -140,7 +140,7 @@ class Comparison:
         mask, datum = self._mask_and_datum(HALF if arch in SHORT else WORD)
         if not mask:
             return None
-        # On an ABI of 32-bit registers the lower half alone counts: both widths mean the same there, and one rule serves.
+        # Of 32-bit registers the lower half alone counts: then both widths mean the same, and one rule serves.
         short = arch in SHORT and (arch.register_bits == _WORD_BITS or self._mask_and_datum(WORD)[1] > HALF)
         width = 32 if short else _WORD_BITS
         whole = mask == (1 << width) - 1 or self.operation != MASKED_EQ
@@ -199,7 +199,7 @@ class _Branch(NamedTuple):
 
     @property
     def path(self) -> tuple[Node, ...]:
-        """Its nodes, alike where they ask alike: the width of a test does not tell that where lower halves alone count."""
+        """Its nodes, alike where they ask alike; where lower halves alone count, the width of a test tells no difference."""
         return tuple(node._replace(priority=0) for node in self.nodes)
 
 
