@@ -199,7 +199,7 @@ class _Branch(NamedTuple):
 
     @property
     def path(self) -> tuple[Node, ...]:
-        """Its nodes, alike where they ask alike; where lower halves alone count, the width of a test tells no difference."""
+        """Its nodes, alike where they ask alike: where lower halves alone count, widths say nothing of that."""
         return tuple(node._replace(priority=0) for node in self.nodes)
 
 
