@@ -134,8 +134,8 @@ MUTANTS = (
     Mutant(
         "the supervisor can be robbed under strict",
         "monitor/supervisor.py",
-        "    routes, program = settings.routes(), settings.program()\n    if settings.strict:\n",
-        "    routes, program = settings.routes(), settings.program()\n    if not settings.strict:\n",
+        "settings.program(other_abis=launch.other_abis)\n    if settings.strict:\n",
+        "settings.program(other_abis=launch.other_abis)\n    if not settings.strict:\n",
         ("tests/kernel/test_launch.py::test_strict_makes_the_supervisor_undumpable_and_nothing_else_does",),
     ),
     Mutant(
