@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _CAP_SYS_ADMIN: Final = 21
 """include/uapi/linux/capability.h."""
 
-_LINGER_SECONDS: Final = 0.003
+_LINGER_SECONDS: Final = 0.005
 """Nothing else happens in this process but signals and the end of the program, which can wait so long."""
 
 _CLOCKS: Final = (Clock.NONE, Clock.SECONDS, Clock.MICROSECONDS, Clock.EPOCH)
