@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from monitor.abi.arch import Arch
@@ -383,7 +383,9 @@ def test_an_ask_without_a_listener_is_named() -> None:
 def test_libseccomp_compiles_what_goes_out_to_what_was_meant(own: list[Rule], args: tuple[int, int]) -> None:
     require("libseccomp", libseccomp.library() is not None)
     policy = policy_of(*own)
-    shape = json.loads(oci.dump(policy, machine=Arch.X86_64).text)
+    dumped = oci.dump(policy, machine=Arch.X86_64)
+    assume(not any("too many" in finding.message for finding in dumped.findings))  # then the strictest is written
+    shape = json.loads(dumped.text)
     loaded = oci.load(json.dumps(shape).encode(), machine=Arch.X86_64, runtime="crun")
     rows = [
         libseccomp.Rule(
