@@ -10,7 +10,6 @@ import pytest
 
 from tests.policy.drawn import EXAMPLES
 
-
 SECONDS: Final = 600
 """For a property with a thousand examples, each of them some programs, on a machine that does other things too."""
 
