@@ -41,7 +41,6 @@ from monitor.notify.account import Stats
 from monitor.notify.decode import Arguments, Call
 from monitor.notify.handler import Handler, HandlerFunction, handles
 from monitor.notify.listener import Listener
-from monitor.notify.look import Look
 from monitor.notify.target import Target
 from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
 from monitor.run import ProcessRun, Run
@@ -61,6 +60,7 @@ if _TYPE_CHECKING:
         TargetExited,
         TargetStarted,
     )
+    from monitor.notify.look import Look
     from monitor.notify.render import Rendered
     from monitor.policy.model import Policy
     from monitor.policy.text import load as load_policy
@@ -86,6 +86,7 @@ _LATER = {
         "monitor.events.record",
     ),
     "Launch": "monitor.sources.launch",
+    "Look": "monitor.notify.look",
     "Policy": "monitor.policy.model",
     "Rendered": "monitor.notify.render",
     "load_policy": "monitor.policy.text:load",

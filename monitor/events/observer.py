@@ -17,7 +17,8 @@ from monitor.errors import TargetGone
 from monitor.events.hub import Hub
 from monitor.events.record import CallAnswered, HandlerFailed, OutOfFds, RacyAllow, SlowHandler
 from monitor.notify.account import NOTHING, Decision, Seen, Watcher
-from monitor.notify.decode import DEFAULT_LOOK, Call
+from monitor.notify.decode import Call
+from monitor.notify.look import DEFAULT_LOOK
 from monitor.notify.target import Memory
 from monitor.notify.verdict import Deny, Kill
 

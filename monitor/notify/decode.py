@@ -22,14 +22,11 @@ from monitor.abi.arch import Arch
 from monitor.abi.syscalls import Argument, Signature
 from monitor.errors import TargetMemoryError
 from monitor.notify.listener import AnyListener
-from monitor.notify.look import Look
 from monitor.notify.target import PATH_MAX, NoMemory, Target
 
 if TYPE_CHECKING:
+    from monitor.notify.look import Look
     from monitor.notify.render import Rendered
-
-DEFAULT_LOOK: Final = Look()
-"""What strace shows without options."""
 
 _ID: Final = 0
 _TID: Final = 1
@@ -233,20 +230,22 @@ class Call:
         """Return the strings of an argument such as execve's argv."""
         return list(self.target.read_strings(self.args[argument], word=self._word()))
 
-    def render(self, look: Look = DEFAULT_LOOK) -> Rendered:
+    def render(self, look: Look | None = None) -> Rendered:
         """
         Return the call as strace writes it, its memory included, as far as *look* wants it.
 
         For people to read: this is no look in the sense of ``looked``.  Never raises; of a thread
         that is gone, what its registers hold is left.
         """
-        from monitor.notify.render import render  # noqa: PLC0415  # most programs never show a call
+        # Most programs never show a call.
+        from monitor.notify.look import DEFAULT_LOOK  # noqa: PLC0415
+        from monitor.notify.render import render  # noqa: PLC0415
 
         try:
             memory = self._listener.target(self._raw[_ID], self._raw[_TID]).memory
         except trio.ClosedResourceError:
             memory = NoMemory()
-        return render(self.name, self.arch, self._raw[_REGISTERS:], memory, look)
+        return render(self.name, self.arch, self._raw[_REGISTERS:], memory, look or DEFAULT_LOOK)
 
     def __str__(self) -> str:
         """Return ``openat(AT_FDCWD, "/etc/passwd", O_RDONLY)``; see ``render``."""

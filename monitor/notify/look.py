@@ -25,3 +25,7 @@ class Look:
 
     string_limit: int = field(default=STRING_LIMIT, validator=[validators.ge(0), validators.le(1 << 16)])
     fd_paths: bool = False
+
+
+DEFAULT_LOOK: Final = Look()
+"""What strace shows without options."""
