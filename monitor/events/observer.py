@@ -11,16 +11,19 @@ import traceback
 from collections import deque
 from collections.abc import Sequence
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from monitor.errors import TargetGone
 from monitor.events.hub import Hub
 from monitor.events.record import CallAnswered, HandlerFailed, OutOfFds, RacyAllow, SlowHandler
 from monitor.notify.account import NOTHING, Decision, Seen, Watcher
 from monitor.notify.decode import Call
-from monitor.notify.look import DEFAULT_LOOK
-from monitor.notify.target import Memory
+from monitor.notify.look import DEFAULT_LOOK, Look
+from monitor.notify.target import Memory, glimpsed
 from monitor.notify.verdict import Deny, Kill
+
+if TYPE_CHECKING:
+    from monitor.notify.render import Rendered
 
 DENIALS_KEPT: Final = 1000
 """How many refused calls a run remembers; the counters know of all."""
@@ -55,12 +58,12 @@ class HubObserver:
         if wish is None:
             return NOTHING
         look = wish.look or (DEFAULT_LOOK if told else None)
-        memory = call.target.memory
+        memory = glimpsed(call.target)
         return Seen(
             memory.comm() if wish.comm else "",
             _process_of(memory) if wish.process else 0,
             _exe_of(memory) if wish.process else b"",
-            None if look is None else call.render(look),
+            None if look is None else _rendered(call, memory, look),
         )
 
     @property
@@ -120,6 +123,12 @@ class HubObserver:
         if now - self._fds_told >= _SECONDS_BETWEEN:
             self._fds_told = now
             self._hub.publish(OutOfFds(times=times))
+
+
+def _rendered(call: Call, memory: Memory, look: Look) -> Rendered:
+    from monitor.notify.render import render  # noqa: PLC0415  # most runs show no call
+
+    return render(call.name, call.arch, call.registers, memory, look)
 
 
 def _process_of(memory: Memory) -> int:

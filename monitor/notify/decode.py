@@ -234,15 +234,16 @@ class Call:
         """
         Return the call as strace writes it, its memory included, as far as *look* wants it.
 
-        For people to read: this is no look in the sense of ``looked``.  Never raises; of a thread
-        that is gone, what its registers hold is left.
+        In a handler it is a look at memory like any other, if memory had to be read: what it says
+        may have changed when the kernel reads it.  Never raises; of a thread that is gone, what its
+        registers hold is left.
         """
         # Most programs never show a call.
         from monitor.notify.look import DEFAULT_LOOK  # noqa: PLC0415
         from monitor.notify.render import render  # noqa: PLC0415
 
         try:
-            memory = self._listener.target(self._raw[_ID], self._raw[_TID]).memory
+            memory = self.target.for_rendering()
         except trio.ClosedResourceError:
             memory = NoMemory()
         return render(self.name, self.arch, self._raw[_REGISTERS:], memory, look or DEFAULT_LOOK)

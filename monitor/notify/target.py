@@ -199,6 +199,47 @@ class NoMemory:
         return ""
 
 
+class _Looking:
+    """The memory of a target, as ``render`` reads it; whatever was read counts as a look."""
+
+    __slots__ = ("_memory", "_target", "tid")
+
+    def __init__(self, target: Target, memory: Memory) -> None:
+        self.tid = memory.tid
+        self._target = target
+        self._memory = memory
+
+    def process(self) -> int:
+        return self._memory.process()
+
+    def comm(self) -> str:
+        return self._memory.comm()
+
+    def link(self, name: str) -> bytes:
+        self._target.looked = True
+        return self._memory.link(name)
+
+    def read(self, address: int, size: int) -> bytes:
+        self._target.looked = True
+        return self._memory.read(address, size)
+
+    def read_string(self, address: int, limit: int) -> bytes:
+        self._target.looked = True
+        return self._memory.read_string(address, limit)
+
+    def write(self, address: int, data: bytes) -> int:
+        return self._memory.write(address, data)
+
+
+def glimpsed(target: Target) -> Memory:
+    """
+    Return the memory behind *target* without a word of it being a look.
+
+    For observers, who come after the decision; here, and not a method, so that no handler has it at hand.
+    """
+    return target._memory  # noqa: SLF001  # of this module
+
+
 class Target:
     """
     The thread that waits for an answer.
@@ -218,10 +259,9 @@ class Target:
         self.looked = False
         """Whether memory was read: then a plain ``Allow`` would be a race, and is refused."""
 
-    @property
-    def memory(self) -> Memory:
-        """The memory behind this object: what is read there is no look, and must not decide anything."""
-        return self._memory
+    def for_rendering(self) -> Memory:
+        """Return the memory behind this object for ``render``; reading there is a look too."""
+        return _Looking(self, self._memory)
 
     @property
     def tid(self) -> int:

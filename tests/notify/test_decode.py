@@ -12,6 +12,7 @@ import pytest
 from monitor import Arch, TargetMemoryError
 from monitor.notify.decode import Arguments, Call, name_of
 from monitor.notify.look import Look
+from monitor.notify.target import glimpsed
 from monitor.testing import FakeListener, call
 
 AT_FDCWD = -100
@@ -198,11 +199,19 @@ def test_arguments_of_a_call_without_a_signature_have_no_mapping() -> None:
 # ---- in words ----
 
 
-def test_a_call_is_shown_in_straces_words_and_that_is_no_look() -> None:
+def test_a_call_is_shown_in_straces_words_and_that_is_a_look() -> None:
+    """A handler that decides by what it shows decides by memory, which can change."""
     made = call("openat", dirfd=-100, pathname=b"/etc/passwd", flags=os.O_RDONLY | os.O_CLOEXEC)
 
     assert str(made) == 'openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC)'
     assert made.render().strings == {"pathname": b"/etc/passwd"}
+    assert made.looked
+
+
+def test_a_call_that_is_all_registers_is_shown_without_a_look() -> None:
+    made = call("close", fd=3)
+
+    assert str(made) == "close(3)"
     assert not made.looked
 
 
@@ -215,6 +224,6 @@ def test_a_call_of_a_thread_that_is_gone_is_shown_by_its_registers() -> None:
 
 def test_the_words_have_as_much_as_is_wanted() -> None:
     made = call("write", fd=1, buf=b"hello")
-    made.target.memory.links["fd/1"] = b"/dev/tty"  # type: ignore[attr-defined]
+    glimpsed(made.target).links["fd/1"] = b"/dev/tty"  # type: ignore[attr-defined]
 
     assert str(made.render(Look(string_limit=2, fd_paths=True))) == 'write(1</dev/tty>, "he"..., 5)'
