@@ -128,9 +128,9 @@ class _Settings:
 
     def _options(self, judge: Judge | None) -> Options:
         """Return what dispatch has to know."""
-        return Options(
-            self.otherwise, self.strict, self.answer_seconds, self.handler_errors, judge, self.linger_seconds
-        )
+        # Observing refuses nothing, so no answer can be refused for being a race.
+        strict = self.strict and not self.observe
+        return Options(self.otherwise, strict, self.answer_seconds, self.handler_errors, judge, self.linger_seconds)
 
 
 class _Plan(NamedTuple):

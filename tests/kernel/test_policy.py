@@ -180,6 +180,22 @@ async def test_an_observed_policy_refuses_nothing_and_says_what_it_would(tmp_pat
     ]
 
 
+async def test_observing_refuses_nothing_even_after_a_look_and_strict(tmp_path: Path) -> None:
+    """Strict refuses to continue after a look; who observes has asked for no refusal at all."""
+    seen = []
+
+    @monitor.handles("mkdir")
+    def looks(call: monitor.Call) -> monitor.Verdict:
+        seen.append(str(call))
+        return monitor.Pass()
+
+    given = policy(rule(Handle("looks"), "mkdir"), rule(Deny(errno.EBUSY), "rmdir"))
+    done = await ran(f"mkdir {tmp_path}/made && rmdir {tmp_path}/made", given, handlers=[looks], observe=True)
+
+    assert done.status == 0
+    assert seen == [f'mkdir("{tmp_path}/made", 0777)']
+
+
 async def test_a_default_that_refuses_is_observed_by_name() -> None:
     shut = Policy("shut", Deny(), rules=[rule(Allow(), "all", "!mkdir")])
     done = await ran("mkdir /proc/made", shut, observe=True, strict=False)
