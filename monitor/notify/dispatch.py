@@ -23,6 +23,7 @@ in ``DRAIN`` answers, so that other tasks run.
 
 from __future__ import annotations
 
+from errno import ENOENT
 from time import perf_counter, time
 from typing import Final
 
@@ -40,6 +41,9 @@ from monitor.notify.verdict import Allow
 
 DRAIN: Final = 64
 """Answers between two visits to the scheduler while calls keep coming."""
+
+LINGERINGS: Final = 4
+"""For how many times its length the loop may linger and answer before other tasks run, while calls keep coming."""
 
 LOOK_FIRST_SECONDS: Final = 0.050
 LOOK_LAST_SECONDS: Final = 0.500
@@ -127,11 +131,12 @@ class Dispatcher:
         is nothing that could be interrupted.
         """
         listener = self._listener
-        lingered = 0
+        others_ran = perf_counter()
         while True:
-            lingered += 1
-            if lingered % DRAIN == 0 or not self._lingers():
+            since = perf_counter() - others_ran
+            if since > LINGERINGS * self._linger_seconds or not self._lingers():
                 await listener.wait()
+                others_ran = perf_counter()
             outcome = listener.receive()
             if isinstance(outcome, tuple):
                 outcome = await self._drain(outcome)
@@ -218,13 +223,16 @@ class Dispatcher:
             raise
         self.stats.received += 1
         following = self._listener.exchange(raw[0], 0, 0, CONTINUE)
-        delivered = not self._listener.sent
+        sent = self._listener.sent
+        delivered = sent == 0
         if delivered:
             self.stats.allowed += 1
         else:
             self.stats.gone += 1
         seconds = perf_counter() - started
         try:
+            if sent not in {0, -ENOENT}:
+                raise OSError(-sent, f"cannot respond to {route.name}")  # noqa: TRY301  # what was received is owed too
             watcher.tell(raw, route.name, route.arch, noted, received, seconds, delivered)
         except BaseException:
             if isinstance(following, tuple):

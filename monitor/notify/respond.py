@@ -41,7 +41,13 @@ class Responder:
         verdict = outcome.verdict
         kind = verdict.__class__
         if self._observer.active or kind is not Allow or outcome.told:
-            self._look(call, outcome)
+            try:
+                self._look(call, outcome)
+            except BaseException as error:  # of an observer's: the call is answered all the same
+                if isinstance(verdict, InjectFd):
+                    close_quietly(verdict)
+                self.deny_because(error, call, started)
+                raise
         if kind is Allow:
             received = self._listener.exchange(call.id, 0, 0, CONTINUE)
             if (

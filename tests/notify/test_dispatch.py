@@ -23,6 +23,7 @@ from monitor.abi.arch import Arch
 from monitor.errors import HandlerError
 from monitor.events.hub import Hub
 from monitor.events.observer import HubObserver
+from monitor.notify.account import Seen
 from monitor.notify.ask import Options
 from monitor.notify.dispatch import DRAIN, Dispatcher
 from monitor.notify.handler import Handler, routes_of
@@ -65,13 +66,14 @@ def make(
     handler_errors: str = "deny",
     sink: Callable[[monitor.Event], None] | None = None,
     listener: Callable[[], FakeListener] = FakeListener,
+    observer: Callable[[Hub], HubObserver] = HubObserver,
 ) -> Flow:
     fake = listener()
     told: list[monitor.Event] = []
     chain = [one if isinstance(one, Handler) else handler(one) for one in functions]
     sinks = [told.append] if sink is None else [told.append, sink]
     options = Options(otherwise, strict, answer_seconds, handler_errors)  # type: ignore[arg-type]
-    dispatcher = Dispatcher(fake, routes_of(chain, [Arch.X86_64]), options, HubObserver(Hub(sinks)))
+    dispatcher = Dispatcher(fake, routes_of(chain, [Arch.X86_64]), options, observer(Hub(sinks)))
     return Flow(fake, dispatcher, told)
 
 
@@ -952,4 +954,34 @@ def test_an_interrupt_ends_a_handler_and_its_call_is_denied(later: bool) -> None
     assert caught.group_contains(KeyboardInterrupt)
     assert not reached_the_end
     assert [response.error for response in flow.listener.responses] == [-errno.EPERM]
+    flow.listener.close()
+
+
+@sync_and_async
+@pytest.mark.parametrize("verdict", ["Allow", "Deny", "InjectFd"])
+def test_a_call_is_denied_when_whoever_looks_at_it_fails(later: bool, verdict: str) -> None:
+    """An observer that fails ends the supervision; the call it looked at is refused, and its fd closed."""
+
+    class Blind(HubObserver):
+        def look(self, call: Call, *, told: bool) -> Seen:
+            raise ZeroDivisionError
+
+    null = os.open("/dev/null", os.O_RDONLY)
+    answer = {"Allow": Allow(), "Deny": Deny(errno.EACCES), "InjectFd": InjectFd(null, close_on_exec=True)}[verdict]
+    flow = make(says_later(answer, 0) if later else says(answer), observer=Blind)
+    flow.notify()
+    flow.notify()
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        trio.run(flow.dispatcher.run)
+
+    assert caught.group_contains(ZeroDivisionError)
+    assert flow.listener.responses
+    assert {response.error for response in flow.listener.responses} == {-errno.EPERM}
+    assert len(flow.listener.responses) == flow.stats.received
+    if verdict == "InjectFd":
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(null)
+    else:
+        os.close(null)
     flow.listener.close()

@@ -107,7 +107,7 @@ def _texts(scene: Scene, steps: Sequence[Step]) -> list[str]:
     for _, register, printer in steps:
         try:
             texts.append(printer(scene, register))
-        except (TargetMemoryError, TargetGone):
+        except (TargetMemoryError, TargetGone, OSError):  # OSError: no fd or no memory of ours is left for the look
             texts.append(address(scene.pointer(register)))
     return texts
 
