@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.abi.arch import Arch
@@ -27,6 +27,7 @@ from monitor.policy.action import (
     Return,
     Trace,
     Trap,
+    rank,
 )
 from monitor.policy.condition import OPERATORS, AllOf, AnyOf, Condition, Not, Test
 from monitor.policy.expression import Expression
@@ -384,7 +385,6 @@ def test_libseccomp_compiles_what_goes_out_to_what_was_meant(own: list[Rule], ar
     require("libseccomp", libseccomp.library() is not None)
     policy = policy_of(*own)
     dumped = oci.dump(policy, machine=Arch.X86_64)
-    assume(not any("too many" in finding.message for finding in dumped.findings))  # then the strictest is written
     shape = json.loads(dumped.text)
     loaded = oci.load(json.dumps(shape).encode(), machine=Arch.X86_64, runtime="crun")
     rows = [
@@ -404,4 +404,7 @@ def test_libseccomp_compiles_what_goes_out_to_what_was_meant(own: list[Rule], ar
     assert nr is not None
 
     wanted = policy.decide(Arch.X86_64, nr, (*args, 0, 0, 0, 0)).action
+    if any("too many" in finding.message for finding in dumped.findings):
+        assert rank(loaded.policy.decide(Arch.X86_64, nr, (*args, 0, 0, 0, 0)).action) >= rank(wanted)
+        return
     assert libseccomp.answer(program, Arch.X86_64, nr, (*args, 0, 0, 0, 0)) == libseccomp.return_value(wanted)
