@@ -23,30 +23,21 @@ for the answers, ``notify.dispatch`` for the invariants, ``notify.target`` for m
 import importlib as _importlib
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from monitor.abi.arch import Arch
-from monitor.errors import (
-    HandlerError,
-    KernelFeatureError,
-    LaunchError,
-    LaunchStage,
-    MonitorError,
-    PolicyError,
-    PolicyNotLoosenable,
-    ProgramTooLongError,
-    SupervisorError,
-    TargetGone,
-    TargetMemoryError,
-)
-from monitor.notify.account import Stats
-from monitor.notify.decode import Arguments, Call
-from monitor.notify.handler import Handler, HandlerFunction, handles
-from monitor.notify.listener import Listener
-from monitor.notify.target import Target
-from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
-from monitor.run import ProcessRun, Run
-from monitor.supervisor import supervise
-
 if _TYPE_CHECKING:
+    from monitor.abi.arch import Arch
+    from monitor.errors import (
+        HandlerError,
+        KernelFeatureError,
+        LaunchError,
+        LaunchStage,
+        MonitorError,
+        PolicyError,
+        PolicyNotLoosenable,
+        ProgramTooLongError,
+        SupervisorError,
+        TargetGone,
+        TargetMemoryError,
+    )
     from monitor.events.hub import Sink, Subscription, Wish
     from monitor.events.record import (
         CallAnswered,
@@ -60,47 +51,81 @@ if _TYPE_CHECKING:
         TargetExited,
         TargetStarted,
     )
+    from monitor.notify.account import Stats
+    from monitor.notify.decode import Arguments, Call
+    from monitor.notify.handler import Handler, HandlerFunction, handles
+    from monitor.notify.listener import Listener
     from monitor.notify.look import Look
     from monitor.notify.render import Rendered
+    from monitor.notify.target import Target
+    from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
     from monitor.policy.model import Policy
     from monitor.policy.text import load as load_policy
+    from monitor.run import ProcessRun, Run
     from monitor.sources.launch import Launch
+    from monitor.supervisor import supervise
 
 __version__ = "0.1.0"
 
-_LATER = {
-    **dict.fromkeys(("Sink", "Subscription", "Wish"), "monitor.events.hub"),
-    **dict.fromkeys(
-        (
-            "CallAnswered",
-            "Dropped",
-            "Event",
-            "HandlerFailed",
-            "OutOfFds",
-            "RacyAllow",
-            "SlowHandler",
-            "SupervisionFailed",
-            "TargetExited",
-            "TargetStarted",
-        ),
-        "monitor.events.record",
+_HOMES = {
+    "abi.arch": ("Arch",),
+    "errors": (
+        "HandlerError",
+        "KernelFeatureError",
+        "LaunchError",
+        "LaunchStage",
+        "MonitorError",
+        "PolicyError",
+        "PolicyNotLoosenable",
+        "ProgramTooLongError",
+        "SupervisorError",
+        "TargetGone",
+        "TargetMemoryError",
     ),
-    "Launch": "monitor.sources.launch",
-    "Look": "monitor.notify.look",
-    "Policy": "monitor.policy.model",
-    "Rendered": "monitor.notify.render",
-    "load_policy": "monitor.policy.text:load",
+    "events.hub": ("Sink", "Subscription", "Wish"),
+    "events.record": (
+        "CallAnswered",
+        "Dropped",
+        "Event",
+        "HandlerFailed",
+        "OutOfFds",
+        "RacyAllow",
+        "SlowHandler",
+        "SupervisionFailed",
+        "TargetExited",
+        "TargetStarted",
+    ),
+    "notify.account": ("Stats",),
+    "notify.decode": ("Arguments", "Call"),
+    "notify.handler": ("Handler", "HandlerFunction", "handles"),
+    "notify.listener": ("Listener",),
+    "notify.look": ("Look",),
+    "notify.render": ("Rendered",),
+    "notify.target": ("Target",),
+    "notify.verdict": ("Allow", "Deny", "InjectFd", "Kill", "Pass", "Return", "Verdict"),
+    "policy.model": ("Policy",),
+    "policy.text:load": ("load_policy",),
+    "run": ("ProcessRun", "Run"),
+    "sources.launch": ("Launch",),
+    "supervisor": ("supervise",),
 }
-"""Names that are loaded when they are first asked for: an import of the package costs what most programs use."""
+"""
+Module -> the public names of it; after a colon, the name it has there.
+
+They are loaded when they are first asked for: a question about a policy does not pay for trio, nor
+a file of handlers for what launches programs.
+"""
+
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
     """Load one of the names above."""
-    if name not in _LATER:
+    if name not in _HOME:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    module, _, attribute = _LATER[name].partition(":")
-    value = getattr(_importlib.import_module(module), attribute or name)
+    module, _, attribute = _HOME[name].partition(":")
+    value = getattr(_importlib.import_module(f"{__name__}.{module}"), attribute or name)
     globals()[name] = value
     return value
 

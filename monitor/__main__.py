@@ -6,11 +6,13 @@ What it is not: a place for anything else; it imports nothing before it is calle
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
 def main() -> int:
     """Run the command line; its exit status."""
+    gc.disable()  # what is imported stays: the collector would walk it for nothing, a tenth of the start; see cli
     try:
         from monitor.cli import main as run  # noqa: PLC0415  # only when it is called
     except KeyboardInterrupt:  # ^C while we are still being loaded: 128 + SIGINT, as a shell says it

@@ -139,13 +139,31 @@ NOT_AT_IMPORT: Final = {
 }
 
 
+PROGRAM: Final = "from monitor import Allow, Call, Deny, handles, supervise"
+"""What most programs have of ours."""
+
+
 def test_import_loads_only_what_every_use_needs() -> None:
-    assert set(what_happens("import monitor")["modules"]) & NOT_AT_IMPORT == set()
+    assert set(what_happens(PROGRAM)["modules"]) & NOT_AT_IMPORT == set()
+
+
+def test_the_package_alone_loads_nothing_of_it() -> None:
+    loaded = [name for name in what_happens("import monitor")["modules"] if name.startswith("monitor.")]
+
+    assert loaded == []
+
+
+@pytest.mark.parametrize("verb", ["check", "convert", "diff", "disasm", "groups", "presets", "show", "why"])
+def test_a_question_about_a_policy_does_not_pay_for_a_scheduler(verb: str) -> None:
+    code = f"import sys, monitor.cli.{verb}; print('trio' in sys.modules)"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False\n"
 
 
 def test_import_reads_no_table_and_starts_nothing() -> None:
     """The tables are a megabyte of JSON; they are read when a name is looked up."""
-    happened = what_happens("import monitor")
+    happened = what_happens(PROGRAM)
 
     assert [path for path in happened["opened"] if path.endswith(".json")] == []
     assert happened["started"] == []

@@ -6,6 +6,7 @@ What it is not: anything a library user needs.  It is the only place that prints
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -55,6 +56,8 @@ class _Verbs(click.Group):
             return None
         command = importlib.import_module(f"monitor.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
+        gc.freeze()  # of what was imported nothing is garbage
+        gc.enable()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise

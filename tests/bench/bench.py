@@ -33,7 +33,14 @@ BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 
 PINNINGS = {"one CPU": "0", "two CPUs": "0,1"}
 
-BOUNDS = {"inline handler": 2.2, "async handler": 12.0, "import monitor": 1.15, "seccomp-monitor run -- true": 1.6}
+USED = "from monitor import Allow, Deny, handles, supervise"
+BOUNDS = {
+    "inline handler": 2.2,
+    "async handler": 12.0,
+    "import monitor": 1.15,
+    USED: 1.15,
+    "seccomp-monitor run -- true": 1.6,
+}
 """The most that each may cost, as a multiple of its base (the first row of its table)."""
 
 
@@ -127,6 +134,7 @@ def starts(directory: Path, count: int) -> tuple[list[str], list[tuple[str, floa
     commands = {
         "python -c 'import trio'": [python, "-c", "import trio"],
         "import monitor": [python, "-c", "import monitor"],
+        USED: [python, "-c", USED],
         "seccomp-monitor run -- true": [command, "run", "--", "true"],
     }
     table, ratios = rows(rounds(commands, timed, count), "ms")

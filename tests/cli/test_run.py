@@ -368,17 +368,18 @@ def still_there(marker: str) -> list[str]:
 
 def test_run_loads_nothing_that_it_does_not_need() -> None:
     code = (
-        "import sys, monitor.cli\n"
+        "import gc, sys\n"
         "sys.argv = ['seccomp-monitor', 'run', '--', 'true']\n"
-        "status = monitor.cli.main()\n"
+        "import monitor.__main__\n"
+        "status = monitor.__main__.main()\n"
         "print(sorted(set(sys.modules) & {'rich', 'cattrs', 'tomlkit', 'elftools', 'textual', 'prometheus_client',"
         " 'pytest', 'hypothesis', 'monitor.testing', 'monitor.policy.interpret', 'cffi', 'pycparser', 'asyncio'}),"
-        " status)\n"
+        " status, gc.isenabled())\n"
     )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
-    assert (done.stdout, done.returncode) == ("[] 0\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == ("[] 0 True\n", 0), done.stderr
 
 
 def test_the_environment_is_what_it_was_without_us() -> None:

@@ -512,7 +512,7 @@ def test_presets_that_are_none(name: str) -> None:
 
 def test_nothing_of_this_is_loaded_by_who_has_no_policy() -> None:
     done = subprocess.run(
-        [sys.executable, "-P", "-c", "import monitor, sys; print(sorted(sys.modules))"],
+        [sys.executable, "-P", "-c", "from monitor import handles, supervise; import sys; print(sorted(sys.modules))"],
         capture_output=True,
         text=True,
         check=True,
