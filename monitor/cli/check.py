@@ -24,14 +24,11 @@ from monitor.cli.policies import (
     load,
     place,
 )
-from monitor.policy import formats
 from monitor.policy.findings import Finding
+from monitor.policy.formats import FormatFinding, Kind
 from monitor.policy.lint import RULES, lint
 
 _WIDTH: Final = 96
-
-_UNKNOWN_NAME: Final = "unknown call"
-"""How the readers of foreign formats begin to speak of calls that no table has."""
 
 
 @click.command("check")
@@ -76,8 +73,8 @@ def _findings(word: str, names: Iterable[str], surroundings: Surroundings) -> li
     return [*foreign, *lint(given.policy, arches_named(names) or None)]
 
 
-def _foreign(finding: formats.Finding) -> Finding:
-    if finding.message.startswith(_UNKNOWN_NAME):
+def _foreign(finding: FormatFinding) -> Finding:
+    if finding.kind is Kind.UNKNOWN_CALL:
         hint = "correct the name; a call that is left out is answered by the default"
         return Finding("E-UNKNOWN-NAME", finding.message, hint, finding.origin)
     return Finding("E-FORMAT", finding.message, "say it otherwise, or do without it", finding.origin)

@@ -19,7 +19,7 @@ from monitor.abi.arch import Arch
 from monitor.cli.policies import ARCH_NAMES, Given, Surroundings, about_policies, answering, arches_named, load
 from monitor.errors import PolicyError
 from monitor.origin import Origin
-from monitor.policy.formats import Dumped, Finding, oci, spo, unit
+from monitor.policy.formats import Dumped, FormatFinding, oci, spo, unit
 from monitor.policy.writing import dumps
 
 FORMATS: Final = ("toml", "oci", "spo", "systemd")
@@ -75,7 +75,7 @@ def _dumped(given: Given, target: str, machine: Arch | None, word: str) -> Dumpe
             return Dumped(dumps(given.policy))
 
 
-def _tell(findings: Sequence[Finding]) -> None:
+def _tell(findings: Sequence[FormatFinding]) -> None:
     for finding in findings:
         click.echo(f"seccomp-monitor: {'lost' if finding.lost else 'note'}: {finding}", err=True)
 

@@ -27,7 +27,7 @@ from monitor.errors import MonitorError, PolicyError
 from monitor.origin import NOWHERE, Origin
 from monitor.policy import shipped, text
 from monitor.policy.action import Action
-from monitor.policy.formats import Finding, Listener, Loaded, docker, oci, spo, systemd
+from monitor.policy.formats import FormatFinding, Listener, Loaded, docker, oci, spo, systemd
 from monitor.policy.formats import content as content_of
 from monitor.policy.model import Decision, Policy, Version
 from monitor.policy.ranges import described
@@ -79,7 +79,7 @@ class Given:
     """
 
     policy: Policy
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FormatFinding, ...] = ()
     foreign: bool = False
     listener: Listener | None = None
     flags: tuple[str, ...] = ()

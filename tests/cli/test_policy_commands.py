@@ -253,6 +253,22 @@ def test_check_names_the_calls_that_nobody_knows(profile: Path) -> None:
     assert by_rule["E-UNKNOWN-NAME"]["file"] == str(profile)
 
 
+@pytest.mark.parametrize(
+    ("written", "rules"),
+    [
+        ("SystemCallFilter=~frobnicate", {"E-UNKNOWN-NAME"}),
+        ("SystemCallFilter=~@frobnicate", {"E-FORMAT"}),
+        ("SystemCallFilter=~ptrace\nSystemCallErrorNumber=unknown call", {"E-FORMAT"}),
+    ],
+)
+def test_check_tells_an_unknown_call_from_all_else_that_is_lost(written: str, rules: set[str], tmp_path: Path) -> None:
+    path = tmp_path / "unit.conf"
+    path.write_text(f"[Service]\n{written}\n")
+    (found,) = answered("check", path)["policies"]
+
+    assert {one["rule"] for one in found["findings"]} & {"E-UNKNOWN-NAME", "E-FORMAT"} == rules
+
+
 def test_check_finds_that_dockers_refusal_of_families_can_be_walked_around() -> None:
     done = ask("check", "moby")
 

@@ -12,6 +12,7 @@ policy what it says about one call.
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Final
 
@@ -25,14 +26,29 @@ MAX_SIZE: Final = 16 << 20
 """Of a file, in bytes: far more than any profile has."""
 
 
+class Kind(enum.Enum):
+    """What a finding is about."""
+
+    LOST = "lost"
+    """The result means something else than the source."""
+    UNKNOWN_CALL = "unknown-call"
+    """Likewise, since a call is named that no table has."""
+    NOTE = "note"
+    """It means the same, and there is something worth knowing."""
+
+
 @frozen
-class Finding:
+class FormatFinding:
     """Something that one of two formats cannot say, or that its programs read otherwise than its author may think."""
 
     message: str
     origin: Origin = NOWHERE
-    lost: bool = field(default=True, kw_only=True)
-    """Whether the result means something else than the source; False: it is only worth knowing."""
+    kind: Kind = field(default=Kind.LOST, kw_only=True)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the result means something else than the source."""
+        return self.kind is not Kind.NOTE
 
     def __str__(self) -> str:
         """Return the place and the message."""
@@ -60,7 +76,7 @@ class Loaded:
     """
 
     policy: Policy
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FormatFinding, ...] = ()
     listener: Listener | None = None
     flags: tuple[str, ...] = ()
 
@@ -76,7 +92,7 @@ class Dumped:
     """
 
     text: str
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FormatFinding, ...] = ()
 
 
 def content(source: Path | str | bytes) -> tuple[str, Origin]:

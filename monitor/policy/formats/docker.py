@@ -29,7 +29,7 @@ from attrs import evolve
 from monitor.abi import tables
 from monitor.abi.arch import Arch
 from monitor.origin import Origin
-from monitor.policy.formats import Finding, Loaded, content
+from monitor.policy.formats import FormatFinding, Loaded, content
 from monitor.policy.formats.hosts import Runtime, Selection, loaded
 from monitor.policy.formats.oci import name_of
 from monitor.policy.formats.profile import Filter, Place, Profile, Row, document, read
@@ -83,7 +83,7 @@ def load(
         PolicyError: it is no profile.
     """
     text, origin = content(source)
-    findings: list[Finding] = []
+    findings: list[FormatFinding] = []
     profile = read(Place(document(text, origin, findings), origin, findings), wider=True)
     selects = _selection(frozenset(caps), kernel)
     return loaded(profile, findings, name=name or name_of(origin), machine=machine, runtime=runtime, selects=selects)
@@ -128,8 +128,8 @@ def _included(filtered: Filter, caps: frozenset[str], kernel: Version, host: Arc
 
 
 @cache
-def _shipped(name: Shipped) -> tuple[Profile, tuple[Finding, ...]]:
-    findings: list[Finding] = []
+def _shipped(name: Shipped) -> tuple[Profile, tuple[FormatFinding, ...]]:
+    findings: list[FormatFinding] = []
     profiles = cast("Mapping[str, Mapping[str, object]]", cast("Mapping[str, object]", tables.groups())["profiles"])
     shape = profiles[name]
     origin = Origin(f"{name} {shape['version']}")

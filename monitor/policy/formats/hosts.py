@@ -23,7 +23,7 @@ from typing import Final, Literal, TypeAlias
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import names, since
 from monitor.policy.action import Action, Allow, Audit, Trace
-from monitor.policy.formats import Finding, Loaded
+from monitor.policy.formats import FormatFinding, Kind, Loaded
 from monitor.policy.formats.profile import NATIVE_ARCH, Profile, Row
 from monitor.policy.formats.scmp import ARCHES, NATIVE, Line, is_known, newer_calls, rules_of
 from monitor.policy.model import Policy, Version
@@ -41,7 +41,7 @@ def everywhere(_row: Row, _host: Arch) -> bool:
 
 def loaded(
     profile: Profile,
-    findings: Sequence[Finding],
+    findings: Sequence[FormatFinding],
     *,
     name: str,
     machine: Arch | None,
@@ -87,7 +87,9 @@ def _arches(profile: Profile, host: Arch, *, alone: bool) -> frozenset[Arch]:
     return frozenset({host} | (known if alone else known & host.family()))
 
 
-def _line(row: Row, hosts: Mapping[Arch, frozenset[Arch]], selects: Selection, findings: list[Finding]) -> Line | None:
+def _line(
+    row: Row, hosts: Mapping[Arch, frozenset[Arch]], selects: Selection, findings: list[FormatFinding]
+) -> Line | None:
     """Return *row* for the hosts on which it stands; None where it names no call that any table has."""
     known = [name for name in row.names if is_known(name)]
     unknown = [name for name in row.names if name not in known]
@@ -95,7 +97,7 @@ def _line(row: Row, hosts: Mapping[Arch, frozenset[Arch]], selects: Selection, f
         calls = "call" if len(unknown) == 1 else "calls"
         # A call that no table has is decided by the default; one that a rule allows is then refused.
         message = f"unknown {calls}, left out as by runtimes whose libseccomp does not know them: {', '.join(unknown)}"
-        findings.append(Finding(message, row.origin))
+        findings.append(FormatFinding(message, row.origin, kind=Kind.UNKNOWN_CALL))
     if not known:
         return None
     arches = frozenset(arch for host, having in hosts.items() if selects(row, host) for arch in having)

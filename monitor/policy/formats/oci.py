@@ -21,7 +21,7 @@ from pathlib import Path, PurePath
 
 from monitor.abi.arch import Arch
 from monitor.origin import Origin
-from monitor.policy.formats import Dumped, Finding, Listener, Loaded, content
+from monitor.policy.formats import Dumped, FormatFinding, Listener, Loaded, content
 from monitor.policy.formats.hosts import Runtime, loaded
 from monitor.policy.formats.profile import Place, document, read
 from monitor.policy.formats.rows import OutRow, written
@@ -42,7 +42,7 @@ def load(
         PolicyError: it is no profile.
     """
     text, origin = content(source)
-    findings: list[Finding] = []
+    findings: list[FormatFinding] = []
     place = _profile(Place(document(text, origin, findings), origin, findings))
     profile = read(place, wider=False)
     return loaded(profile, findings, name=name or name_of(origin), machine=machine, runtime=runtime)
@@ -81,7 +81,7 @@ def dump(
 
 def as_shape(
     policy: Policy, *, machine: Arch | None = None, listener: Listener | None = None, flags: Sequence[str] = ()
-) -> tuple[Mapping[str, object], tuple[Finding, ...]]:
+) -> tuple[Mapping[str, object], tuple[FormatFinding, ...]]:
     """Return the object that ``dump`` writes."""
     found = written(policy, machine)
     findings = list(found.findings)
@@ -97,7 +97,7 @@ def as_shape(
             shape["listenerMetadata"] = listener.metadata
     elif any(row.action.name == "SCMP_ACT_NOTIFY" for row in found.rows):
         message = "calls are asked about or handled: a runtime wants a listenerPath for them"
-        findings.append(Finding(message, policy.origin))
+        findings.append(FormatFinding(message, policy.origin))
     shape["syscalls"] = [_row(row) for row in found.rows]
     return shape, tuple(findings)
 

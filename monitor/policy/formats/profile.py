@@ -27,7 +27,7 @@ from monitor.abi.seccomp import MAX_ERRNO
 from monitor.errors import PolicyError
 from monitor.origin import Origin
 from monitor.policy.action import Action, Allow, Ask, Audit, Deny, KillProcess, KillThread, Trace, Trap
-from monitor.policy.formats import Finding, Listener
+from monitor.policy.formats import FormatFinding, Kind, Listener
 from monitor.policy.formats.scmp import ARCHES, OPERATORS, OTHER_ARCHES, WORD, Clause, Comparison
 from monitor.policy.model import Version
 
@@ -92,7 +92,7 @@ class Profile:
     origin: Origin = field(kw_only=True)
 
 
-def document(text: str, origin: Origin, findings: list[Finding]) -> object:
+def document(text: str, origin: Origin, findings: list[FormatFinding]) -> object:
     """Return the JSON value that *text* is.  Raises PolicyError where it is none."""
 
     def unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
@@ -100,7 +100,9 @@ def document(text: str, origin: Origin, findings: list[Finding]) -> object:
         if len(result) < len(pairs):
             keys = [key for key, _ in pairs]
             twice = ", ".join(sorted({key for key in keys if keys.count(key) > 1}))
-            findings.append(Finding(f"written more than once in one object: {twice}; the last one counts", origin))
+            findings.append(
+                FormatFinding(f"written more than once in one object: {twice}; the last one counts", origin)
+            )
         return result
 
     try:
@@ -119,7 +121,7 @@ class Place:
 
     value: object
     origin: Origin
-    findings: list[Finding] = field(eq=False, repr=False)
+    findings: list[FormatFinding] = field(eq=False, repr=False)
 
     def fail(self, message: str) -> NoReturn:
         """Raise PolicyError at this place."""
@@ -135,7 +137,7 @@ class Place:
                 near = next((one for one in known if one.lower() == str(key).lower()), None)
                 hint = f"; did you mean {near!r}?" if near else ""
                 message = f"unknown key {key!r}: no runtime looks at it{hint}"
-                self.findings.append(Finding(message, self.origin, lost=False))
+                self.findings.append(FormatFinding(message, self.origin, kind=Kind.NOTE))
 
     def get(self, key: str) -> Place | None:
         """Return what stands under *key*; None for nothing and for null, which are one to a runtime."""
@@ -219,7 +221,7 @@ def _arch(place: Place) -> str:
         place.fail(f"unknown ABI {name!r}")
     if name in OTHER_ARCHES:
         message = f"{name} has no table here: its calls are refused with those of every ABI that is not listed"
-        place.findings.append(Finding(message, place.origin))
+        place.findings.append(FormatFinding(message, place.origin))
     return name
 
 
@@ -239,7 +241,7 @@ def _flag(place: Place) -> str:
     if flag not in FLAGS:
         place.fail(f"unknown flag {flag!r}")
     message = f"{flag} is for whoever installs the filter, and no part of a policy"
-    place.findings.append(Finding(message, place.origin, lost=False))
+    place.findings.append(FormatFinding(message, place.origin, kind=Kind.NOTE))
     return flag
 
 
@@ -250,7 +252,7 @@ def _listener(place: Place) -> Listener | None:
             metadata.fail("listenerMetadata without a listenerPath")
         return None
     message = f"calls are asked of whoever supervises, not of the agent at {path.text()}"
-    place.findings.append(Finding(message, path.origin, lost=False))
+    place.findings.append(FormatFinding(message, path.origin, kind=Kind.NOTE))
     return Listener(path.text(), "" if metadata is None else metadata.text())
 
 
@@ -284,7 +286,7 @@ def _action(place: Place, errno: Place | None) -> Action:
         return Trace(EPERM if given is None else given & _RETURN_DATA)
     if errno is not None:
         message = f"{name} has no errno: crun refuses the profile, runc does not look at it"
-        place.findings.append(Finding(message, errno.origin, lost=False))
+        place.findings.append(FormatFinding(message, errno.origin, kind=Kind.NOTE))
     return cast("Action", made())
 
 
@@ -293,7 +295,7 @@ def _errno_value(given: int, place: Place | None) -> int:
     value = min(given & _RETURN_DATA, MAX_ERRNO)
     if value != given and place is not None:
         message = f"errno {given} does not fit; programs see {value}"
-        place.findings.append(Finding(message, place.origin, lost=False))
+        place.findings.append(FormatFinding(message, place.origin, kind=Kind.NOTE))
     return value
 
 
@@ -332,10 +334,10 @@ def _clauses(place: Place) -> tuple[Clause, ...]:
     if len(set(indices)) == len(indices):
         return (tuple(comparisons),)
     message = "compares one register twice: runtimes then match where any of the comparisons holds, not all"
-    place.findings.append(Finding(message, place.origin, lost=False))
+    place.findings.append(FormatFinding(message, place.origin, kind=Kind.NOTE))
     if len(comparisons) > 6:  # noqa: PLR2004  (registers)
         message = f"{len(comparisons)} comparisons: crun looks at the first six, runc at all"
-        place.findings.append(Finding(message, place.origin, lost=False))
+        place.findings.append(FormatFinding(message, place.origin, kind=Kind.NOTE))
     return tuple((comparison,) for comparison in comparisons)
 
 

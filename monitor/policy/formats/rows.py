@@ -30,7 +30,7 @@ from monitor.policy.action import (
     rank,
 )  # fmt: skip
 from monitor.policy.condition import AllOf, AnyOf, Condition, Not, Test
-from monitor.policy.formats import Finding
+from monitor.policy.formats import FormatFinding, Kind
 from monitor.policy.formats.cubes import comparisons_of
 from monitor.policy.formats.regions import Case, Cases, TooManyClausesError, cases_of, clauses_of
 from monitor.policy.formats.scmp import HALF, MULTIPLEXED, SHORT, Comparison, behind_multiplexers
@@ -60,13 +60,13 @@ class Written:
     default: OutAction
     rows: tuple[OutRow, ...]
     arches: frozenset[Arch]
-    findings: tuple[Finding, ...]
+    findings: tuple[FormatFinding, ...]
 
 
 def written(policy: Policy, machine: Arch | None) -> Written:
     """Return the rows of *policy*, for the ABIs of *machine* alone where one is given."""
     arches = (policy.arches or frozenset(Arch)) & (frozenset(Arch) if machine is None else machine.family())
-    findings: dict[Finding, None] = {}
+    findings: dict[FormatFinding, None] = {}
     _note_tables(policy, findings)
     default = max((layer.default for layer in policy.layers()), key=rank)
     out_default = out_action(default, policy.origin, findings)
@@ -81,7 +81,7 @@ def written(policy: Policy, machine: Arch | None) -> Written:
 
 
 def _rows_of(
-    policy: Policy, name: str, arches: frozenset[Arch], default: OutAction, findings: dict[Finding, None]
+    policy: Policy, name: str, arches: frozenset[Arch], default: OutAction, findings: dict[FormatFinding, None]
 ) -> Iterable[tuple[OutAction, tuple[Comparison, ...]]]:
     """Return what goes out for one call: rules that say the same in any order."""
     having = [arch for arch in Arch if arch in arches and name in names(arch)]
@@ -105,7 +105,7 @@ def _rows_of(
     except TooManyClausesError:
         message = f"the conditions of {name} are too many to be written without an order: the strictest action is"
         by_arch = {}
-    findings[Finding(message, origin)] = None
+    findings[FormatFinding(message, origin)] = None
     said = [case.action for cases in by_arch.values() for case in cases]
     strictest = max(said, key=rank) if said else _strictest(policy, name, having)
     out = out_action(strictest, origin, findings)
@@ -122,7 +122,7 @@ def _strictest(policy: Policy, name: str, having: Sequence[Arch]) -> Action:
     return max([*actions, *(layer.default for layer in policy.layers())], key=rank)
 
 
-def _out_cases(cases: Cases, findings: dict[Finding, None]) -> Cases:
+def _out_cases(cases: Cases, findings: dict[FormatFinding, None]) -> Cases:
     """Return *cases* with the actions that a profile has, those that are one there as one."""
     return tuple(
         case._replace(action=_action_of(out_action(case.action, _origin(case), findings)), rule=None) for case in cases
@@ -165,7 +165,7 @@ _NAMES: Final[Mapping[type, str]] = {
 }
 
 
-def out_action(action: Action, origin: Origin, findings: dict[Finding, None]) -> OutAction:
+def out_action(action: Action, origin: Origin, findings: dict[FormatFinding, None]) -> OutAction:
     """Return *action* as a profile has it, and name what it loses."""
     match action:
         case Deny(errno):
@@ -176,14 +176,14 @@ def out_action(action: Action, origin: Origin, findings: dict[Finding, None]) ->
             return OutAction("SCMP_ACT_ERRNO", 0)  # an errno of 0: the call does nothing and returns 0
         case Return(value):
             message = f"returns {value}, which a filter cannot: refused with EPERM"
-            findings[Finding(message, origin)] = None
+            findings[FormatFinding(message, origin)] = None
             return OutAction("SCMP_ACT_ERRNO", 1)
         case Handle(handler):
-            findings[Finding(f"handler {handler!r} is for whoever listens", origin)] = None
+            findings[FormatFinding(f"handler {handler!r} is for whoever listens", origin)] = None
         case Log():
-            findings[Finding("an event of ours becomes a line in the kernel's log", origin)] = None
+            findings[FormatFinding("an event of ours becomes a line in the kernel's log", origin)] = None
         case Trap(data) if data:
-            findings[Finding(f"si_errno {data} of a trap is left out", origin)] = None
+            findings[FormatFinding(f"si_errno {data} of a trap is left out", origin)] = None
         case _:
             pass
     return OutAction(_NAMES[type(action)])
@@ -209,7 +209,7 @@ def _note_multiplexers(
     policy: Policy,
     arches: frozenset[Arch],
     rows: Mapping[tuple[OutAction, tuple[Comparison, ...]], Sequence[str]],
-    findings: dict[Finding, None],
+    findings: dict[FormatFinding, None],
 ) -> None:
     listed = {name for calls in rows.values() for name in calls}
     for call, behind in behind_multiplexers().items():
@@ -217,24 +217,24 @@ def _note_multiplexers(
         if where and listed & behind and call not in listed:
             said = ", ".join(sorted(listed & behind))
             message = f"what is said of {said} libseccomp says of {call} too, on {where}"
-            findings[Finding(message, policy.origin)] = None
+            findings[FormatFinding(message, policy.origin)] = None
 
 
-def _note_tables(policy: Policy, findings: dict[Finding, None]) -> None:
+def _note_tables(policy: Policy, findings: dict[FormatFinding, None]) -> None:
     for layer in policy.layers():
         for table in layer.tables:
             message = f"[{table}] is the supervisor's to enforce: a profile knows calls and registers, no more"
-            findings[Finding(message, layer.origin)] = None
+            findings[FormatFinding(message, layer.origin)] = None
         if layer.other_arch == "enosys":
             message = "calls of other ABIs fail with ENOSYS; under a profile the thread is killed"
-            findings[Finding(message, layer.origin)] = None
+            findings[FormatFinding(message, layer.origin)] = None
 
 
-def _note_unknown(policy: Policy, findings: dict[Finding, None]) -> None:
+def _note_unknown(policy: Policy, findings: dict[FormatFinding, None]) -> None:
     for layer in policy.layers():
         if layer.known_as_of is not None and layer.default != Deny(38):
             message = (
                 "calls that no table names fail with ENOSYS; so they do under runc above the highest number that the"
                 " profile names, elsewhere the default decides"
             )
-            findings[Finding(message, layer.origin, lost=False)] = None
+            findings[FormatFinding(message, layer.origin, kind=Kind.NOTE)] = None

@@ -45,7 +45,7 @@ from monitor.origin import NOWHERE, Origin
 from monitor.policy.action import Action, Deny
 from monitor.policy.condition import AllOf, Operator, Test
 from monitor.policy.expression import Expression
-from monitor.policy.formats import Finding
+from monitor.policy.formats import FormatFinding, Kind
 from monitor.policy.formats.order import Level, Node
 from monitor.policy.model import Rule
 
@@ -213,15 +213,15 @@ class _Piece(NamedTuple):
 
 def rules_of(
     lines: Sequence[Line], default: Action, arches: frozenset[Arch]
-) -> tuple[tuple[Rule, ...], tuple[Finding, ...]]:
+) -> tuple[tuple[Rule, ...], tuple[FormatFinding, ...]]:
     """Return first-match rules that say what libseccomp makes of *lines*, and what their author may not know."""
-    findings: dict[Finding, None] = {}
+    findings: dict[FormatFinding, None] = {}
     in_order: dict[_Piece, dict[str, set[Arch]]] = {}
     reordered: dict[tuple[_Piece, ...], dict[str, set[Arch]]] = {}
     for line in lines:
         if line.action == default:
             note = "has the action of the default: runtimes leave the rule out, and it shields nothing"
-            findings[Finding(note, line.origin, lost=False)] = None
+            findings[FormatFinding(note, line.origin, kind=Kind.NOTE)] = None
     for arch in Arch:
         for name, branches in (_branches(lines, default, arch) if arch in arches else {}).items():
             settled = _settled(name, branches, lines, findings)
@@ -272,7 +272,7 @@ def _branch(line: int, action: Action, clause: Clause, arch: Arch) -> _Branch:
 
 
 def _settled(
-    name: str, branches: Sequence[_Branch], lines: Sequence[Line], findings: dict[Finding, None]
+    name: str, branches: Sequence[_Branch], lines: Sequence[Line], findings: dict[FormatFinding, None]
 ) -> list[_Branch]:
     """Return *branches* of one call in the order in which libseccomp looks at them, without those it never reaches."""
     always = next((index for index, branch in enumerate(branches) if not branch.tests), len(branches))
@@ -286,7 +286,7 @@ def _settled(
         if ordered != list(branches):
             first = lines[ordered[0].line].origin
             note = f"rules about {name} are looked at in libseccomp's order, not in that of the file: this one first"
-            findings[Finding(note, first, lost=False)] = None
+            findings[FormatFinding(note, first, kind=Kind.NOTE)] = None
     kept: list[_Branch] = []
     for branch in ordered:
         if not any(set(earlier.path) <= set(branch.path) for earlier in kept):
@@ -303,7 +303,7 @@ def _in_tree_order(branches: Sequence[_Branch]) -> list[_Branch]:
 
 
 def _note_refusals(
-    name: str, branches: Sequence[_Branch], lines: Sequence[Line], findings: dict[Finding, None]
+    name: str, branches: Sequence[_Branch], lines: Sequence[Line], findings: dict[FormatFinding, None]
 ) -> None:
     added: list[_Branch] = []
     for later in branches:
@@ -317,13 +317,13 @@ def _note_refusals(
                     f"libseccomp refuses this rule about {name} (EEXIST), as it contradicts"
                     f" {lines[earlier.line].origin.key or 'another'}: no container starts with this profile"
                 )
-                findings[Finding(message, lines[later.line].origin)] = None
+                findings[FormatFinding(message, lines[later.line].origin)] = None
             if _are_both_unequal(earlier, later):
                 message = (
                     f"contradicts another comparison of the same register of {name}: for values whose upper half"
                     " differs libseccomp may take the other action, here the rule that is looked at first counts"
                 )
-                findings[Finding(message, lines[later.line].origin)] = None
+                findings[FormatFinding(message, lines[later.line].origin)] = None
         added.append(later)
 
 

@@ -39,7 +39,7 @@ from monitor.abi.syscalls import names
 from monitor.errors import PolicyError
 from monitor.origin import Origin
 from monitor.policy.action import Action, Allow, Audit, Deny, KillProcess
-from monitor.policy.formats import Finding, Loaded, content
+from monitor.policy.formats import FormatFinding, Kind, Loaded, content
 from monitor.policy.formats.oci import name_of
 from monitor.policy.formats.scmp import NATIVE, Line, is_known, rules_of
 from monitor.policy.model import Policy
@@ -97,7 +97,7 @@ class _CallList:
     """Whether it lists what is allowed; None: nothing has been assigned."""
     calls: dict[str, Answer] = field(factory=dict[str, Answer])
 
-    def assign(self, setting: Setting, findings: list[Finding], *, base: str) -> None:
+    def assign(self, setting: Setting, findings: list[FormatFinding], *, base: str) -> None:
         """Read one assignment; a list of allowed calls begins with group *base*."""
         if not setting.value:
             self.allows = None
@@ -113,11 +113,13 @@ class _CallList:
             answer = _answer(written) if ":" in word else None
             if answer == "unknown":
                 message = f"{word!r}: no errno; systemd goes past the word"
-                findings.append(Finding(message, setting.origin))
+                findings.append(FormatFinding(message, setting.origin))
             else:
                 self._put(name, answer, setting, findings, inverted=inverted)
 
-    def _put(self, name: str, answer: Answer, setting: Setting, findings: list[Finding], *, inverted: bool) -> None:
+    def _put(
+        self, name: str, answer: Answer, setting: Setting, findings: list[FormatFinding], *, inverted: bool
+    ) -> None:
         if not inverted and answer is not None:
             message = f"{setting.key}={name}:{answer}: only what is refused has an errno; systemd refuses the unit"
             raise PolicyError(message, setting.origin)
@@ -136,7 +138,7 @@ def load(source: Path | str | bytes, *, name: str = "") -> Loaded:
         PolicyError: systemd would refuse the unit, or it sets none of these settings.
     """
     text, origin = content(source)
-    findings: list[Finding] = []
+    findings: list[FormatFinding] = []
     calls, logged = _CallList(), _CallList()
     refusal: Action = KillProcess()
     arches: set[Arch] = set()
@@ -154,7 +156,7 @@ def load(source: Path | str | bytes, *, name: str = "") -> Loaded:
             case other:
                 if other in OTHER_SETTINGS and setting.value.lower() not in {"", "no", "false", "0", "off", "n", "f"}:
                     message = f"{other}= has a filter of its own, which is left out"
-                    findings.append(Finding(message, setting.origin))
+                    findings.append(FormatFinding(message, setting.origin))
                 continue
         seen = True
     if not seen:
@@ -207,7 +209,7 @@ def _answer(written: str) -> Answer | Literal["unknown"]:
     return "unknown"
 
 
-def _refusal(setting: Setting, before: Action, findings: list[Finding]) -> Action:
+def _refusal(setting: Setting, before: Action, findings: list[FormatFinding]) -> Action:
     if not setting.value:
         return KillProcess()
     answer = _answer(setting.value)
@@ -215,11 +217,11 @@ def _refusal(setting: Setting, before: Action, findings: list[Finding]) -> Actio
         return KillProcess()
     if isinstance(answer, int) and answer > 0:
         return Deny(answer)
-    findings.append(Finding(f"{setting.value!r}: no errno; systemd goes past it", setting.origin))
+    findings.append(FormatFinding(f"{setting.value!r}: no errno; systemd goes past it", setting.origin))
     return before
 
 
-def _arches(setting: Setting, before: set[Arch], findings: list[Finding]) -> set[Arch]:
+def _arches(setting: Setting, before: set[Arch], findings: list[FormatFinding]) -> set[Arch]:
     if not setting.value:
         return set()
     found = set(before) | NATIVE  # libseccomp's filter always has the machine's own
@@ -227,7 +229,7 @@ def _arches(setting: Setting, before: set[Arch], findings: list[Finding]) -> set
         if word in ARCHES:
             found.add(ARCHES[word])
         elif word != "native":
-            findings.append(Finding(f"ABI {word!r} has no table here; its calls kill", setting.origin))
+            findings.append(FormatFinding(f"ABI {word!r} has no table here; its calls kill", setting.origin))
     return found
 
 
@@ -238,22 +240,23 @@ def groups() -> Mapping[str, Sequence[str]]:
     return result
 
 
-def _calls(name: str, setting: Setting, findings: list[Finding]) -> Iterable[str]:
+def _calls(name: str, setting: Setting, findings: list[FormatFinding]) -> Iterable[str]:
     if not name.startswith("@"):
         if is_known(name):
             return (name,)
-        findings.append(Finding(f"unknown call {name!r}; systemd goes past it, too", setting.origin))
+        message = f"unknown call {name!r}; systemd goes past it, too"
+        findings.append(FormatFinding(message, setting.origin, kind=Kind.UNKNOWN_CALL))
         return ()
     found = groups().get(name)
     if found is None:
         message = f"unknown group {name!r}: it is not among those of systemd {VERSION}"
-        findings.append(Finding(message, setting.origin))
+        findings.append(FormatFinding(message, setting.origin))
         return ()
     return [call for call in found if is_known(call)]
 
 
 def _policy(
-    calls: _CallList, refusal: Action, arches: frozenset[Arch], origin: Origin, name: str, findings: list[Finding]
+    calls: _CallList, refusal: Action, arches: frozenset[Arch], origin: Origin, name: str, findings: list[FormatFinding]
 ) -> Policy:
     default = refusal if calls.allows else Allow()
     usual = Allow() if calls.allows else refusal
@@ -267,12 +270,12 @@ def _policy(
     ]
     if default in by_action:
         message = "refuses single calls as it refuses all others: libseccomp takes no such rule, and the unit fails"
-        findings.append(Finding(message, origin, lost=False))
+        findings.append(FormatFinding(message, origin, kind=Kind.NOTE))
     rules, _ = rules_of(lines, default, arches or frozenset(Arch))
     return Policy(name, default, rules=list(rules), arches=arches or None, origin=origin)
 
 
-def _log_layer(logged: _CallList, origin: Origin, name: str, findings: list[Finding]) -> Policy:
+def _log_layer(logged: _CallList, origin: Origin, name: str, findings: list[FormatFinding]) -> Policy:
     listed, rest = (Audit(), Allow()) if logged.allows else (Allow(), Audit())
     line = Line(tuple(logged.calls), listed, reason="SystemCallLog=", origin=origin.within("SystemCallLog"))
     rules, found = rules_of([line] if logged.calls else [], rest, frozenset(Arch))

@@ -22,7 +22,7 @@ from typing import Final, cast
 from monitor.abi.arch import Arch
 from monitor.errors import PolicyError
 from monitor.origin import Origin
-from monitor.policy.formats import Dumped, Finding, Listener, Loaded, content
+from monitor.policy.formats import Dumped, FormatFinding, Kind, Listener, Loaded, content
 from monitor.policy.formats.hosts import Runtime, loaded
 from monitor.policy.formats.oci import as_shape, name_of
 from monitor.policy.formats.profile import Place, read
@@ -50,7 +50,7 @@ def load(
         PolicyError: it is no profile, or it is YAML and PyYAML is not installed.
     """
     text, origin = content(source)
-    findings: list[Finding] = []
+    findings: list[FormatFinding] = []
     found = {_name(one) or name_of(origin): one for one in _resources(_documents(text, origin), origin, findings)}
     if name:
         found = {each: one for each, one in found.items() if each == name}
@@ -88,7 +88,7 @@ def _documents(text: str, origin: Origin) -> Sequence[object]:
         raise PolicyError(message, place) from None
 
 
-def _resources(documents: Iterable[object], origin: Origin, findings: list[Finding]) -> Iterator[Place]:
+def _resources(documents: Iterable[object], origin: Origin, findings: list[FormatFinding]) -> Iterator[Place]:
     for document in documents:
         if isinstance(document, dict):
             place = Place(cast("object", document), origin, findings)
@@ -113,10 +113,10 @@ def _without_own_keys(spec: Place) -> Place:
     base, disabled = spec.get("baseProfileName"), spec.get("disabled")
     if base is not None:
         message = f"the rules of {base.text()!r}, which it adds to, are not at hand and left out"
-        spec.findings.append(Finding(message, base.origin))
+        spec.findings.append(FormatFinding(message, base.origin))
     if disabled is not None and disabled.value is True:
         message = "is disabled: nothing installs it"
-        spec.findings.append(Finding(message, disabled.origin, lost=False))
+        spec.findings.append(FormatFinding(message, disabled.origin, kind=Kind.NOTE))
     kept = {key: one for key, one in cast("dict[object, object]", value).items() if key not in _OWN_KEYS}
     return Place(kept, spec.origin, spec.findings)
 
@@ -131,16 +131,16 @@ def dump(
     arches = cast("list[str]", spec["architectures"])
     spec["architectures"] = [arch for arch in arches if arch not in _UNKNOWN_ARCHES]
     unknown = sorted(_UNKNOWN_ARCHES.intersection(arches))
-    findings += [Finding(f"the operator does not know {arch}", policy.origin) for arch in unknown]
+    findings += [FormatFinding(f"the operator does not know {arch}", policy.origin) for arch in unknown]
     if any(row.get("errnoRet") == 0 for row in cast("list[Mapping[str, object]]", spec["syscalls"])):
         message = "an errno of 0 is none to the operator, which leaves it out: such calls fail with EPERM"
-        findings.append(Finding(message, policy.origin))
+        findings.append(FormatFinding(message, policy.origin))
     if listener is not None and _LISTENER.fullmatch(listener.path) is None:
         message = f"the operator takes a listener below /var/run/security-profiles-operator/ only, not {listener.path}"
-        findings.append(Finding(message, policy.origin))
+        findings.append(FormatFinding(message, policy.origin))
     if any(number > _LARGEST for number in _numbers(spec)):
         message = f"a number above {_LARGEST} is compared with: the operator's are signed, and it refuses the profile"
-        findings.append(Finding(message, policy.origin))
+        findings.append(FormatFinding(message, policy.origin))
     resource = {"apiVersion": API_VERSION, "kind": _KIND, "metadata": {"name": _resource_name(policy)}, "spec": spec}
     return Dumped("---\n" + "\n".join(_yaml(resource, "")) + "\n", tuple(findings))
 

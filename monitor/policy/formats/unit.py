@@ -32,7 +32,7 @@ from monitor.policy.action import (
     rank,
 )
 from monitor.policy.condition import ALWAYS
-from monitor.policy.formats import Dumped, Finding
+from monitor.policy.formats import Dumped, FormatFinding
 from monitor.policy.formats.regions import Cases, TooManyClausesError, cases_of
 from monitor.policy.formats.scmp import NATIVE
 from monitor.policy.formats.settings import ARCHES, groups
@@ -56,7 +56,7 @@ class _Writer:
     def __init__(self, policy: Policy, machine: Arch | None) -> None:
         self._policy = policy
         self._arches = (policy.arches or frozenset(Arch)) & (frozenset(Arch) if machine is None else machine.family())
-        self.findings: dict[Finding, None] = {}
+        self.findings: dict[FormatFinding, None] = {}
 
     def lines(self) -> Iterator[str]:
         policy = self._policy
@@ -64,7 +64,7 @@ class _Writer:
         default = self._simple(max((layer.default for layer in policy.layers()), key=rank), policy.origin)
         said = {name: self._said(name) for name in sorted({name for arch in self._arches for name in names(arch)})}
         if default == Deny(0):
-            self.findings[Finding("no default can make every call succeed: refused", policy.origin)] = None
+            self.findings[FormatFinding("no default can make every call succeed: refused", policy.origin)] = None
             default = Deny()
         # A drop-in adds to what the unit says; an empty assignment takes that back.
         yield "SystemCallFilter="
@@ -113,7 +113,7 @@ class _Writer:
         else:
             what = "the ABI"
         message = f"{name} is decided by {what}, which this setting cannot: the strictest action is written"
-        self.findings[Finding(message, policy.origin)] = None
+        self.findings[FormatFinding(message, policy.origin)] = None
         return max(said, key=rank) if said else KillProcess()
 
     def _origin(self, cases: Cases) -> Origin:
@@ -126,20 +126,20 @@ class _Writer:
             return action
         why, instead = _nearest(action)
         if why:
-            self.findings[Finding(why, origin)] = None
+            self.findings[FormatFinding(why, origin)] = None
         return instead
 
     def _note(self) -> None:
         for layer in self._policy.layers():
             for table in layer.tables:
                 message = f"[{table}] is the supervisor's to enforce: systemd's filters know calls, no more"
-                self.findings[Finding(message, layer.origin)] = None
+                self.findings[FormatFinding(message, layer.origin)] = None
             if layer.other_arch == "enosys":
                 message = "calls of other ABIs fail with ENOSYS; here they kill"
-                self.findings[Finding(message, layer.origin)] = None
+                self.findings[FormatFinding(message, layer.origin)] = None
             if layer.known_as_of is not None and layer.default != Deny(_ENOSYS):
                 message = "calls that no table names fail with ENOSYS; here they are decided by the default"
-                self.findings[Finding(message, layer.origin)] = None
+                self.findings[FormatFinding(message, layer.origin)] = None
 
 
 def _nearest(action: Log | KillThread | Ask | Handle | Return | Trace | Trap) -> tuple[str, Action]:
