@@ -83,6 +83,7 @@ class _Settings:
 
     policy: Policy | None
     observe: bool = field()
+    notify_refusals: bool
     handlers: tuple[Handler, ...] = field(converter=_to_handlers)
     otherwise: Verdict = field(validator=validators.instance_of((Allow, Deny, Return, Kill)))
     sinks: tuple[Sink, ...] = field(converter=_to_sinks)
@@ -114,7 +115,9 @@ class _Settings:
         if self.policy is not None:
             from monitor.enforce import enforced  # noqa: PLC0415
 
-            program, judge, routes = enforced(self.policy, self.handlers, _abis(others=True), observe=self.observe)
+            program, judge, routes = enforced(
+                self.policy, self.handlers, _abis(others=True), observe=self.observe, refusals=self.notify_refusals
+            )
             return _Plan(program, routes, self._options(judge), judge)
         return _Plan(None, routes_of(self.handlers, _abis(others=True)), self._options(None), None)
 
@@ -155,6 +158,7 @@ def supervise(
     *,
     policy: Policy | None = ...,
     observe: bool = ...,
+    notify_refusals: bool = ...,
     handlers: Sequence[Handler | HandlerFunction] = ...,
     otherwise: Verdict = ...,
     events: Sink | Sequence[Sink] | None = ...,
@@ -173,6 +177,7 @@ def supervise(
     *,
     policy: Policy | None = ...,
     observe: bool = ...,
+    notify_refusals: bool = ...,
     handlers: Sequence[Handler | HandlerFunction] = ...,
     otherwise: Verdict = ...,
     events: Sink | Sequence[Sink] | None = ...,
@@ -189,6 +194,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     *,
     policy: Policy | None = None,
     observe: bool = False,
+    notify_refusals: bool = False,
     handlers: Sequence[Handler | HandlerFunction] = (),
     otherwise: Verdict = DENY,
     events: Sink | Sequence[Sink] | None = None,
@@ -209,7 +215,9 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
 
     A *policy* decides about every call: what it refuses is refused in the kernel where that can
     be, and no handler lifts it; what is left goes to the handlers, and to the rest of the policy
-    instead of *otherwise*.  With *observe* it refuses nothing: what it would is told.
+    instead of *otherwise*.  With *observe* it refuses nothing: what it would is told.  With
+    *notify_refusals* its refusals come to us, slower, and so are told and counted as those of handlers
+    are; all but ENOSYS, ``trap`` and ``kill-thread``, which stay in the kernel.
 
     An exception of a handler denies its call; with ``handler_errors="raise"`` it also ends the
     block.  An ``async def`` handler has *answer_seconds*.  *events* are called with each event.
@@ -235,6 +243,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     settings = _Settings(
         policy=policy,
         observe=observe,
+        notify_refusals=notify_refusals,
         handlers=handlers,
         otherwise=otherwise,
         sinks=events,
@@ -352,9 +361,9 @@ def _change(plan: _Plan, dispatcher: Dispatcher) -> PolicyChange | None:
         return None
 
     def replace(new: Policy) -> tuple[str, ...]:
-        changed = judge.replace(new)
-        dispatcher.judge_again()
-        return changed
+        replaced = judge.replace(new)
+        dispatcher.replace(replaced.routes)
+        return replaced.calls
 
     return PolicyChange(lambda: judge.policy, replace)
 

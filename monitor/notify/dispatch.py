@@ -33,7 +33,7 @@ from monitor._native import RawNotification
 from monitor.notify.account import FAILURE, Observer, Outcome, Stats, Watcher
 from monitor.notify.ask import Asker, Options
 from monitor.notify.decode import Call
-from monitor.notify.handler import Route, Routes
+from monitor.notify.handler import Route, Routes, Steps
 from monitor.notify.listener import CONTINUE, EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, AnyListener
 from monitor.notify.respond import Responder
 from monitor.notify.seen import SeenProcesses
@@ -56,7 +56,7 @@ _NOT_NOW: Final = frozenset({NOTHING_QUEUED, EVAPORATED})
 class _Waiting:
     """One call whose asynchronous handler runs."""
 
-    __slots__ = ("call", "gone", "refused", "scope")
+    __slots__ = ("again", "call", "gone", "refused", "scope")
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -64,6 +64,8 @@ class _Waiting:
         self.gone = False
         self.refused: Outcome | None = None
         """What a policy says that was put in force meanwhile."""
+        self.again = False
+        """Whether that policy has other handlers decide."""
 
 
 class Dispatcher:
@@ -111,13 +113,20 @@ class Dispatcher:
             await self._serve()
             nursery.cancel_scope.cancel()
 
-    def judge_again(self) -> None:
-        """Refuse the calls that wait for an asynchronous handler, and that the policy, which was replaced, refuses."""
-        if self._judge is None:
-            return
+    def replace(self, routes: Routes) -> None:
+        """
+        Ask the handlers of *routes* from now on: the policy was replaced.
+
+        Calls that wait for an asynchronous handler are refused, where the policy refuses them, and decided
+        again from the first handler on, where it gives them to others.
+        """
+        assert self._judge is not None
+        self._routes, self._known = routes, routes.known
         for waiting in list(self._waiting.values()):
-            waiting.refused = self._judge.refuses(waiting.call)
-            if waiting.refused is not None and waiting.scope is not None:
+            call, refused_before = waiting.call, waiting.refused is not None
+            waiting.refused = self._judge.refuses(call)
+            waiting.again = waiting.again or refused_before or self._judge.gives_elsewhere(call)
+            if (waiting.again or waiting.refused is not None) and waiting.scope is not None:
                 waiting.scope.cancel()
 
     # ---- the loop ----
@@ -290,18 +299,26 @@ class Dispatcher:
             self.stats.evaporated += 1
 
     async def _decide_later(self, waiting: _Waiting, route: Route, index: int) -> Outcome:
-        """Ask the handlers from *index* on, each asynchronous one under its own deadline."""
+        """Ask the handlers from *index* on, each asynchronous one under its own deadline; again where it has to be."""
         call = waiting.call
-        for function, asynchronous, handler in route.handlers[index:]:
-            if waiting.refused is not None:
+        outcome = await self._asked(waiting, route.handlers[index:])
+        while outcome is None and waiting.refused is None and waiting.again:
+            waiting.again = False
+            outcome = await self._asked(waiting, self._routes.of(call.audit_arch, call.nr).handlers)
+        return outcome or waiting.refused or self._asker.default(call)
+
+    async def _asked(self, waiting: _Waiting, steps: Steps) -> Outcome | None:
+        """Return what the first of *steps* says that says something; None too where they are no longer to be asked."""
+        for function, asynchronous, handler in steps:
+            if waiting.refused is not None or waiting.again:
                 return waiting.refused
             if asynchronous:
                 outcome = await self._asker.later(waiting, function, handler)
             else:
-                outcome = self._asker.inline(call, function, handler, perf_counter())
+                outcome = self._asker.inline(waiting.call, function, handler, perf_counter())
             if outcome is not None:
                 return outcome
-        return waiting.refused or self._asker.default(call)
+        return None
 
     @trio.lowlevel.enable_ki_protection
     async def _look_after_waiting(self) -> None:
