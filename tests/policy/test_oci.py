@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -429,3 +430,20 @@ def test_half_a_surrogate_pair_is_no_word_that_cannot_be_printed() -> None:
 
     assert len("\n".join(map(str, loaded.findings)).encode()) > 0
     assert len(loaded.findings) == 3
+
+
+@pytest.mark.parametrize("arches", [{Arch.X32}, X86])
+def test_what_x32_decides_by_bits_that_libseccomp_does_not_look_at_is_never_looser(arches: set[Arch]) -> None:
+    wide = Rule(("prctl",), Deny(1), when=Expression("args[1] != 5"))
+    narrow = Rule(("socket",), Deny(1), when=Expression("domain != AF_UNIX"))
+    policy = Policy("one", Allow(), rules=[wide, narrow], arches=frozenset(arches))
+    dumped = oci.dump(policy)
+
+    loaded = oci.load(dumped.text.encode(), machine=Arch.X86_64, runtime="crun")
+
+    nr = number_of(Arch.X32, "prctl")
+    assert nr is not None
+    assert ["looks at 32" in finding.message for finding in dumped.findings if finding.lost] == [True]
+    assert policy.decide(Arch.X32, nr, (0, 1 << 32 | 5, 0, 0, 0, 0)).action == Deny(1)
+    assert loaded.policy.decide(Arch.X32, nr, (0, 1 << 32 | 5, 0, 0, 0, 0)).action in {Deny(1), KillProcess()}
+    assert not any(finding.lost for finding in oci.dump(attrs.evolve(policy, rules=[narrow])).findings)
