@@ -443,7 +443,9 @@ def test_what_x32_decides_by_bits_that_libseccomp_does_not_look_at_is_never_loos
 
     nr = number_of(Arch.X32, "prctl")
     assert nr is not None
-    assert ["looks at 32" in finding.message for finding in dumped.findings if finding.lost] == [True]
+    assert any("looks at 32" in finding.message and finding.lost for finding in dumped.findings)
     assert policy.decide(Arch.X32, nr, (0, 1 << 32 | 5, 0, 0, 0, 0)).action == Deny(1)
     assert loaded.policy.decide(Arch.X32, nr, (0, 1 << 32 | 5, 0, 0, 0, 0)).action in {Deny(1), KillProcess()}
-    assert not any(finding.lost for finding in oci.dump(attrs.evolve(policy, rules=[narrow])).findings)
+    assert not any(
+        "looks at 32" in finding.message for finding in oci.dump(attrs.evolve(policy, rules=[narrow])).findings
+    )
