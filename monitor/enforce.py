@@ -82,7 +82,7 @@ class PolicyJudge:
             PolicyError: *new* has what is not enforced, names a handler that is not there, or says what
                 only a program does of calls that the installed one notifies.
         """
-        refuse_unrunnable(new)
+        refuse_unrunnable(new, self._installed.others)
         routes = self._recompiled(new)
         bound = self._bound(new, self, routes)
         _refuse_obstructed(self._installed, routes)
@@ -225,7 +225,7 @@ def enforced(
 
     Raises PolicyError: it cannot be enforced, or names a handler that is not there.
     """
-    refuse_unrunnable(policy)
+    refuse_unrunnable(policy, arches)
     wanted = {arch: notified_by(handlers, arch) for arch in arches}
     notified = {arch: EVERY if numbers is None else numbers for arch, numbers in wanted.items()}
     own = notify_handler.routes_of(handlers, arches)
