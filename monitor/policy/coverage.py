@@ -8,9 +8,7 @@ reader's sake.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
 from itertools import groupby
-from operator import and_
 from typing import Final
 
 from attrs import evolve, frozen
@@ -113,12 +111,12 @@ def idle_patterns(table: FileTable) -> Iterator[Idle]:
         coverings = [matcher.match(components(name)).covering for name in examples]
         if any(_decides_at(ranking, bit, covering) for covering in coverings):
             continue
-        if not _may_decide(ranking, bit, reduce(and_, coverings)):
+        if not _may_decide(ranking, bit, coverings[0]):
             yield _idle(table, bit, min(examples, key=len))
 
 
 def _may_decide(ranking: Ranking, bit: int, suspects: int) -> bool:
-    """Whether the pattern of *bit* may decide; *suspects* cover some of the names that it covers."""
+    """Whether the pattern of *bit* may decide; *suspects* cover one of the names that it covers."""
     above = (other for other in range(bit + 1, suspects.bit_length()) if suspects >> other & 1)
     if any(_overrules(ranking, other, bit) for other in above):
         return False
