@@ -139,6 +139,25 @@ async def test_a_layer_can_only_tighten(tmp_path: Path) -> None:
     assert "busy" in done.output
 
 
+@pytest.mark.parametrize(
+    ("action", "status", "told"),
+    [(Ask(errno.EROFS), 0, False), (Audit(), 0, True), (Log(), 0, True), (Trace(), 1, True)],
+)
+async def test_what_becomes_of_an_action_where_a_handler_wants_to_see_the_call(
+    tmp_path: Path, action: Any, status: int, told: bool
+) -> None:
+    """A handler that allows answers what is asked; what it leaves open is as without it, but for the kernel's log."""
+
+    @monitor.handles("mkdir")
+    def sees(_call: monitor.Call) -> monitor.Verdict:
+        return monitor.Allow() if isinstance(action, Ask) else monitor.Pass()
+
+    done = await ran(f"mkdir {tmp_path}/made", policy(rule(action, "mkdir")), handlers=[sees])
+
+    assert done.status == status
+    assert bool(done.lines()) is told
+
+
 # ---- handlers that rules name ----
 
 
