@@ -196,9 +196,9 @@ class _Reader:
         try:
             with trio.fail_after(_READ_SECONDS):
                 policy = await trio.to_thread.run_sync(self._load, now, abandon_on_cancel=True, limiter=self._limiter)
-        except (PolicyError, trio.TooSlowError) as error:
+        except Exception as error:  # noqa: BLE001  # no file, and no want of threads, is a reason to end a program
             self._failed = True  # what it is waiting for may be a file that is not looked at
-            why = error if isinstance(error, PolicyError) else f"it takes more than {_READ_SECONDS:.0f} seconds"
+            why = f"it takes more than {_READ_SECONDS:g} seconds" if isinstance(error, trio.TooSlowError) else error
             self._tell(f"the policy was not read again: {why}; what was in force stays", is_asked=is_asked)
             return
         self._failed, self._seen, self._last_read = False, now, policy

@@ -277,6 +277,25 @@ async def test_a_file_that_blocks_does_not_hold_up_the_answers(
     os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))  # lets the thread go
 
 
+async def test_a_program_that_leaves_no_thread_to_be_had_does_not_end_itself(
+    again: Fixture, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has our user id, and starts processes until RLIMIT_NPROC is reached."""
+
+    async def none_left(*_words: object, **_options: object) -> Policy:
+        await trio.lowlevel.checkpoint()
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    again.path.write_text(OTHER)
+    with monkeypatch.context() as patched:
+        patched.setattr(trio.to_thread, "run_sync", none_left)
+        await again.looks(5)
+    assert told == ["the policy was not read again: can't start new thread; what was in force stays"]
+    await again.looks()
+    assert again.run.errnos() == [errno.EROFS]
+
+
 async def within(looks: Callable[[], Awaitable[None]], tick: Callable[[], Awaitable[None]]) -> None:
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:

@@ -231,6 +231,18 @@ def test_a_policy_that_names_a_handler_that_is_not_there_is_not_put_in_force(pol
     assert "EBUSY" in (tmp_path / "log").read_text()
 
 
+def test_a_run_ends_although_a_file_of_its_policy_blocks(policy: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    with asking(tmp_path, policy) as process:
+        assert answer(process, "one") == "refused"
+        policy.write_text(HEAD + 'include = ["pipe.toml"]\n')
+        os.kill(process.pid, signal.SIGHUP)
+        assert [answer(process, str(number)) for number in range(5)] == ["refused"] * 5
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(5) == 0
+
+
 # ---- --fail-on-denial ----
 
 
