@@ -25,8 +25,6 @@ from monitor.cli.policies import (
     arches_named,
     load,
     place,
-    two_names_as_json,
-    two_names_text,
 )
 from monitor.policy.findings import Finding
 from monitor.policy.formats import FormatFinding, Kind
@@ -117,7 +115,7 @@ def _lines(checked: Iterable[_Checked]) -> Iterator[str]:
             yield from _wrapped(f"{place(finding.origin, one.word)}: {finding.rule}: {finding.text}{on}", "")
             yield from _wrapped(f"hint: {finding.hint}", "    ")
         for names in one.two_names:
-            yield from _wrapped(f"{place(names.origin, one.word)}: {two_names_text(names)}", "")
+            yield from _wrapped(f"{place(names.origin, one.word)}: {machine.two_names_text(names)}", "")
         count = len(one.findings)
         yield f"{one.word}: {count or 'no'} {'finding' if count == 1 else 'findings'}"
 
@@ -149,7 +147,7 @@ def _as_json(checked: Iterable[_Checked]) -> dict[str, Any]:
             {
                 "policy": one.word,
                 "findings": [_finding_as_json(finding) for finding in one.findings],
-                "two-names": [two_names_as_json(names) for names in one.two_names],
+                "two-names": [machine.two_names_as_json(names) for names in one.two_names],
             }
             for one in checked
         ],

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from monitor.policy.deciders import is_the_targets
+from monitor.policy.layout import shown
+from monitor.policy.patterns import TwoNames
 
 _LINKS: Final = 40
 """More of them in one name are a loop to the kernel, too (``MAXSYMLINKS``)."""
@@ -65,3 +67,16 @@ def exists(name: bytes) -> bool:
     except OSError:
         return True
     return True
+
+
+def two_names_text(names: TwoNames) -> str:
+    """Return that a pattern stands for two names."""
+    return f"{shown(names.pattern)} is {shown(names.other)}, too: links lead there on this machine"
+
+
+def two_names_as_json(names: TwoNames) -> dict[str, Any]:
+    """Return the same as a JSON object."""
+    origin = names.origin
+    return {
+        "pattern": names.pattern, "other": names.other, "file": origin.file, "line": origin.line, "key": origin.key,
+    }  # fmt: skip

@@ -29,9 +29,7 @@ from monitor.policy import shipped, text
 from monitor.policy.action import Action
 from monitor.policy.formats import FormatFinding, Listener, Loaded, docker, oci, spo, systemd
 from monitor.policy.formats import content as content_of
-from monitor.policy.layout import shown
 from monitor.policy.model import Decision, Policy, Version
-from monitor.policy.patterns import TwoNames
 from monitor.policy.ranges import described
 from monitor.policy.spelling import keys_of
 from monitor.policy.variables import Variables
@@ -281,16 +279,3 @@ _DECIMAL: Final = 1 << 16
 def place(origin: Origin, fallback: str) -> str:
     """Return where something was written, or *fallback* where nobody knows."""
     return fallback if origin == NOWHERE else str(origin)
-
-
-def two_names_text(names: TwoNames) -> str:
-    """Return that a pattern stands for two names."""
-    return f"{shown(names.pattern)} is {shown(names.other)}, too: links lead there on this machine"
-
-
-def two_names_as_json(names: TwoNames) -> dict[str, Any]:
-    """Return the same as a JSON object."""
-    origin = names.origin
-    return {
-        "pattern": names.pattern, "other": names.other, "file": origin.file, "line": origin.line, "key": origin.key,
-    }  # fmt: skip

@@ -28,8 +28,6 @@ from monitor.cli.policies import (
     decision_text,
     load,
     place,
-    two_names_as_json,
-    two_names_text,
 )
 from monitor.policy.explain import Heard
 from monitor.policy.model import Decision, Policy, Rule
@@ -108,12 +106,12 @@ def _part(title: str, part: Policy) -> _Part:
 def _part_lines(part: _Part) -> Iterator[str]:
     yield f"# {part.title}"
     for names in part.two_names:
-        yield f"# {names.origin.key}: {two_names_text(names)}"
+        yield f"# {names.origin.key}: {machine.two_names_text(names)}"
     yield part.text
 
 
 def _part_as_json(part: _Part) -> dict[str, Any]:
-    names = [two_names_as_json(one) for one in part.two_names]
+    names = [machine.two_names_as_json(one) for one in part.two_names]
     return {"title": part.title, "text": part.text, "two-names": names}
 
 
