@@ -82,13 +82,13 @@ def _case_lines(cases: list[Case], *, alone: bool) -> Iterator[str]:
 def _by(decided: PathDecision | NetworkDecision | None) -> str:
     if decided is None:
         return "no table is asked"
-    layer, decision = decided.by.layer.name, decided.decision
+    layer, decision = shown(decided.by.layer.name), decided.decision
     if decision.pattern is None or decision.rule is None:
         where = "" if not decided.by.origin.file else f" ({decided.by.origin})"
         return f"by otherwise of [{_table(decided)}] of {layer}{where}"
     if is_base(decision.origin):
         return f"by {decision.pattern} of the {decision.origin} of {layer}"
-    reason = f": {decision.rule.reason}" if decision.rule.reason else ""
+    reason = f": {shown(decision.rule.reason)}" if decision.rule.reason else ""
     listed = decision.rule.origin.key or f"[{_table(decided)}]"
     return f"by {shown(decision.pattern.text)} of {listed} of {layer} ({decision.origin}){reason}"
 
@@ -101,7 +101,7 @@ def _tried_lines(asked: Asked) -> Iterator[str]:
     every = {case.access for case in asked.cases}
     layers = len({id(tried.by.layer) for tried in asked.tried})
     for tried in asked.tried:
-        layer = f"{tried.by.layer.name}: " if layers > 1 else ""
+        layer = f"{shown(tried.by.layer.name)}: " if layers > 1 else ""
         about = "" if set(tried.access) >= every else f", about {', '.join(tried.access)}"
         action = "" if tried.pattern.carves_out else f"{file_action_text(tried.rule.action)} "
         text = f"{tried.outcome:14}  {layer}{tried.pattern.origin}: {action}{shown(tried.pattern.text)}{about}"

@@ -221,6 +221,19 @@ def test_a_name_that_is_no_text_is_shown_as_a_policy_writes_it(tabled: Path) -> 
     assert r"pathname /srv/\xff\x1b[1m: allow" in lines
 
 
+def test_what_a_policy_says_of_itself_is_escaped_too(tmp_path: Path) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text(
+        '[policy]\nversion = 1\nname = "a\\u001b[2J"\nknown-as-of = "6.1"\n'
+        '[[files.rules]]\npaths = ["/x"]\naction = "deny"\nreason = "no\\nyes"\n'
+    )
+
+    lines = [line for line in ask("why", path, "stat", "--path", "/x").stdout.splitlines() if "for stat" in line]
+
+    assert len(lines) == 1
+    assert "\x1b" not in lines[0]
+
+
 def test_why_in_json_has_what_the_tables_say(tabled: Path) -> None:
     answer = answered("why", tabled, "openat", "--arg", "flags=O_RDWR", "--path", "/srv/x", "--arch", "x86_64")
 
