@@ -30,6 +30,7 @@ from monitor.cli.policies import (
     place,
 )
 from monitor.policy.explain import Heard
+from monitor.policy.layout import shown
 from monitor.policy.model import Decision, Policy, Rule
 from monitor.policy.patterns import TwoNames, two_names
 from monitor.policy.spelling import keys_of
@@ -75,8 +76,8 @@ def _parts(policy: Policy) -> Iterator[tuple[str, Policy]]:
     for layer in policy.layers():
         part: Policy | None = layer
         while part is not None:
-            how = "" if part is policy else ", included" if part is layer else f", extended by {layer.name}"
-            title = f"{part.name}{how}: {place(part.origin, 'not from a file')}"
+            how = "" if part is policy else ", included" if part is layer else f", extended by {shown(layer.name)}"
+            title = f"{shown(part.name)}{how}: {place(part.origin, 'not from a file')}"
             yield (
                 title,
                 attrs.evolve(part, includes=(), extends=None, default=layer.default, exact_errno=layer.exact_errno),

@@ -38,7 +38,7 @@ from monitor.policy.asked import address as asked_address
 from monitor.policy.asked import paths as asked_paths
 from monitor.policy.deciders import deciders
 from monitor.policy.explain import Answer, Explanation, Ground, Remedy, registers, why
-from monitor.policy.layout import block
+from monitor.policy.layout import block, shown
 from monitor.policy.model import FALLBACKS, Policy
 from monitor.policy.ranges import described
 from monitor.policy.shipped import PREFIX
@@ -151,12 +151,12 @@ def _call_text(explanation: Explanation) -> str:
 
 def _by(answer: Answer, explanation: Explanation) -> str:
     decision = answer.decision
-    layer = decision.policy.name
+    layer = shown(decision.policy.name)
     match answer.ground:
         case Ground.RULE:
             text = decision_text(decision)
             if decision.rule is not None and decision.rule.reason:
-                text += f" ({decision.rule.reason})"
+                text += f" ({shown(decision.rule.reason)})"
         case Ground.DEFAULT:
             text = f"the default of {layer}: no rule names it" if not explanation.tried else f"the default of {layer}"
         case Ground.KNOWN_AS_OF:
@@ -186,7 +186,7 @@ def _tried_lines(explanation: Explanation) -> Iterator[str]:
     yield "rules tried:"
     layers = len({id(tried.policy) for tried in explanation.tried})
     for tried in explanation.tried:
-        where = f"{tried.policy.name}: " if layers > 1 else ""
+        where = f"{shown(tried.policy.name)}: " if layers > 1 else ""
         when = "" if tried.rule.when is None else f" when {tried.rule.when.source}"
         action = action_text(tried.rule.action)
         text = f"{_MATCH_WORDS[tried.matches]:14}  {where}{described(tried.rule)}: {action}{when}"
