@@ -312,7 +312,7 @@ async def test_parameters_that_a_handler_does_not_take_are_an_error_with_their_p
 
 @pytest.mark.parametrize("number", range(512, 517))
 async def test_errnos_that_restart_a_call_are_refused_with_their_place(number: int) -> None:
-    """A filter that returns one shows 512 to the program, or EINTR, or makes the call again: measured below."""
+    """What a filter does that returns one depends on signals: see test_kernel_facts_filter.py."""
     for given in (policy(rule(Deny(number), "mkdir", line=9)), policy(rule(Ask(number), "mkdir", line=9))):
         with pytest.raises(monitor.PolicyError, match=rf"test\.toml:9: errno {number} restarts a call"):
             await ran("true", given)
