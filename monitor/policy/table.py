@@ -80,7 +80,11 @@ def _chains(layer: Policy, arch: Arch) -> Mapping[str, Chain]:
         open_ended.setdefault(name, []).append(alternative)
         if alternative.condition is None:
             closed.add(name)
-    defaults = {action: Alternative(None, Decision(action, None, layer)) for action in _defaults(layer, arch)}
+    defaults = {
+        # An equal action need not be the same one: parameters of 1 and true are equal.
+        action: Alternative(None, Decision(layer.default if action == layer.default else action, None, layer))
+        for action in _defaults(layer, arch)
+    }
     # Calls about which the same is said get the same chain, so that it has to be looked at once.
     shared: dict[tuple[int, ...], Chain] = {}
     chains: dict[str, Chain] = {}
