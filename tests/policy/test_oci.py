@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from monitor.policy.expression import Expression
 from monitor.policy.formats import Listener, Loaded, oci
 from monitor.policy.formats.cubes import comparisons_of, cubes_of
 from monitor.policy.formats.regions import TooManyClausesError, alternatives
+from monitor.policy.formats.rows import loses_cases
 from monitor.policy.formats.scmp import Comparison
 from monitor.policy.model import Policy, Rule
 from monitor.policy.text import load as preset
@@ -412,7 +414,7 @@ def test_libseccomp_compiles_what_goes_out_to_what_was_meant(own: list[Rule], ar
     assert nr is not None
 
     wanted = policy.decide(Arch.X86_64, nr, (*args, 0, 0, 0, 0)).action
-    if any("too many" in finding.message for finding in dumped.findings):
+    if any("too many" in finding.message or "loses cases" in finding.message for finding in dumped.findings):
         assert rank(loaded.policy.decide(Arch.X86_64, nr, (*args, 0, 0, 0, 0)).action) >= rank(wanted)
         return
     assert libseccomp.answer(program, Arch.X86_64, nr, (*args, 0, 0, 0, 0)) == libseccomp.return_value(wanted)
@@ -456,3 +458,61 @@ def test_what_x32_decides_by_bits_that_libseccomp_does_not_look_at_is_never_loos
     assert not any(
         "looks at 32" in finding.message for finding in oci.dump(attrs.evolve(policy, rules=[narrow])).findings
     )
+
+
+def test_an_abi_for_which_one_layer_has_no_rules_is_left_out_as_a_whole() -> None:
+    beneath = Policy("beneath", Allow(), arches=frozenset({Arch.X86_64}), other_arch="enosys")
+    dumped = oci.dump(Policy("p", Allow(), includes=[beneath]), machine=Arch.X86_64)
+
+    assert json.loads(dumped.text)["architectures"] == ["SCMP_ARCH_X86_64"]
+    assert [finding.message for finding in dumped.findings if finding.lost] == [
+        "calls of other ABIs fail with ENOSYS; under a profile the thread is killed"
+    ]
+
+
+def test_rules_of_which_libseccomp_loses_cases_go_out_as_the_strictest() -> None:
+    """It would answer socket(2, 1) with the default, which here lets pass what is refused."""
+    require("libseccomp", libseccomp.library() is not None)
+    eq, ne = "SCMP_CMP_EQ", "SCMP_CMP_NE"
+    rows = [
+        libseccomp.Rule("socket", Deny(1), (Comparison(1, eq, 0),)),
+        libseccomp.Rule("socket", Deny(2), (Comparison(0, eq, 1), Comparison(1, ne, 0))),
+        libseccomp.Rule("socket", Deny(2), (Comparison(0, eq, 2), Comparison(1, ne, 0))),
+    ]
+    program = libseccomp.compiled(Allow(), rows, [])
+    nr = number_of(Arch.X86_64, "socket")
+    assert nr is not None
+    assert libseccomp.answer(program, Arch.X86_64, nr, (2, 1, 0, 0, 0, 0)) == libseccomp.return_value(Allow())
+
+    one = Rule(("socket",), Deny(1), when=Expression("arg1 == 0"))
+    two = Rule(("socket",), Deny(2), when=Expression("arg0 == 1 || arg0 == 2"))
+    dumped = oci.dump(Policy("p", Allow(), rules=[one, two]), machine=Arch.X86_64)
+
+    assert any("libseccomp loses cases of socket" in finding.message for finding in dumped.findings if finding.lost)
+    assert [row["args"] for row in json.loads(dumped.text)["syscalls"] if "args" in row] == []
+
+
+_COMPARISONS = st.tuples(
+    st.integers(0, 2), st.sampled_from(["SCMP_CMP_EQ", "SCMP_CMP_NE", "SCMP_CMP_MASKED_EQ"]), st.integers(1, 3)
+).map(lambda one: Comparison(one[0], one[1], one[2], one[2] if one[1] == "SCMP_CMP_MASKED_EQ" else 0))
+_ROWS = st.lists(
+    st.lists(_COMPARISONS, min_size=1, max_size=3, unique_by=lambda one: one.index).map(tuple),
+    min_size=1, max_size=4, unique=True,
+)  # fmt: skip
+
+
+@given(_ROWS)
+def test_where_no_case_is_said_to_be_lost_libseccomp_loses_none(rows: list[tuple[Comparison, ...]]) -> None:
+    require("libseccomp", libseccomp.library() is not None)
+    if loses_cases(rows):
+        return
+    program = libseccomp.compiled(Allow(), [libseccomp.Rule("socket", Deny(1), row) for row in rows], [])
+    nr = number_of(Arch.X86_64, "socket")
+    assert nr is not None
+    tests = [[one.test(Arch.X86_64) for one in row] for row in rows]
+
+    for args in product(range(4), repeat=3):
+        registers = (*args, 0, 0, 0)
+        refused = any(all(one is None or one.holds(registers) for one in row) for row in tests)
+        wanted = Deny(1) if refused else Allow()
+        assert libseccomp.answer(program, Arch.X86_64, nr, registers) == libseccomp.return_value(wanted)
