@@ -83,7 +83,7 @@ class Decider(NamedTuple):
         # stages[i] has every standing that there may be when the first i layers have been heard.
         stages = [{NOTHING_SAID}]
         for chain in chains:
-            stages.append({standing.after(one.decision) for standing in stages[-1] for one in chain})
+            stages.append(dict.fromkeys(standing.after(one.decision) for standing in stages[-1] for one in chain))
         nodes = {standing: self._end(standing, wanted=wanted, guarded=guarded) for standing in stages.pop()}
         for chain in reversed(chains):
             nodes = {standing: self._heard(standing, chain, nodes) for standing in stages.pop()}

@@ -48,7 +48,8 @@ def dump(policy: Policy, *, machine: Arch) -> DumpedProgram:
         ProgramTooLongError: more instructions than the kernel takes.
         PolicyError: a condition names an argument that a call has not.
     """
-    compiled = compile_policy(_alone(policy), machine.family(), guarded=False, limit=MAX_INSTRUCTIONS)
+    arches = [machine, *sorted(machine.family() - {machine}, key=list(Arch).index)]  # the same bytes at each time
+    compiled = compile_policy(_alone(policy), arches, guarded=False, limit=MAX_INSTRUCTIONS)
     order: ByteOrder = "little" if machine.little_endian else "big"
     return DumpedProgram(write_blob(compiled.program, order), tuple(_findings(policy)))
 
