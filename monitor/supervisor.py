@@ -45,13 +45,16 @@ from monitor.notify.verdict import Allow, Deny, Kill, Return, Verdict
 from monitor.run import PolicyChange, ProcessRun, Run
 
 if TYPE_CHECKING:
+    from monitor.broker.broker import FileBroker
     from monitor.enforce import PolicyJudge
     from monitor.events.hub import Hub, Sink
     from monitor.events.observer import HubObserver
     from monitor.notify.account import Judge
     from monitor.policy.bpf import Program
     from monitor.policy.model import Policy
+    from monitor.notify.listener import Listener
     from monitor.sources.launch import Launch
+    from monitor.sources.process import Process
 
 Words: TypeAlias = Sequence[str | bytes | PathLike[str]]
 
@@ -280,7 +283,9 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
     started = await start(launch, program)
     process = started.process
     hub, observer = _events(settings)
-    dispatcher, answered_all = Dispatcher(started.listener, plan.routes, plan.options, observer), trio.Event()
+    broker = _broker(started.listener, plan, process)
+    dispatcher = Dispatcher(started.listener, plan.routes, plan.options, observer, broker=broker)
+    answered_all = trio.Event()
     run = ProcessRun(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher), process)
 
     async def serve() -> None:
@@ -311,6 +316,8 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
             yield run
     finally:
         hub.end()
+        if broker is not None:
+            broker.close()
 
 
 @asynccontextmanager
@@ -343,6 +350,17 @@ async def _supervised_listener(listener: AnyListener, settings: _Settings) -> As
             yield run
     finally:
         hub.end()
+
+
+def _broker(listener: Listener, plan: _Plan, process: Process) -> FileBroker | None:
+    """Return who acts for the targets, if anybody may want that."""
+    if not any(route.handlers for route in plan.routes.known.values()) and not plan.routes.others:
+        return None
+    from monitor.broker.broker import FAMILIES, FileBroker  # noqa: PLC0415  # most runs act for nobody
+
+    if not any(route.handlers and route.name in FAMILIES for route in plan.routes.known.values()):
+        return None
+    return FileBroker(listener, is_supervised=process.has)
 
 
 def _change(plan: _Plan, dispatcher: Dispatcher) -> PolicyChange | None:

@@ -33,9 +33,39 @@ from monitor._native.listener import (
     listener_set_flags,
 )
 from monitor._native.memory import PEEK_MAX, Peeker, target_kill, target_read, target_read_string, target_write
+from monitor._native.paths import (
+    EMPTY,
+    EMPTYING,
+    INJECTING,
+    MAY_BLOCK,
+    NOFOLLOW,
+    LookedUp,
+    Object,
+    PathLooker,
+    may_access,
+    open_at,
+    statfs_of,
+    status_of,
+    statx_of,
+    unshare_fs,
+)
 from monitor._native.probing import is_dumpable, landlock_abi, probe, set_dumpable
 
 __all__ = [
+    "EMPTY",
+    "EMPTYING",
+    "INJECTING",
+    "MAY_BLOCK",
+    "NOFOLLOW",
+    "LookedUp",
+    "Object",
+    "PathLooker",
+    "may_access",
+    "open_at",
+    "statfs_of",
+    "status_of",
+    "statx_of",
+    "unshare_fs",
     "EVAPORATED",
     "GUARD_DETACH",
     "GUARD_KILL",

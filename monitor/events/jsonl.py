@@ -31,7 +31,7 @@ from monitor.events.record import (
 )
 from monitor.events.strace import trouble_text
 from monitor.notify.look import Look
-from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
+from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
 
 SCHEMA: Final = 1
 
@@ -91,6 +91,8 @@ def _trouble(
 
 def _call_fields(event: CallAnswered) -> dict[str, Json]:
     verdict, number, value = _answer(event.verdict)
+    if event.result is not None:
+        number, value = (-event.result, -1) if event.result < 0 else (None, event.result)
     return {
         "pid": event.pid,
         "tid": event.tid,
@@ -102,6 +104,8 @@ def _call_fields(event: CallAnswered) -> dict[str, Json]:
         "args": [f"{register:#x}" for register in event.args],
         "decoded": _decoded(event),
         "path": _first(event, "path"),
+        "access": event.access or None,
+        "canonical": None if event.path is None else text_or_bytes(event.path),
         "address": _first(event, "sockaddr"),
         "verdict": verdict,
         "errno": number,
@@ -131,6 +135,8 @@ def _answer(verdict: Verdict) -> tuple[str, int | None, int | None]:
             return "kill", None, None
         case Pass():
             return "pass", None, None
+        case Emulate():
+            return "emulate", None, None
         case _:
             assert_never(verdict)
 

@@ -33,7 +33,7 @@ from monitor.notify.listener import RawNotification
 from monitor.notify.look import Look
 from monitor.notify.render import LineRenderer, render, text
 from monitor.notify.target import NoMemory, PeekedMemory
-from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
+from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
 
 _RESULT_COLUMN: Final = 40
 """Where ``=`` stands in a line whose call is short (strace(1), ``-a``)."""
@@ -172,12 +172,26 @@ def _result(event: CallAnswered) -> str:  # noqa: PLR0911  # one for each kind o
             return f"{value} <emulated>"
         case InjectFd():
             return "? <injected>"
+        case Emulate():
+            return _outcome_text(event)
         case Kill(number):
             return f"? <killed with {number.name}: {reason}>"
         case Pass():
             return "?"
         case _:
             assert_never(event.verdict)
+
+
+def _outcome_text(event: CallAnswered) -> str:
+    """Return what came of a call that was done for the target, and by which rule it was."""
+    if event.result is None:
+        text_ = "?"
+    elif event.result < 0:
+        text_ = f"-1 {errno_name(-event.result)} ({strerror(-event.result)})"
+    else:
+        text_ = str(event.result)
+    by = "" if event.rule is None else f" <allowed: {event.rule}>"
+    return text_ + by
 
 
 def _intention(verdict: Verdict) -> str:
@@ -188,7 +202,7 @@ def _intention(verdict: Verdict) -> str:
             return f"kill with {number.name}"
         case Return(value):
             return f"return {value}"
-        case Allow() | InjectFd() | Pass():  # a policy refuses, or says nothing
+        case Allow() | InjectFd() | Pass() | Emulate():  # a policy refuses, or says nothing
             return "allow"
         case _:
             assert_never(verdict)

@@ -23,21 +23,23 @@ in ``DRAIN`` answers, so that other tasks run.
 
 from __future__ import annotations
 
-from errno import ENOENT
+from errno import ENOENT, EPERM
 from time import perf_counter, time
 from typing import Final
 
 import trio
 
 from monitor._native import RawNotification
+from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.account import FAILURE, Observer, Outcome, Stats, Watcher
 from monitor.notify.ask import Asker, Options
 from monitor.notify.decode import Call
+from monitor.notify.emulation import Broker, Emulated, MayBlockError
 from monitor.notify.handler import Route, Routes
 from monitor.notify.listener import CONTINUE, EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, AnyListener
 from monitor.notify.respond import Responder
 from monitor.notify.seen import SeenProcesses
-from monitor.notify.verdict import Allow
+from monitor.notify.verdict import Allow, Deny, Emulate
 
 DRAIN: Final = 64
 """Answers between two visits to the scheduler while calls keep coming."""
@@ -48,6 +50,15 @@ LINGERINGS: Final = 4
 LOOK_FIRST_SECONDS: Final = 0.050
 LOOK_LAST_SECONDS: Final = 0.500
 """How often waiting asynchronous calls are looked at: is their thread still there?"""
+
+FROM_THE_START: Final = -1
+"""In the place of a handler's index: the call was not decided about at all, since that could have to sleep."""
+
+DECIDED: Final = -2
+"""In the same place: it was, and what was decided could have to sleep."""
+
+NOBODY_WAITS: Final = Emulated(-EPERM)
+"""What is sent to a thread that is gone: nothing, but that is for the kernel to say."""
 
 _NOT_NOW: Final = frozenset({NOTHING_QUEUED, EVAPORATED})
 """Why there is no notification, and there may be one later."""
@@ -76,8 +87,10 @@ class Dispatcher:
         options: Options,
         observer: Observer,
         seen: SeenProcesses | None = None,
+        broker: Broker | None = None,
     ) -> None:
-        """Be ready; ``run`` does the work.  *seen* is told of every thread that asks."""
+        """Be ready; ``run`` does the work.  *seen* is told of every thread that asks; *broker* is borrowed."""
+        self._broker = broker
         self.stats = Stats()
         self._seen = seen
         self._observer = observer
@@ -200,18 +213,64 @@ class Dispatcher:
             if watcher is not None:
                 return self._let_pass(raw, route, watcher)
         call = Call(raw, route.name, route.arch, self._listener)
+        call.broker = self._broker
         self.stats.received += 1
         started = perf_counter()
         try:
             if self._seen is not None:
                 self._seen.note(raw[1])
-            outcome = self._decide_inline(call, route, started)
+            outcome = self._decided(call, route, started)
         except BaseException as error:
             self._responder.deny_because(error, call, started)
+            call.close()
             raise
         if outcome is None:
             return self._listener.receive()
-        return self._responder.exchange(call, outcome, started)
+        if self._broker is None:
+            return self._responder.exchange(call, outcome, started)
+        try:
+            return self._responder.exchange(call, outcome, started)
+        finally:
+            call.close()
+
+    def _decided(self, call: Call, route: Route, started: float) -> Outcome | None:
+        """Decide about *call*, and do what an ``Emulate`` says; None when a task will."""
+        try:
+            outcome = self._decide_inline(call, route, started)
+        except MayBlockError:
+            self._start_task(call, route, FROM_THE_START, started)
+            return None
+        if outcome is not None and outcome.verdict.__class__ is Emulate:
+            try:
+                self._carry_out(call, outcome)
+            except MayBlockError:
+                self._start_task(call, route, DECIDED, started, outcome)
+                return None
+        return outcome
+
+    def _carry_out(self, call: Call, outcome: Outcome) -> None:
+        """Do what an ``Emulate`` says.  Raises MayBlockError: not here."""
+        assert self._broker is not None  # Call.emulate() refuses without one
+        self._responder.look_before(call, outcome)
+        try:
+            outcome.done = self._broker.emulate(call)
+        except TargetMemoryError as error:
+            outcome.done = Emulated(-error.errno)
+        except TargetGone:
+            outcome.done = NOBODY_WAITS
+
+    async def _carry_out_later(self, call: Call, outcome: Outcome) -> None:
+        """Do what an ``Emulate`` says, on a worker if need be."""
+        try:
+            self._carry_out(call, outcome)
+        except MayBlockError:
+            assert self._broker is not None
+            try:
+                outcome.done = await self._broker.emulate_later(call)
+            except TargetMemoryError as error:
+                outcome.done = Emulated(-error.errno)
+            except TargetGone:
+                outcome.done = NOBODY_WAITS
 
     def _let_pass(self, raw: RawNotification, route: Route, watcher: Watcher) -> RawNotification | int:
         """Answer a call that nobody decides about: *watcher* sees it, and it runs."""
@@ -242,6 +301,8 @@ class Dispatcher:
 
     def _decide_inline(self, call: Call, route: Route, before: float) -> Outcome | None:
         """Ask the policy and the handlers in order; None when an asynchronous one has to be waited for."""
+        if self._broker is not None and (route.handlers or self._judge is not None):
+            self._broker.prepare(call)
         if self._judge is not None:
             refused = self._judge.refuses(call)
             if refused is not None:
@@ -258,16 +319,20 @@ class Dispatcher:
 
     # ---- asynchronous handlers ----
 
-    def _start_task(self, call: Call, route: Route, index: int, started: float) -> None:
-        """Run the handlers of *route* from *index* on in a task, which will answer."""
+    def _start_task(
+        self, call: Call, route: Route, index: int, started: float, outcome: Outcome | None = None
+    ) -> None:
+        """Run the handlers of *route* from *index* on in a task, which will answer; or carry *outcome* out in one."""
         assert self._nursery is not None
         waiting = _Waiting(call)
         self._waiting[call.id] = waiting
         self._something_waits.set()
-        self._nursery.start_soon(self._answer_later, waiting, route, index, started)
+        self._nursery.start_soon(self._answer_later, waiting, route, index, started, outcome)
 
     @trio.lowlevel.enable_ki_protection
-    async def _answer_later(self, waiting: _Waiting, route: Route, index: int, started: float) -> None:
+    async def _answer_later(
+        self, waiting: _Waiting, route: Route, index: int, started: float, outcome: Outcome | None
+    ) -> None:
         """
         Answer one call when its handlers have decided, or when we are told to stop.
 
@@ -277,20 +342,46 @@ class Dispatcher:
         """
         call = waiting.call
         try:
-            outcome = await self._decide_later(waiting, route, index)
+            if outcome is None:
+                outcome = await self._decide_later(waiting, route, index)
+            if outcome.verdict.__class__ is Emulate:
+                await self._carry_out_later(call, outcome)
         except BaseException as error:
             self._responder.deny_because(error, call, started)
+            call.close()
             raise
         finally:
             del self._waiting[call.id]
-        received = self._responder.exchange(call, outcome, started)
+        try:
+            received = self._responder.exchange(call, outcome, started)
+        finally:
+            call.close()
         if isinstance(received, tuple):
             received = await self._drain(received)
         if received == EVAPORATED:
             self.stats.evaporated += 1
 
+    async def _decide_from_the_start(self, waiting: _Waiting, route: Route) -> Outcome:
+        """Look paths up on a worker, then ask the policy and the handlers."""
+        assert self._broker is not None
+        call = waiting.call
+        with trio.CancelScope() as scope:
+            waiting.scope = scope
+            try:
+                await self._broker.look_up(call)
+            except TargetMemoryError as error:
+                return Outcome(Deny(error.errno))
+            except TargetGone:
+                return Outcome(FAILURE, "error")
+        if scope.cancelled_caught:
+            return waiting.refused or Outcome(FAILURE, "error")
+        refused = None if self._judge is None else self._judge.refuses(call)
+        return refused or await self._decide_later(waiting, route, 0)
+
     async def _decide_later(self, waiting: _Waiting, route: Route, index: int) -> Outcome:
         """Ask the handlers from *index* on, each asynchronous one under its own deadline."""
+        if index == FROM_THE_START:
+            return await self._decide_from_the_start(waiting, route)
         call = waiting.call
         for function, asynchronous, handler in route.handlers[index:]:
             if waiting.refused is not None:

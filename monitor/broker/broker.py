@@ -1,0 +1,158 @@
+"""
+The broker of one run: which calls can be done for a target, and by whom.
+
+What it is not: any of them (``files``, ``metadata``), or a decision.  It is the ``Broker`` that
+``notify`` knows; supervisor makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, TypeAlias
+
+from monitor._native import PathLooker
+from monitor.abi.arch import Arch
+from monitor.broker import files, metadata
+from monitor.broker.acting import Acting, our_lack
+from monitor.broker.opening import opening_of
+from monitor.broker.plan import PathPlan, paths_of
+from monitor.broker.resolve import Resolver
+from monitor.broker.resolved import Resolved
+from monitor.broker.where import go_there
+from monitor.broker.worker import Workers
+from monitor.errors import TargetMemoryError
+from monitor.notify.decode import Call
+from monitor.notify.emulation import Emulated
+from monitor.notify.listener import Listener
+
+Act: TypeAlias = Callable[[Acting, Call, int], Emulated]
+
+
+class Family(NamedTuple):
+    """
+    How a call is done.
+
+    Attributes:
+        act: who does it.
+        register: that of its path.
+    """
+
+    act: Act
+    register: int
+
+
+OPENS: Final = frozenset({"open", "openat", "openat2", "creat"})
+
+FAMILIES: Final[Mapping[str, Family]] = {
+    "open": Family(files.open_file, 0),
+    "creat": Family(files.open_file, 0),
+    "openat": Family(files.open_file, 1),
+    "openat2": Family(files.open_file, 1),
+    "stat": Family(metadata.stat_file, 0),
+    "lstat": Family(metadata.stat_file, 0),
+    "newfstatat": Family(metadata.stat_file, 1),
+    "statx": Family(metadata.statx_file, 1),
+    "statfs": Family(metadata.statfs_file, 0),
+    "access": Family(metadata.access_file, 0),
+    "faccessat": Family(metadata.access_file, 1),
+    "faccessat2": Family(metadata.access_file, 1),
+    "readlink": Family(metadata.readlink_file, 0),
+    "readlinkat": Family(metadata.readlink_file, 1),
+    "getxattr": Family(metadata.getxattr_file, 0),
+    "lgetxattr": Family(metadata.getxattr_file, 0),
+    "listxattr": Family(metadata.listxattr_file, 0),
+    "llistxattr": Family(metadata.listxattr_file, 0),
+    "chdir": Family(go_there, 0),
+}
+"""The calls that are done for a target, of the machine's own ABI."""
+
+
+class FileBroker:
+    """Acts for the targets of one listener, in our own view and with our own rights."""
+
+    def __init__(self, listener: Listener, *, is_supervised: Callable[[int], bool]) -> None:
+        """Borrow *listener*; *is_supervised* knows the processes of the run.  Ends with ``close``."""
+        self._listener = listener
+        self._resolver = Resolver(listener, is_supervised=is_supervised)
+        self._acting = self._new_acting(self._resolver.looker(), may_block=False)
+        self._workers = Workers()
+        self._arch = Arch.native()
+
+    def close(self) -> None:
+        """Give back what was opened, and end the workers."""
+        self._workers.close()
+        self._resolver.close()
+
+    def can(self, name: str) -> bool:
+        """Whether the call *name* can be done for its target."""
+        return name in FAMILIES
+
+    def prepare(self, call: Call) -> None:
+        """Look the path of *call* up where a later look could have to sleep.  Raises MayBlockError."""
+        family = FAMILIES.get(call.name)
+        if family is not None and self._resolver.mounts.may_hang and call.arch is self._arch:
+            call.looked_up(family.register)
+
+    def path(self, call: Call, index: int) -> Resolved:
+        """Return what the path in register *index* leads to."""
+        return self._path(self._acting, call, index)
+
+    async def look_up(self, call: Call) -> None:
+        """Look up every path of *call* where it may sleep."""
+        looker = self._resolver.looker()
+        acting = self._new_acting(looker, may_block=True)
+        for index in paths_of(self._arch, call.name):
+            found = await self._workers.run(lambda index=index: self._path(acting, call, index), Resolved.close)  # type: ignore[misc]
+            call.keep(index, found)
+
+    def emulate(self, call: Call) -> Emulated:
+        """Do *call* at once.  Raises MayBlockError."""
+        return self._emulate(self._acting, call)
+
+    async def emulate_later(self, call: Call) -> Emulated:
+        """Do *call* where it may sleep."""
+        acting = self._new_acting(self._resolver.looker(), may_block=True)
+        return await self._workers.run(lambda: self._emulate(acting, call), _forget)
+
+    def _new_acting(self, looker: PathLooker, *, may_block: bool) -> Acting:
+        return Acting(self._listener, looker, self._resolver.own_fds, may_block=may_block)
+
+    def _path(self, acting: Acting, call: Call, index: int) -> Resolved:
+        plan = paths_of(self._arch, call.name).get(index)
+        if plan is None or call.arch is not self._arch:
+            message = f"{call.name} has no path in register {index} that could be looked up"
+            raise TypeError(message)
+        if call.name in OPENS:
+            return self._opened_path(acting, call, plan)
+        start = plan.start(call.registers)
+        return self._resolver.resolve(
+            acting.looker, call, call.registers[index], start, may_block=acting.may_block
+        )
+
+    def _opened_path(self, acting: Acting, call: Call, plan: PathPlan) -> Resolved:
+        """Look up the path of an open, whose flags may stand in memory."""
+        opening = opening_of(call)
+        if opening.error:
+            resolved = Resolved(b"")
+            resolved.wrong = opening.error
+        else:
+            start = plan.start(call.registers, opening.flags)
+            resolved = self._resolver.resolve(
+                acting.looker, call, call.registers[plan.register], start, opening.resolve, may_block=acting.may_block
+            )
+        resolved.opening = opening
+        return resolved
+
+    def _emulate(self, acting: Acting, call: Call) -> Emulated:
+        family = FAMILIES[call.name]
+        try:
+            return family.act(acting, call, family.register)
+        except TargetMemoryError as error:
+            return Emulated(-error.errno)
+        except OSError as error:
+            return Emulated(-our_lack(error))
+
+
+def _forget(_done: Emulated) -> None:
+    """What was answered was answered; a value is nobody's."""
+

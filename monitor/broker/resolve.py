@@ -1,0 +1,249 @@
+"""
+A path argument of a waiting thread becomes an fd that holds the object, and the name it has.
+
+What it is: one copy of the path, one look-up, and the question whether the name that the kernel tells
+may be believed.  What it is not: a decision about the name, or the use of the fd.  The step before it
+is ``decode``; the step after it a policy's, and then ``files`` or ``metadata``.
+
+Nothing is looked up by path twice.  A name is believed where the object's mount is one of the view's;
+whatever else has no name, and what has none is refused by whoever decides by names.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections.abc import Callable
+from errno import EACCES, EAGAIN, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR
+from typing import Final, NamedTuple
+
+from monitor._native import EMPTY, MAY_BLOCK, NOFOLLOW, LookedUp, Object, PathLooker
+from monitor.broker.mounts import Mounts
+from monitor.broker.plan import Start
+from monitor.broker.resolved import Resolved, names_of
+from monitor.broker.walk import NO_SYMLINKS, Surroundings, Walked, walk
+from monitor.errors import TargetGone, TargetMemoryError
+from monitor.notify.decode import Call
+from monitor.notify.emulation import MayBlockError
+from monitor.notify.listener import Listener
+
+AT_FDCWD: Final = -100
+
+_WALKED_AGAIN: Final = frozenset({ENOENT, ELOOP, ENOTDIR, EACCES, ENAMETOOLONG})
+"""Errors after which it matters how far the path leads: a policy may not want it told."""
+
+_OURS: Final = frozenset({EMFILE, ENFILE, ENOMEM})
+"""What can only be said of us."""
+
+_CACHED: Final = 0x20
+"""RESOLVE_CACHED: then EAGAIN is for the target."""
+
+_CONFINED: Final = 0x01 | 0x08 | 0x10
+"""RESOLVE_NO_XDEV, RESOLVE_BENEATH, RESOLVE_IN_ROOT: no walk of ours is confined so (openat2(2))."""
+
+
+class Resolver:
+    """Resolves the paths of the threads of one listener, in our own view.  Owns three fds, and ends with ``close``."""
+
+    def __init__(self, listener: Listener, *, is_supervised: Callable[[int], bool]) -> None:
+        """Open what look-ups need; *listener* is borrowed, *is_supervised* knows the pids of targets."""
+        self._listener = listener
+        self._is_supervised = is_supervised
+        self.proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
+        self.own_fds = os.open("/proc/self/fd", os.O_PATH | os.O_CLOEXEC)
+        self.mounts = Mounts()
+        self._anonymous = _anonymous_devices()
+
+    def close(self) -> None:
+        """Give the fds back."""
+        self.mounts.close()
+        os.close(self.own_fds)
+        os.close(self.proc)
+
+    def looker(self) -> PathLooker:
+        """Return the buffers of one thread."""
+        return PathLooker(self._listener.fileno(), self.proc, self.own_fds, self.mounts.fd)
+
+    def resolve(
+        self, looker: PathLooker, call: Call, address: int, start: Start, resolve: int = 0, *, may_block: bool
+    ) -> Resolved:
+        """
+        Resolve the path at *address*, which starts as *start* says, with openat2(2)'s bits *resolve*.
+
+        *looker* is this thread's.  With *may_block* it may sleep for as long as a file system wants it to.
+
+        Raises:
+            TargetGone: the thread no longer waits.
+            MayBlockError: it would perhaps have to sleep.
+            OSError: we have no fd left.
+        """
+        may_block = may_block or not self.mounts.may_hang
+        flags = (0 if start.follow else NOFOLLOW) | (EMPTY if start.empty else 0) | (MAY_BLOCK if may_block else 0)
+        try:
+            found = looker.look_up(call.id, call.tid, address, start.directory, flags, resolve)
+        except TargetMemoryError as error:
+            return _wrong(b"", error.errno)
+        if found.mounts_changed:
+            self.mounts.read()
+        slow = _SlowWay(self, looker, call, start, resolve)
+        if found.error:
+            return slow.after(found, may_block=may_block)
+        assert found.object is not None
+        on_procfs = self.is_procfs(found.object)
+        if on_procfs and found.path:  # what an fd holds is what it is, whoever asks
+            os.close(found.fd)
+            if not may_block:
+                raise MayBlockError
+            return slow.walked(found.path, -1)
+        resolved = Resolved(found.path, fd=found.fd, held=found.object)
+        resolved.missing = found.last
+        resolved.must_be_directory = found.last is not None and found.path.endswith(b"/")
+        resolved.by_fd = not found.path
+        self.name(resolved, call.target.pid if on_procfs else 0)
+        return resolved
+
+    def name(self, resolved: Resolved, process: int = 0) -> None:
+        """Give *resolved* the names that may be believed; *process* is the target's, if anything is on procfs."""
+        held = resolved.object
+        assert held is not None
+        if self.mounts.find(held.mount) is None:
+            resolved.anonymous = held.device in self._anonymous
+            return
+        names = names_of(held.link, resolved.missing)
+        resolved.names = tuple(_own(name, process) for name in names) if process else names
+
+    def is_procfs(self, held: Object) -> bool:
+        """Whether it is on a procfs of this view."""
+        mount = self.mounts.find(held.mount)
+        return mount is not None and mount.kind == "proc"
+
+    def is_valid(self, call: Call) -> bool:
+        """Whether the thread still waits."""
+        return self._listener.is_valid(call.id)
+
+    def surroundings(self, looker: PathLooker, tid: int, process: int) -> Surroundings:
+        """Return what a walk for a thread has to know."""
+        return Surroundings(
+            tid,
+            process,
+            lambda fd: self.is_procfs(looker.describe(fd)),
+            _is_ours,
+            lambda number: not self._is_supervised(number),
+        )
+
+
+class _SlowWay(NamedTuple):
+    """One path, where one look-up was not enough."""
+
+    resolver: Resolver
+    looker: PathLooker
+    call: Call
+    start: Start
+    resolve: int
+
+    def after(self, found: LookedUp, *, may_block: bool) -> Resolved:
+        """Say what a failed look-up means, and walk where that has to be known."""
+        if found.error in _WALKED_AGAIN and found.path and not self.resolve & _CONFINED and may_block:
+            if found.error == ENOENT and not self.resolver.is_valid(self.call):
+                _close(found.start)
+                raise TargetGone
+            return self.walked(found.path, found.start)
+        _close(found.start)
+        if found.error == ENOENT and not self.resolver.is_valid(self.call):
+            raise TargetGone
+        if found.error in _OURS:
+            raise OSError(found.error, os.strerror(found.error))
+        if found.error == EAGAIN and not self.resolve & _CACHED:
+            raise MayBlockError
+        if found.error not in _WALKED_AGAIN or not found.path:
+            return _wrong(found.path, found.error)
+        if self.resolve & _CONFINED:
+            return Resolved(found.path, error=found.error)
+        raise MayBlockError
+
+    def walked(self, path: bytes, start: int) -> Resolved:
+        """Walk *path* from *start*, which is ours to close, or from where it starts by itself."""
+        call = self.call
+        try:
+            process = call.target.pid
+            if start < 0:
+                start = self._opened_start(path)
+            surroundings = self.resolver.surroundings(self.looker, call.tid, process)
+            no_links = bool(self.resolve & NO_SYMLINKS)
+            walked = walk(start, path, surroundings, follow=self.start.follow, no_links=no_links)
+        finally:
+            _close(start)
+        return self._of(path, walked, process)
+
+    def _of(self, path: bytes, walked: Walked, process: int) -> Resolved:
+        try:
+            held = self.looker.describe(walked.fd)
+        except OSError:
+            _close(walked.fd)
+            raise
+        resolved = Resolved(path, error=walked.error, fd=walked.fd, held=held)
+        resolved.missing = walked.missing
+        resolved.must_be_directory = walked.must_be_directory
+        resolved.foreign = walked.foreign
+        resolved.by_fd = not path
+        self.resolver.name(resolved, process)
+        return resolved
+
+    def _opened_start(self, path: bytes) -> int:
+        """Open once more where *path* starts."""
+        if path.startswith(b"/"):
+            return os.open("/", os.O_PATH | os.O_CLOEXEC)
+        tid, directory = self.call.tid, self.start.directory
+        leaf = f"{tid}/cwd" if directory == AT_FDCWD else f"{tid}/fd/{directory}"
+        try:
+            start = os.open(leaf, os.O_PATH | os.O_CLOEXEC, dir_fd=self.resolver.proc)
+        except FileNotFoundError:
+            raise TargetGone from None  # it was there a moment ago
+        if not self.resolver.is_valid(self.call):
+            os.close(start)
+            raise TargetGone
+        return start
+
+
+def _close(fd: int) -> None:
+    if fd >= 0:
+        os.close(fd)
+
+
+def _is_ours(number: int) -> bool:
+    """Whether *number* in /proc is this process, or one of its threads."""
+    return number == os.getpid() or os.path.exists(f"/proc/self/task/{number}")  # noqa: PTH110  # no exception for a race
+
+
+def _own(name: bytes, process: int) -> bytes:
+    """Return *name*, where it is below the target's own directory of /proc, as below ``/proc/self``."""
+    own = b"/proc/%d" % process
+    return b"/proc/self" + name.removeprefix(own) if name == own or name.startswith(own + b"/") else name
+
+
+def _anonymous_devices() -> frozenset[int]:
+    """Return the devices on which pipes, sockets, memfds and the like are, and nothing that has a name."""
+    near, far = socket.socketpair()
+    fds = [*os.pipe(), os.memfd_create(""), near.detach(), far.detach(), _anonymous_inode()]
+    try:
+        found = {os.fstat(fd).st_dev for fd in fds}
+    finally:
+        for fd in fds:
+            os.close(fd)
+    return frozenset(os.major(device) << 32 | os.minor(device) for device in found)
+
+
+def _anonymous_inode() -> int:
+    """Return an fd of the file system of epoll, eventfd, signalfd and their like."""
+    epoll = select.epoll()
+    try:
+        return os.dup(epoll.fileno())
+    finally:
+        epoll.close()
+
+
+def _wrong(path: bytes, error: int) -> Resolved:
+    resolved = Resolved(path)
+    resolved.wrong = error
+    return resolved
