@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     from monitor.events.hub import Hub, Sink
     from monitor.events.observer import HubObserver
     from monitor.notify.account import Judge
+    from monitor.notify.listener import Listener
     from monitor.policy.bpf import Program
     from monitor.policy.model import Policy
-    from monitor.notify.listener import Listener
     from monitor.sources.launch import Launch
     from monitor.sources.process import Process
 

@@ -20,7 +20,7 @@ LINES_AT_MOST: Final = 400
 FREE: Final = frozenset({"errors", "origin", "abi"})
 """What every layer may import; ``abi`` itself may import only ``errors``."""
 
-BELOW_THE_ROOF: Final = frozenset({"features", "policy", "notify", "sources", "events"})
+BELOW_THE_ROOF: Final = frozenset({"features", "policy", "notify", "broker", "handlers", "sources", "events"})
 
 MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
     "errors": frozenset({"origin"}),
@@ -30,6 +30,8 @@ MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
     "features": FREE | {"_native"},
     "policy": FREE,
     "notify": FREE | {"_native", "features"},
+    "broker": FREE | {"notify", "_native", "features"},
+    "handlers": FREE | {"notify", "broker"},
     "sources": FREE | {"_native", "features", "notify.listener", "policy"},
     "events": FREE | {"notify"},
     "supervisor": FREE | BELOW_THE_ROOF,
@@ -48,6 +50,8 @@ OUTSIDERS: Final[Mapping[str, frozenset[str]]] = {
     "features": frozenset({"trio", "cffi", "click"}),
     "policy": frozenset({"trio", "cffi", "click"}),
     "notify": frozenset({"cffi", "click"}),
+    "broker": frozenset({"cffi", "click"}),
+    "handlers": frozenset({"cffi", "click"}),
     "sources": frozenset({"cffi", "click"}),
     "events": frozenset({"cffi", "click"}),
     "supervisor": frozenset({"cffi", "click"}),

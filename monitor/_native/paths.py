@@ -104,9 +104,7 @@ class PathLooker:
         self._opening.listener = listener
         self._opening.own_fds = own_fds
 
-    def look_up(
-        self, ident: int, tid: int, address: int, directory: int, flags: int, resolve: int = 0
-    ) -> LookedUp:
+    def look_up(self, ident: int, tid: int, address: int, directory: int, flags: int, resolve: int = 0) -> LookedUp:
         """Read the path at *address* of the thread, and look it up once."""
         data = self._data
         data.id = ident
@@ -149,7 +147,7 @@ class PathLooker:
 
 
 def open_at(directory: int, path: bytes, flags: int, mode: int = 0, resolve: int = 0) -> int:
-    """openat2(2): the new fd, close-on-exec.  Raises OSError."""  # noqa: D403  # the call's name
+    """openat2(2): the new fd, close-on-exec.  Raises OSError."""  # the call's name
     return check(lib.mon_path_open(directory, path, flags, mode, resolve))
 
 

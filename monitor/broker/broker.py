@@ -125,9 +125,7 @@ class FileBroker:
         if call.name in OPENS:
             return self._opened_path(acting, call, plan)
         start = plan.start(call.registers)
-        return self._resolver.resolve(
-            acting.looker, call, call.registers[index], start, may_block=acting.may_block
-        )
+        return self._resolver.resolve(acting.looker, call, call.registers[index], start, may_block=acting.may_block)
 
     def _opened_path(self, acting: Acting, call: Call, plan: PathPlan) -> Resolved:
         """Look up the path of an open, whose flags may stand in memory."""
@@ -155,4 +153,3 @@ class FileBroker:
 
 def _forget(_done: Emulated) -> None:
     """What was answered was answered; a value is nobody's."""
-

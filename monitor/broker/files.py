@@ -181,4 +181,3 @@ def _open_terminal(acting: Acting, call: Call, opening: Opening) -> Emulated:
         return _answer(acting, call, fd, opening, impatient=False)
     finally:
         os.close(fd)
-

@@ -63,7 +63,7 @@ def _int(register: int) -> int:
 
 
 def stat_file(acting: Acting, call: Call, index: int) -> Emulated:
-    """stat(2), lstat(2), newfstatat(2): ``vfs_statx`` in fs/stat.c."""  # noqa: D403
+    """stat(2), lstat(2), newfstatat(2): ``vfs_statx`` in fs/stat.c."""
     buffer = index + 1
     if call.name == "newfstatat" and _int(call.registers[3]) & ~_STAT_FLAGS:
         return Emulated(-EINVAL)
@@ -74,7 +74,7 @@ def stat_file(acting: Acting, call: Call, index: int) -> Emulated:
 
 
 def statx_file(acting: Acting, call: Call, index: int) -> Emulated:
-    """statx(2)."""  # noqa: D403
+    """statx(2)."""
     flags, mask = _int(call.registers[2]), _int(call.registers[3])
     if mask & _STATX_RESERVED or flags & _AT_STATX_SYNC_TYPE == _AT_STATX_SYNC_TYPE or flags & ~_STAT_FLAGS:
         return Emulated(-EINVAL)
@@ -86,7 +86,7 @@ def statx_file(acting: Acting, call: Call, index: int) -> Emulated:
 
 
 def statfs_file(acting: Acting, call: Call, index: int) -> Emulated:
-    """statfs(2)."""  # noqa: D403
+    """statfs(2)."""
     resolved = _resolved_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
         return resolved
@@ -94,7 +94,7 @@ def statfs_file(acting: Acting, call: Call, index: int) -> Emulated:
 
 
 def access_file(acting: Acting, call: Call, index: int) -> Emulated:
-    """access(2), faccessat(2), faccessat2(2): ``do_faccessat`` in fs/open.c."""  # noqa: D403
+    """access(2), faccessat(2), faccessat2(2): ``do_faccessat`` in fs/open.c."""
     mode = _int(call.registers[index + 1])
     flags = _int(call.registers[3]) if call.name == "faccessat2" else 0
     if mode & ~_RWX or flags & ~_ACCESS_FLAGS:
@@ -106,7 +106,7 @@ def access_file(acting: Acting, call: Call, index: int) -> Emulated:
 
 
 def readlink_file(acting: Acting, call: Call, index: int) -> Emulated:
-    """readlink(2), readlinkat(2): ``do_readlinkat`` in fs/stat.c."""  # noqa: D403
+    """readlink(2), readlinkat(2): ``do_readlinkat`` in fs/stat.c."""
     size = _signed(call.registers[index + 2])
     if size <= 0:
         return Emulated(-EINVAL)
@@ -144,7 +144,7 @@ def _signed(register: int) -> int:
 
 
 def getxattr_file(acting: Acting, call: Call, index: int) -> Emulated:
-    """getxattr(2), lgetxattr(2): ``do_getxattr`` in fs/xattr.c."""  # noqa: D403
+    """getxattr(2), lgetxattr(2): ``do_getxattr`` in fs/xattr.c."""
     name = _attribute_name(call, index + 1)
     if isinstance(name, Emulated):
         return name
@@ -155,7 +155,7 @@ def getxattr_file(acting: Acting, call: Call, index: int) -> Emulated:
 
 
 def listxattr_file(acting: Acting, call: Call, index: int) -> Emulated:
-    """listxattr(2), llistxattr(2)."""  # noqa: D403
+    """listxattr(2), llistxattr(2)."""
     resolved = _resolved_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
         return resolved

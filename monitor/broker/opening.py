@@ -124,7 +124,7 @@ def _how(call: Call, address: int, size: int) -> Opening:
 
 def _strict(flags: int, mode: int, resolve: int) -> int:
     makes = flags & (os.O_CREAT | O_TMPFILE)
-    if flags & ~VALID or resolve & ~RESOLVE or resolve & _BENEATH and resolve & _IN_ROOT:
+    if flags & ~VALID or resolve & ~RESOLVE or (resolve & _BENEATH and resolve & _IN_ROOT):
         return EINVAL
     if mode & ~_S_IALLUGO or (mode and not makes):
         return EINVAL

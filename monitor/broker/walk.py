@@ -67,7 +67,7 @@ class Walked(NamedTuple):
     foreign: bool = False
 
 
-class _Missing(Exception):  # noqa: N818  # the end of a walk, not an error of ours
+class _Missing(Exception):  # the end of a walk, not an error of ours
     """The last component is not there."""
 
     def __init__(self, component: bytes) -> None:
@@ -75,7 +75,7 @@ class _Missing(Exception):  # noqa: N818  # the end of a walk, not an error of o
         self.component = component
 
 
-class _Stop(Exception):  # noqa: N818  # likewise
+class _Stop(Exception):  # likewise
     """The walk ends here."""
 
     def __init__(self, error: int, component: bytes | None) -> None:

@@ -319,9 +319,7 @@ class Dispatcher:
 
     # ---- asynchronous handlers ----
 
-    def _start_task(
-        self, call: Call, route: Route, index: int, started: float, outcome: Outcome | None = None
-    ) -> None:
+    def _start_task(self, call: Call, route: Route, index: int, started: float, outcome: Outcome | None = None) -> None:
         """Run the handlers of *route* from *index* on in a task, which will answer; or carry *outcome* out in one."""
         assert self._nursery is not None
         waiting = _Waiting(call)

@@ -19,8 +19,8 @@ from monitor._native import RawNotification
 from monitor.errors import TargetGone
 from monitor.notify.account import FAILURE, Decision, Observer, Outcome, Stats
 from monitor.notify.decode import Call
-from monitor.notify.listener import CONTINUE, AnyListener
 from monitor.notify.emulation import Emulated
+from monitor.notify.listener import CONTINUE, AnyListener
 from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return
 
 

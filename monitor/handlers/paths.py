@@ -1,0 +1,133 @@
+"""
+A policy's word about paths: the judge of the calls that the broker does, before and behind the handlers.
+
+What it is not: the policy (a ``Decider`` has it), the look-up or the call itself (the broker).
+
+It decides about the object that was looked up, by the name it has, and what is then done is done with
+that object.  What has no name that could be believed is refused, but what never had one, as a pipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from errno import EACCES, ENFILE, ENOENT
+from typing import Final, NamedTuple, Protocol
+
+from monitor.abi.arch import Arch
+from monitor.broker.broker import FAMILIES
+from monitor.broker.plan import PathPlan, paths_of
+from monitor.broker.resolved import Resolved
+from monitor.errors import TargetGone
+from monitor.handlers.access import accesses
+from monitor.notify.account import FAILURE, Outcome
+from monitor.notify.decode import Call
+from monitor.notify.verdict import Deny, Emulate
+from monitor.origin import NOWHERE, Origin
+
+
+class Ruling(NamedTuple):
+    """
+    What a policy says about one access to one name.
+
+    Attributes:
+        errno: with which it is refused; 0: it is allowed.
+        origin: the rule, or the table whose ``otherwise`` it is.
+        explicit: whether a rule says so, and not ``otherwise``.
+        access: the class that was decided about.
+        name: the name that it was decided by.
+    """
+
+    errno: int
+    origin: Origin
+    explicit: bool
+    access: str = ""
+    name: bytes | None = None
+
+
+class Decider(Protocol):
+    """What a policy says about names."""
+
+    def __call__(self, access: str, name: bytes, *, directory: bool) -> Ruling:
+        """Return what it says about *access* to the canonical *name*; *directory*: there is one of that name."""
+        ...
+
+
+NAMELESS: Final = Ruling(EACCES, Origin("no name that can be believed"), explicit=True)
+UNDECIDED: Final = Ruling(0, NOWHERE, explicit=True)
+"""About what never had a name, and what the kernel refuses before it looks anything up."""
+
+
+class PathJudge:
+    """Judges the calls of one ABI that have a path."""
+
+    def __init__(self, decider: Decider, arch: Arch) -> None:
+        """Ask *decider* about names."""
+        self._decider = decider
+        self._plans: Mapping[str, PathPlan] = {
+            name: paths_of(arch, name)[family.register] for name, family in FAMILIES.items() if paths_of(arch, name)
+        }
+        self._arch = arch
+
+    def rules(self, call: Call) -> bool:
+        """Whether it has anything to say about *call*."""
+        return call.arch is self._arch and call.name in self._plans
+
+    def ruling(self, call: Call) -> Ruling | Outcome:
+        """
+        Return what the policy says about *call*, or how it ends before anything can be decided.
+
+        Raises MayBlockError: the path cannot be looked up at once.
+        """
+        plan = self._plans[call.name]
+        try:
+            resolved = call.looked_up(plan.register)
+        except TargetGone:
+            return Outcome(FAILURE, "error")
+        except OSError:  # we have no fd left
+            return Outcome(Deny(ENFILE), "error")
+        assert isinstance(resolved, Resolved)
+        return self._of(plan, resolved)
+
+    def _of(self, plan: PathPlan, resolved: Resolved) -> Ruling:
+        if resolved.wrong or resolved.anonymous or (resolved.opening is not None and resolved.opening.error):
+            return UNDECIDED
+        if not resolved.names:
+            return NAMELESS
+        wanted = accesses(plan, resolved)
+        ruling = self._strongest(wanted, resolved.names, directory=resolved.is_directory)
+        if ruling.errno and not ruling.explicit:
+            if resolved.by_fd:
+                return UNDECIDED  # the target has it already, and could ask without a path
+            if resolved.foreign:
+                return ruling._replace(errno=ENOENT)
+        if resolved.foreign and not ruling.explicit:
+            return ruling._replace(errno=ENOENT)
+        return ruling
+
+    def _strongest(self, wanted: Collection[str], names: Collection[bytes], *, directory: bool) -> Ruling:
+        """Return the refusal of any of *wanted* under any of *names*, or else what allows the last of them."""
+        found = UNDECIDED
+        for name in names:
+            for access in wanted:
+                ruling = self._decider(access, name, directory=directory)
+                if ruling.errno:
+                    return ruling._replace(access=access, name=name)
+                found = ruling._replace(access=access, name=name)
+        return found
+
+
+def refusal(ruling: Ruling) -> Outcome:
+    """Return the outcome of a call that *ruling* refuses."""
+    return _marked(Outcome(Deny(ruling.errno), "policy"), ruling)
+
+
+def emulation(ruling: Ruling) -> Outcome:
+    """Return the outcome of a call that *ruling* lets the broker do."""
+    return _marked(Outcome(Emulate(), "policy"), ruling)
+
+
+def _marked(outcome: Outcome, ruling: Ruling) -> Outcome:
+    outcome.rule = None if ruling.origin == NOWHERE else ruling.origin
+    outcome.access = ruling.access
+    outcome.path = ruling.name
+    return outcome

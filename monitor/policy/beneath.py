@@ -1,0 +1,123 @@
+"""
+What a table brings with it: the calls that are notified because of it, and those that are refused.
+
+What it is not: the table's own meaning (``deciders``).  What is refused is a layer like any other,
+``preset:beneath-files``, and the most restrictive answer wins; the topmost policy may lift a part of
+it by a rule that names the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from monitor.errors import PolicyError
+from monitor.origin import Origin
+from monitor.policy import shipped, tables
+from monitor.policy.action import Deny
+from monitor.policy.expression import Expression
+from monitor.policy.model import Policy, Rule
+
+BROKERED: Final = frozenset(
+    [
+        "open",
+        "openat",
+        "openat2",
+        "creat",
+        "stat",
+        "lstat",
+        "newfstatat",
+        "statx",
+        "statfs",
+        "access",
+        "faccessat",
+        "faccessat2",
+        "readlink",
+        "readlinkat",
+        "getxattr",
+        "lgetxattr",
+        "listxattr",
+        "llistxattr",
+        "chdir",
+    ]
+)
+"""The calls that are done for a program under a ``[files]`` table, so that no name is looked up twice."""
+
+HERE: Final = Origin("beneath [files]")
+
+_EACCES: Final = 13
+_EAFNOSUPPORT: Final = 97
+
+
+def with_beneath(policy: Policy) -> Policy:
+    """
+    Return *policy* with what its tables bring with them; the same, where there is no ``[files]``.
+
+    Raises:
+        PolicyError: a table that cannot be enforced as it is written.
+    """
+    found = [table for layer in policy.layers() for table in _files_of(layer)]
+    if not found:
+        return policy
+    if not any(layer.known_as_of for layer in policy.layers()):
+        message = "[files] needs known-as-of: a call that is newer than the policy could open what it wants"
+        raise PolicyError(message, found[0].origin)
+    lifted = {name for rule in policy.all_rules() for name in rule.names}
+    beneath = _without(_preset(), lifted)
+    rules = [rule for rule in _by_words(found) if not lifted & set(rule.names)]
+    return attrs.evolve(policy, includes=(*policy.includes, attrs.evolve(beneath, rules=(*beneath.rules, *rules))))
+
+
+def is_brokered(policy: Policy) -> bool:
+    """Whether files are opened for programs under *policy*."""
+    return any(True for layer in policy.layers() for _ in _files_of(layer))
+
+
+def _files_of(layer: Policy) -> Iterator[tables.Files]:
+    extending: Policy | None = layer
+    while extending is not None:
+        found = tables.of(extending).get("files")
+        if isinstance(found, tables.Files):
+            yield found
+        extending = extending.extends
+
+
+def _preset() -> Policy:
+    from monitor.policy.text import loads  # noqa: PLC0415  # it reads policies, which may ask for this
+
+    name = "beneath-files"
+    return loads(shipped.text(name), Origin(f"{shipped.PREFIX}{name}").file)
+
+
+def _without(policy: Policy, lifted: set[str]) -> Policy:
+    """Return *policy* and what it includes without what is said of the calls *lifted*."""
+    rules: list[Rule] = []
+    for rule in policy.rules:
+        names = tuple(name for name in rule.names if name not in lifted)
+        if names:
+            rules.append(rule if names == rule.names else attrs.evolve(rule, names=names))
+    return attrs.evolve(policy, rules=rules, includes=[_without(one, lifted) for one in policy.includes])
+
+
+def _by_words(found: list[tables.Files]) -> Iterator[Rule]:
+    """Yield what is refused unless the tables say a word for it."""
+    if not all(table.exec == "unverified" for table in found):
+        yield Rule(
+            ("execve", "execveat"),
+            Deny(_EACCES),
+            reason='starts programs nobody has looked at; exec = "unverified" in [files] lets it',
+            origin=HERE,
+        )
+    if not all(table.unix == "unmediated" for table in found):
+        reason = 'sockets with names are files nobody has looked at; unix = "unmediated" in [files] lets it'
+        yield Rule(("socket",), Deny(_EAFNOSUPPORT), when=Expression("domain == AF_UNIX"), reason=reason, origin=HERE)
+        # A datagram socket of a pair can be connected to another, or send to it.
+        yield Rule(
+            ("socketpair",),
+            Deny(_EAFNOSUPPORT),
+            when=Expression("domain == AF_UNIX && type & 0xf == SOCK_DGRAM"),
+            reason=reason,
+            origin=HERE,
+        )
