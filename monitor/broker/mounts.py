@@ -16,50 +16,13 @@ _ESCAPED: Final = re.compile(rb"\\([0-7]{3})")
 """Blanks, newlines and backslashes in a path of mountinfo (fs/proc_namespace.c, ``mangle``)."""
 
 LOCAL: Final = frozenset(
-    [
-        "ext2",
-        "ext3",
-        "ext4",
-        "xfs",
-        "btrfs",
-        "f2fs",
-        "bcachefs",
-        "zfs",
-        "jfs",
-        "reiserfs",
-        "erofs",
-        "squashfs",
-        "iso9660",
-        "udf",
-        "vfat",
-        "exfat",
-        "ntfs3",
-        "overlay",
-        "tmpfs",
-        "ramfs",
-        "devtmpfs",
-        "devpts",
-        "proc",
-        "sysfs",
-        "cgroup",
-        "cgroup2",
-        "mqueue",
-        "hugetlbfs",
-        "debugfs",
-        "tracefs",
-        "securityfs",
-        "selinuxfs",
-        "configfs",
-        "efivarfs",
-        "pstore",
-        "bpf",
-        "binfmt_misc",
-        "fusectl",
-        "nsfs",
-        "rpc_pipefs",
-        "resctrl",
-    ]
-)
+    {
+        "ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "bcachefs", "zfs", "jfs", "reiserfs", "erofs", "squashfs",
+        "iso9660", "udf", "vfat", "exfat", "ntfs3", "overlay", "tmpfs", "ramfs", "devtmpfs", "devpts", "proc", "sysfs",
+        "cgroup", "cgroup2", "mqueue", "hugetlbfs", "debugfs", "tracefs", "securityfs", "selinuxfs", "configfs",
+        "efivarfs", "pstore", "bpf", "binfmt_misc", "fusectl", "nsfs", "rpc_pipefs", "resctrl",
+    }
+)  # fmt: skip
 """File systems of which a look-up ends when a disk has answered; of any other, perhaps never."""
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from errno import EACCES, ENFILE, ENOENT
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from monitor.abi.arch import Arch
@@ -29,17 +30,25 @@ class Ruling(NamedTuple):
     """
     What a policy says about one access to one name.
 
+    *access* and *name* are what was decided about.
+
     Attributes:
         errno: with which it is refused; 0: it is allowed.
         origin: the rule, or the table whose ``otherwise`` it is.
         explicit: whether a rule says so, and not ``otherwise``.
-        access: the class that was decided about.
-        name: the name that it was decided by.
+        strength: how restrictive it is, next to others.
+        handler: the name of the handler that shall decide; empty: none.
+        parameters: what the rule has that handler know.
+        asked: whether somebody was to be asked, and nobody is there.
     """
 
     errno: int
     origin: Origin
     explicit: bool
+    strength: int = 0
+    handler: str = ""
+    parameters: Mapping[str, object] = MappingProxyType({})
+    asked: bool = False
     access: str = ""
     name: bytes | None = None
 
@@ -49,6 +58,10 @@ class Decider(Protocol):
 
     def __call__(self, access: str, name: bytes, *, directory: bool) -> Ruling:
         """Return what it says about *access* to the canonical *name*; *directory*: there is one of that name."""
+        ...
+
+    def answer(self, call: Call, ruling: Ruling) -> Ruling:
+        """Return the answer that was given before to what *ruling* asks about *call*; *ruling*: none was."""
         ...
 
 
@@ -68,6 +81,10 @@ class PathJudge:
         }
         self._arch = arch
 
+    def ask(self, decider: Decider) -> None:
+        """Ask *decider* from now on."""
+        self._decider = decider
+
     def rules(self, call: Call) -> bool:
         """Whether it has anything to say about *call*."""
         return call.arch is self._arch and call.name in self._plans
@@ -86,7 +103,8 @@ class PathJudge:
         except OSError:  # we have no fd left
             return Outcome(Deny(ENFILE), "error")
         assert isinstance(resolved, Resolved)
-        return self._of(plan, resolved)
+        ruling = self._of(plan, resolved)
+        return self._decider.answer(call, ruling) if ruling.asked else ruling
 
     def _of(self, plan: PathPlan, resolved: Resolved) -> Ruling:
         if resolved.wrong or resolved.anonymous or (resolved.opening is not None and resolved.opening.error):
@@ -105,15 +123,14 @@ class PathJudge:
         return ruling
 
     def _strongest(self, wanted: Collection[str], names: Collection[bytes], *, directory: bool) -> Ruling:
-        """Return the refusal of any of *wanted* under any of *names*, or else what allows the last of them."""
-        found = UNDECIDED
+        """Return the most restrictive of what is said of any of *wanted* under any of *names*."""
+        found: Ruling | None = None
         for name in names:
             for access in wanted:
                 ruling = self._decider(access, name, directory=directory)
-                if ruling.errno:
-                    return ruling._replace(access=access, name=name)
-                found = ruling._replace(access=access, name=name)
-        return found
+                if found is None or ruling.strength > found.strength:
+                    found = ruling
+        return found or UNDECIDED
 
 
 def refusal(ruling: Ruling) -> Outcome:

@@ -127,7 +127,7 @@ class Call:
     Valid until it is answered: afterwards its registers can still be read, its target cannot.
     """
 
-    __slots__ = ("_args", "_listener", "_paths", "_raw", "_target", "arch", "broker", "name")
+    __slots__ = ("_args", "_listener", "_paths", "_raw", "_target", "arch", "broker", "name", "ruling")
 
     def __init__(self, raw: RawNotification, name: str, arch: Arch | None, listener: AnyListener) -> None:
         """Wrap *raw*; nothing is decoded yet."""
@@ -138,6 +138,8 @@ class Call:
         self._paths: dict[int, Path] | None = None
         self.broker: Broker | None = None
         """Who looks paths up and does calls for their targets, as dispatch has it."""
+        self.ruling: object = None
+        """What a policy said about its paths, for when that policy is asked again."""
         self.name = name
         """The kernel's name of the call; ``syscall_0x...`` where the tables have none."""
         self.arch = arch

@@ -21,28 +21,11 @@ from monitor.policy.expression import Expression
 from monitor.policy.model import Policy, Rule
 
 BROKERED: Final = frozenset(
-    [
-        "open",
-        "openat",
-        "openat2",
-        "creat",
-        "stat",
-        "lstat",
-        "newfstatat",
-        "statx",
-        "statfs",
-        "access",
-        "faccessat",
-        "faccessat2",
-        "readlink",
-        "readlinkat",
-        "getxattr",
-        "lgetxattr",
-        "listxattr",
-        "llistxattr",
-        "chdir",
-    ]
-)
+    {
+        "open", "openat", "openat2", "creat", "stat", "lstat", "newfstatat", "statx", "statfs", "access", "faccessat",
+        "faccessat2", "readlink", "readlinkat", "getxattr", "lgetxattr", "listxattr", "llistxattr", "chdir",
+    }
+)  # fmt: skip
 """The calls that are done for a program under a ``[files]`` table, so that no name is looked up twice."""
 
 HERE: Final = Origin("beneath [files]")
@@ -88,7 +71,7 @@ def _preset() -> Policy:
     from monitor.policy.text import loads  # noqa: PLC0415  # it reads policies, which may ask for this
 
     name = "beneath-files"
-    return loads(shipped.text(name), Origin(f"{shipped.PREFIX}{name}").file)
+    return loads(shipped.text(name), Origin(f"{shipped.PREFIX}{name}"))
 
 
 def _without(policy: Policy, lifted: set[str]) -> Policy:

@@ -1,0 +1,166 @@
+"""
+A policy's word about files: the tables of a policy decide, and the broker acts.
+
+What it is not: either of them.  It belongs to the roof, where ``policy`` and ``handlers`` meet: a
+``Decider`` made of the tables of a policy, and the ``Judge`` of a run with such tables.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import date
+from typing import Final
+
+from monitor.handlers.paths import Decider, PathJudge, Ruling, emulation, refusal
+from monitor.notify.account import Judge, Outcome
+from monitor.notify.decode import Call
+from monitor.notify.target import glimpsed
+from monitor.notify.verdict import Allow, Deny
+from monitor.origin import Origin
+from monitor.policy import action as actions
+from monitor.policy import tables
+from monitor.policy.deciders import Deciders, PathDecision, deciders
+from monitor.policy.files import Hide, strength
+from monitor.policy.model import Policy
+from monitor.policy.paths import PathPattern
+
+KEPT: Final = 4096
+"""How many answers are kept; programs ask about the same names again and again."""
+
+
+class TableDecider:
+    """
+    What the tables of one policy say about names.
+
+    Answers are kept by class, name and kind, for as long as the policy is: only another one changes
+    them.  The heads of patterns were resolved when it was made.
+    """
+
+    def __init__(self, policy: Policy, resolve: Callable[[bytes], bytes]) -> None:
+        """Make *policy*'s tables ready; *resolve* says where links lead in the view of the targets."""
+        self._deciders: Deciders = deciders(policy, resolve)
+        self._policy = policy
+        self._kept: dict[tuple[str, bytes, bool], Ruling] = {}
+
+    def __call__(self, access: str, name: bytes, *, directory: bool) -> Ruling:
+        """Return what is said about *access* to *name*."""
+        key = access, name, directory
+        found = self._kept.get(key)
+        if found is None:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            found = self._kept[key] = self._decided(access, name, directory=directory)
+        return found
+
+    def _decided(self, access: str, name: bytes, *, directory: bool) -> Ruling:
+        decided = self._deciders.path(access, name, directory=directory)
+        if decided is None:
+            return Ruling(0, Origin(self._policy.name), explicit=False, access=access, name=name)
+        return _ruling(decided, access, name)
+
+    def answer(self, call: Call, ruling: Ruling) -> Ruling:
+        """Return what a grant says to what *ruling* asks; *ruling* itself: none does."""
+        for layer in self._policy.layers():
+            for grant in tables.grants(layer):
+                if _fits(grant, call, ruling):
+                    errno = 0 if grant.verdict == "allow" else grant.errno or ruling.errno
+                    return ruling._replace(errno=errno, origin=grant.origin, asked=False)
+        return ruling
+
+
+def _ruling(decided: PathDecision, access: str, name: bytes) -> Ruling:
+    decision = decided.decision
+    origin = decision.origin if decision.rule is not None else decided.by.origin
+    errno, handler = 0, ""
+    parameters = {}
+    match decision.action:
+        case Hide() as hide:
+            errno = hide.errno_for(access)
+        case actions.Deny(number) | actions.Ask(number):
+            errno = number
+        case actions.Handle(name_, given):
+            handler, parameters = name_, dict(given)
+        case actions.Allow():
+            pass
+    return Ruling(
+        errno,
+        origin,
+        decision.rule is not None,
+        strength(decision.action),
+        handler,
+        parameters,
+        isinstance(decision.action, actions.Ask),
+        access,
+        name,
+    )
+
+
+def _fits(grant: tables.Grant, call: Call, ruling: Ruling) -> bool:
+    """Whether *grant* is an answer to what *ruling* asks about *call*."""
+    if grant.call != call.name or ruling.name is None or _is_over(grant.expires):
+        return False
+    if not any(_covers(one, ruling.name) for one in grant.paths):
+        return False
+    return grant.program is None or _covers(grant.program, glimpsed(call.target).link("exe"))
+
+
+def _covers(written: tables.Written, name: bytes) -> bool:
+    return name.startswith(b"/") and PathPattern(written.expanded or written.text).covers(name)
+
+
+def _is_over(expires: date | None) -> bool:
+    return expires is not None and tables.is_over(expires)
+
+
+class BrokeringJudge:
+    """The ``Judge`` of a run in which files are opened for the targets."""
+
+    def __init__(self, calls: Judge, paths: PathJudge, *, observe: bool) -> None:
+        """Ask *calls* about registers, and *paths* about names; with *observe*, refuse nothing."""
+        self._calls = calls
+        self._paths = paths
+        self._observe = observe
+
+    def refuses(self, call: Call) -> Outcome | None:
+        """Return the refusal of *call*, which no handler lifts.  Raises MayBlockError."""
+        refused = self._calls.refuses(call)
+        if refused is not None or not self._paths.rules(call):
+            return refused
+        ruling = call.ruling = self._paths.ruling(call)  # anew: the policy may be another one
+        if isinstance(ruling, Outcome):
+            return ruling
+        return None if self._observe or not ruling.errno else refusal(ruling)
+
+    def answers(self, call: Call) -> Outcome | None:
+        """Return what is answered when every handler has passed."""
+        said = self._calls.answers(call)
+        if said is None or not self._paths.rules(call) or not isinstance(said.verdict, Allow):
+            return said
+        ruling = self._ruling(call)
+        if isinstance(ruling, Outcome):
+            return ruling
+        if ruling.handler and not self._observe:
+            return refusal(ruling._replace(errno=actions.Deny().errno))  # its handler passed
+        outcome = emulation(ruling)
+        outcome.told = said.told
+        outcome.would = said.would
+        if ruling.errno:
+            outcome.would, outcome.told = Deny(ruling.errno), True
+        return outcome
+
+    def _ruling(self, call: Call) -> Ruling | Outcome:
+        """Return what is said about the names of *call*, once."""
+        if call.ruling is None:
+            call.ruling = self._paths.ruling(call)
+        assert isinstance(call.ruling, Ruling | Outcome)
+        return call.ruling
+
+    def forget(self, decider: Decider) -> None:
+        """Ask *decider* from now on."""
+        self._paths.ask(decider)
+
+
+def real_head(head: bytes) -> bytes:
+    """Return where links lead the literal beginning of a pattern in our own view; what is not there stays as it is."""
+    return os.path.realpath(head)
