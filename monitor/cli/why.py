@@ -150,8 +150,7 @@ def _remedy_lines(remedy: Remedy, explanation: Explanation, given: Given) -> Ite
         else:
             yield f"no rule can name it; to let it run, {where} needs another default or known-as-of"
         return
-    how = "in the place of" if remedy.replaces else "before"
-    before = "" if remedy.before is None else f", {how} {described(remedy.before)}"
+    before = _where_to_stand(remedy)
     if where.startswith(PREFIX):
         yield from _wrapped(f"to let it run, write a policy that extends {where}, with:", "")
     else:
@@ -159,6 +158,15 @@ def _remedy_lines(remedy: Remedy, explanation: Explanation, given: Given) -> Ite
     yield from textwrap.indent(block("[[syscalls]]", rule_keys(remedy.rule)).rstrip(), "  ").splitlines()
     if given.foreign and layer is given.policy:
         yield "  (as a policy of our own; convert makes one of it)"
+
+
+def _where_to_stand(remedy: Remedy) -> str:
+    if remedy.before is None:
+        return ""
+    gone = " and ".join(map(described, remedy.replaces))
+    if remedy.before in remedy.replaces[:1]:
+        return f", in the place of {gone}"
+    return f", before {described(remedy.before)}" + (f" and without {gone}" if gone else "")
 
 
 def _table_lines(policy: Policy) -> Iterator[str]:
@@ -203,7 +211,7 @@ def _as_json(explanation: Explanation) -> dict[str, Any]:
                 "file": remedy.policy.origin.file,
                 "ground": remedy.ground.value,
                 "before": None if remedy.before is None else str(remedy.before.origin),
-                "replaces": remedy.replaces,
+                "replaces": [str(gone.origin) for gone in remedy.replaces],
                 "rule": None if remedy.rule is None else rule_keys(remedy.rule),
             }
             for remedy in explanation.remedies

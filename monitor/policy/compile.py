@@ -68,6 +68,7 @@ def compile_policy(
     *,
     notified: Mapping[Arch, Numbers] | None = None,
     observe: bool = False,
+    guarded: bool = True,
     limit: int = MAX_INSTRUCTIONS - RESERVED,
 ) -> CompiledPolicy:
     """
@@ -75,7 +76,8 @@ def compile_policy(
 
     *arches* are the ABIs of the machine; calls of any other are answered as the policy's ``other_arch``
     says.  *notified* are numbers that handlers want to see: they are notified wherever the policy does
-    not refuse the call.  With *observe* nothing is refused: what would have been is notified.
+    not refuse the call.  With *observe* nothing is refused: what would have been is notified.  Without
+    *guarded* the target may make a listener of its own, as is right for a program that notifies nothing.
 
     Raises:
         ProgramTooLongError: more than *limit* instructions; it says what took them.
@@ -87,7 +89,7 @@ def compile_policy(
     diagrams = {arch.audit_value: Diagram() for arch in machine}
     decided: list[Decided] = []
     for arch in machine:
-        decider = Decider(diagrams[arch.audit_value], arch, wanted.get(arch, frozenset()), observe)
+        decider = Decider(diagrams[arch.audit_value], arch, wanted.get(arch, frozenset()), observe, guarded)
         decided.append(decider.decided(table_of(policy, arch)))
     parts = laid(*_sections(policy, decided, diagrams, observe=observe))
     _refuse_long(policy, parts, limit)

@@ -7,14 +7,16 @@ reader's sake.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from monitor.policy.automaton import Automaton, States, TooManyStatesError, shortest_name
-from monitor.policy.files import FileRule, FileTable, Ranking
-from monitor.policy.paths import PathPattern
+from monitor.policy.files import REFUSED, FileRule, FileTable, Ranking, ranking_of
+from monitor.policy.matcher import Matcher
+from monitor.policy.paths import DEEP, Element, Elements, Glob, PathList, PathPattern, components
 
 _FIRST: Final = 0b01
 _SECOND: Final = 0b10
@@ -30,6 +32,9 @@ def covers(first: PathPattern, second: PathPattern) -> bool:
 
     Raises TooManyStatesError: it would take more than ``LIMIT`` states to know.
     """
+    # Most pairs have nothing to do with each other, which is plain, or one name shows it.
+    if are_apart(first, second) or any(not first.covers(name) for name in _examples(second)):
+        return False
     return uncovered_name(first, second) is None
 
 
@@ -56,6 +61,8 @@ def common_name(first: PathPattern, second: PathPattern) -> bytes | None:
 
     Raises TooManyStatesError: it would take more than ``LIMIT`` states to know.
     """
+    if are_apart(first, second):
+        return None
     automaton = Automaton((first, second))
 
     def is_wanted(state: int) -> bool:
@@ -97,39 +104,77 @@ class Idle:
 def idle_patterns(table: FileTable) -> Iterator[Idle]:
     """Yield the patterns of *table* that can never decide; those that take more than ``LIMIT`` states are left out."""
     ranking = table.ranking
-    automaton = Automaton(place.pattern for place in ranking.places)
+    matcher = Matcher(place.pattern for place in ranking.places)
     for bit in reversed(range(len(ranking.places))):
-        if _may_decide(automaton, ranking, bit):
+        pattern = ranking.places[bit].pattern
+        examples = list(_examples(pattern))
+        if any(_decides_at(ranking, bit, matcher.match(components(name)).covering) for name in examples):
             continue
-        example = _name(
-            automaton,
-            automaton.reduced(automaton.start, 1 << bit),
-            lambda state: bool(automaton.covering(state)),
-            lambda state: not automaton.alive(state),
-        )
-        assert example is not None  # a pattern that matches nothing is none
-        yield _idle(table, bit, example)
+        if not _may_decide(ranking, bit):
+            yield _idle(table, bit, min(examples, key=len))
 
 
-def _may_decide(automaton: Automaton, ranking: Ranking, bit: int) -> bool:
+def _may_decide(ranking: Ranking, bit: int) -> bool:
+    if any(_plainly_overrules(ranking, other, bit) for other in range(bit + 1, len(ranking.places))):
+        return False
+    meeting = _meeting(ranking, bit)
+    if bit not in meeting:
+        return False
+    near = ranking_of([*_rules_of(ranking, meeting)][::-1], REFUSED)
     try:
-        return _decides(automaton, ranking, bit)
+        return _decides(Automaton(place.pattern for place in near.places), near, meeting.index(bit))
     except TooManyStatesError:
         return True
+
+
+def _plainly_overrules(ranking: Ranking, other: int, bit: int) -> bool:
+    """Whether that of *other* is a directory above that of *bit*, and always counts in its place."""
+    strong, weak = ranking.places[other], ranking.places[bit]
+    if not all(
+        any(_begins(long, short) for short in strong.pattern.alternatives) for long in weak.pattern.alternatives
+    ):
+        return False
+    if strong.weaker == weak.weaker:
+        return True
+    takers = (place for taker, place in enumerate(ranking.places) if strong.taken_back_by >> taker & 1)
+    return (
+        strong.decision is not None
+        and strong.rule.access >= weak.rule.access
+        and all(are_apart(taker.pattern, weak.pattern) for taker in takers)
+    )
+
+
+def _begins(elements: Elements, start: Elements) -> bool:
+    return elements[: len(start)] == start
+
+
+def _meeting(ranking: Ranking, bit: int) -> list[int]:
+    """Return the bits that can have to do with that of *bit*, which are few of a table, without idle carve-outs."""
+    found: list[int] = []
+    for other, place in enumerate(ranking.places):
+        if other != bit and are_apart(place.pattern, ranking.places[bit].pattern):
+            continue
+        follows = bool(found) and ranking.places[found[-1]].weaker == place.weaker
+        if follows or not place.pattern.carves_out:  # else there is nothing in its list of which to carve
+            found.append(other)
+    return found
+
+
+def _rules_of(ranking: Ranking, bits: Sequence[int]) -> Iterator[FileRule]:
+    """Yield the rules of *bits*, weakest first, with nothing else in their lists."""
+    for _, group in groupby(bits, key=lambda bit: ranking.places[bit].weaker):
+        places = [ranking.places[bit] for bit in group]
+        yield evolve(places[0].rule, paths=PathList(place.pattern for place in places))
 
 
 def _decides(automaton: Automaton, ranking: Ranking, bit: int) -> bool:
     """Whether there are a name and a class about which the pattern of *bit* decides."""
     place = ranking.places[bit]
     masks = {ranking.masks[access] for access in place.rule.access}
-    mine = (1 << bit) - 1 & ~place.weaker  # those before it in its list
+    mine = _before(ranking, bit)
 
     def is_wanted(state: int) -> bool:
-        covering = automaton.covering(state)
-        if not covering >> bit & 1 or all(_is_overruled(ranking, covering & mask, bit) for mask in masks):
-            return False
-        # To carve out is to take back what the list says without it.
-        return place.decision is not None or _is_listed(ranking, covering & mine)
+        return _decides_at(ranking, bit, automaton.covering(state))
 
     def is_hopeless(state: int) -> bool:
         alive, covered = automaton.alive(state), automaton.covered_for_good(state)
@@ -139,6 +184,21 @@ def _decides(automaton: Automaton, ranking: Ranking, bit: int) -> bool:
 
     kept = -(1 << bit) | (0 if place.decision is not None else mine)  # what is weaker cannot hinder it
     return _name(automaton, automaton.reduced(automaton.start, kept), is_wanted, is_hopeless) is not None
+
+
+def _decides_at(ranking: Ranking, bit: int, covering: int) -> bool:
+    """Whether the pattern of *bit* decides, for some class, about a name that those of *covering* cover."""
+    place = ranking.places[bit]
+    masks = {ranking.masks[access] for access in place.rule.access}
+    if not covering >> bit & 1 or all(_is_overruled(ranking, covering & mask, bit) for mask in masks):
+        return False
+    # To carve out is to take back what the list says without it.
+    return place.decision is not None or _is_listed(ranking, covering & _before(ranking, bit))
+
+
+def _before(ranking: Ranking, bit: int) -> int:
+    """Return the bits of those before the pattern of *bit* in its list."""
+    return (1 << bit) - 1 & ~ranking.places[bit].weaker
 
 
 def _is_overruled(ranking: Ranking, covering: int, bit: int, alive: int = 0) -> bool:
@@ -186,3 +246,56 @@ def _name(
 
     name = shortest_name(automaton, (start,), is_wanted=lambda states: is_wanted(states[0]), worth=worth, limit=LIMIT)
     return b"/" if name == b"" else name
+
+
+_ODD: Final = b"\x01"
+"""Stands where any byte may: hardly a pattern has it."""
+
+
+def _examples(pattern: PathPattern) -> Iterator[bytes]:
+    """Yield some names that *pattern* covers, such as hardly another one does."""
+    for elements in pattern.alternatives:
+        for deep in ([], [_ODD]):
+            parts = [part for element in elements for part in (deep if element is DEEP else [_example(element)])]
+            name = b"/" + b"/".join(parts)
+            yield name
+            yield name.removesuffix(b"/") + b"/" + _ODD
+
+
+def _example(element: Element) -> bytes:
+    match element:
+        case Glob(parts):
+            return _ODD.join(parts)
+        case bytes() as literal:
+            return literal
+        case _:
+            raise AssertionError(element)
+
+
+def are_apart(first: PathPattern, second: PathPattern) -> bool:
+    """Whether it is plain that no name is covered by both; that it is not plain says nothing."""
+    return all(_elements_apart(one, other) for one in first.alternatives for other in second.alternatives)
+
+
+def _elements_apart(first: Elements, second: Elements) -> bool:
+    for one, other in zip(first, second, strict=False):
+        if one is DEEP or other is DEEP:
+            return False
+        if not _may_be_alike(one, other):
+            return True
+    return False
+
+
+def _may_be_alike(first: bytes | Glob, second: bytes | Glob) -> bool:
+    """Whether a component may be what both say; of two globs only the ends are looked at."""
+    match first, second:
+        case Glob(), Glob():
+            (start, *_, end), (other_start, *_, other_end) = first.parts, second.parts
+            starts, ends = sorted((start, other_start), key=len), sorted((end, other_end), key=len)
+            return starts[1].startswith(starts[0]) and ends[1].endswith(ends[0])
+        case Glob(), bytes():
+            return first.matches(second)
+        case bytes(), Glob():
+            return second.matches(first)
+        case _:
+            return first == second

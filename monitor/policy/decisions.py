@@ -52,12 +52,14 @@ class Decider(NamedTuple):
         arch: the ABI.
         wanted: the numbers that handlers want to see.
         observe: whether nothing is refused, and what would have been is notified.
+        guarded: whether the target is refused a listener of its own.
     """
 
     diagram: Diagram
     arch: Arch
     wanted: Numbers
     observe: bool
+    guarded: bool = True
 
     def decided(self, table: Table) -> Decided:
         """Return how every number is decided."""
@@ -66,7 +68,8 @@ class Decider(NamedTuple):
         nodes: dict[int, Node] = {}
         known: dict[tuple[object, ...], Node] = {}
         for nr in sorted(table.calls.keys() | some):
-            chains, wanted, guarded = table.calls.get(nr, table.unnamed), every or nr in some, nr == seccomp
+            chains, wanted = table.calls.get(nr, table.unnamed), every or nr in some
+            guarded = self.guarded and nr == seccomp
             key = (*map(id, chains), wanted, guarded)
             if key not in known:
                 known[key] = self._node(chains, wanted=wanted, guarded=guarded)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import dropwhile
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from attrs import field, frozen
@@ -145,14 +146,14 @@ class Remedy(NamedTuple):
         rule: what to write; None where no rule can help, as for numbers without a name.
         before: the rule before which it has to stand; None: anywhere.
         ground: on what the layer decides now.
-        replaces: whether nothing would be left of *before*, so that it has to go.
+        replaces: the rules of the layer, from *before* on, of which nothing would be left, so that they have to go.
     """
 
     policy: Policy
     rule: Rule | None
     before: Rule | None
     ground: Ground
-    replaces: bool = False
+    replaces: tuple[Rule, ...] = ()
 
 
 @frozen
@@ -199,7 +200,7 @@ def why(policy: Policy, arch: Arch, call: str, given: Iterable[str] = ()) -> Exp
     nr = number_for(arch, call)
     name = name_of(arch, nr)
     words = tuple(given)
-    known = _registers(arch, name, words)
+    known = registers(arch, name, words)
     table = table_of(policy, arch)
     chains = table.calls.get(nr, table.unnamed)
     heard = Heard(known)
@@ -244,7 +245,8 @@ def number_for(arch: Arch, call: str) -> int:
     return found
 
 
-def _registers(arch: Arch, name: str | None, given: Sequence[str]) -> dict[int, int]:
+def registers(arch: Arch, name: str | None, given: Sequence[str]) -> dict[int, int]:
+    """Return the registers of which *given* tells the value, as ``why`` takes it.  Raises PolicyError likewise."""
     known: dict[int, int] = {}
     for text in given:
         test = _test(arch, name, text)
@@ -319,13 +321,16 @@ def _remedy(layer: Policy, chain: Chain, arch: Arch, nr: int, heard: Heard, give
         return Remedy(layer, None, None, ground)
     when = " && ".join(_comparison(arch, name, text) for text in given)
     rule = Rule((name,), Allow(), when=Expression(when) if when else None)
-    before = next((one.rule for one in refusing if one.rule is not None), None)
-    return Remedy(layer, rule, before, ground, before is not None and _covers(rule, before, arch, name))
+    in_the_way = {id(one.rule) for one in refusing if one.rule is not None}
+    # Those of what is extended stand behind the layer's own wherever these stand, and are not its to change.
+    behind = list(dropwhile(lambda own: id(own) not in in_the_way, layer.rules))
+    replaces = tuple(own for own in behind if _covers(rule, own, arch, name))
+    return Remedy(layer, rule, behind[0] if behind else None, ground, replaces)
 
 
 def _covers(rule: Rule, other: Rule, arch: Arch, name: str) -> bool:
-    """Whether *other* is about call *name* alone, and *rule* decides all of it."""
-    if other.calls(arch) != frozenset({name}):
+    """Whether *other* is about call *name* alone, on any ABI, and *rule* decides all of it."""
+    if name not in other.calls(arch) or any(other.calls(each) - {name} for each in Arch):
         return False
     truths = Truths()
     no = truths.end(outcome=False)

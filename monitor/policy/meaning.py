@@ -234,23 +234,35 @@ class Reading:
         )
 
     def _patterns(self, texts: Sequence[str] | None, path: Path) -> tuple[Written, ...]:
-        written = self._written(texts, path)
+        written = self._written(texts, path, self._expanded_path)
         with self._at(path):
             PathList(PathPattern.parse(one.expanded, one.origin) for one in written)
         return written
 
     def _pattern(self, text: str, path: Path) -> Written:
-        (written,) = self._written([text], path)
+        (written,) = self._written([text], path, self._expanded_path)
         PathPattern.parse(written.expanded, written.origin)
         return written
 
     def _addresses(self, texts: Sequence[str] | None, path: Path) -> tuple[Written, ...]:
-        written = self._written(texts, path)
+        written = self._written(texts, path, self._expanded_address)
         with self._at(path):
             AddressList(AddressPattern.parse(one.expanded, one.origin) for one in written)
         return written
 
-    def _written(self, texts: Sequence[str] | None, path: Path) -> tuple[Written, ...]:
+    def _expanded_path(self, text: str, origin: Origin) -> str:
+        return self.variables.expand_path(text, origin, escape=escape)
+
+    def _expanded_address(self, text: str, origin: Origin) -> str:
+        """Return *text* with its values: in an abstract name, as in that of a host, a slash is one of its bytes."""
+        expanded = self.variables.expand(text, origin, escape=escape)
+        if text.removeprefix("!").startswith("unix:") and not expanded.removeprefix("!").startswith("unix:@"):
+            return self._expanded_path(text, origin)
+        return expanded
+
+    def _written(
+        self, texts: Sequence[str] | None, path: Path, expanded: Callable[[str, Origin], str]
+    ) -> tuple[Written, ...]:
         found: list[Written] = []
         for index, text in enumerate(texts or ()):
             # The program of a grant is no list, and stands where its key does.
@@ -258,7 +270,7 @@ class Reading:
             if not text:
                 message = "an empty string"
                 raise PolicyError(message, origin)
-            found.append(Written(text, expanded=self.variables.expand(text, origin, escape=escape), origin=origin))
+            found.append(Written(text, expanded=expanded(text, origin), origin=origin))
         return tuple(found)
 
 

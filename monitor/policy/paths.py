@@ -152,6 +152,11 @@ class PathPattern:
         """The name before the first star, to be resolved where the program will run."""
         return b"/" + b"/".join(_literals(self.elements))
 
+    @property
+    def is_literal(self) -> bool:
+        """Whether no star is in it: its head is all of it."""
+        return all(isinstance(element, bytes) for element in self.elements)
+
     def with_resolved_head(self, head: bytes) -> PathPattern:
         """Return the same pattern, of which the head is *head*, a canonical name, where links are followed."""
         return attrs.evolve(self, resolved_head=head)

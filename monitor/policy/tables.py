@@ -12,7 +12,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from attrs import field, frozen, validators
+from attrs import evolve, field, frozen, validators
 
 from monitor.errors import PolicyError
 from monitor.origin import NOWHERE, Origin
@@ -86,6 +86,23 @@ class Files:
     unix: Literal["unmediated"] | None = None
     """Said aloud: sockets with names are connected to without a look."""
     origin: Origin = field(default=NOWHERE, eq=False)
+
+    def long_form(self) -> tuple[FileRule, ...]:
+        """Return the short lists as the rules that they abbreviate, and behind them the rules."""
+        refusing: tuple[tuple[tuple[Written, ...], Literal["hide", "deny", "ask"]], ...] = (
+            (self.hide, "hide"), (self.deny, "deny"), (self.ask, "ask"),
+        )  # fmt: skip
+        short = [FileRule(paths, action, origin=list_origin(paths)) for paths, action in refusing if paths]
+        for paths, bundle in ((self.read, "read"), (self.write, "write")):
+            if paths:
+                short.append(FileRule(paths, "allow", access=(bundle,), origin=list_origin(paths)))
+        return (*short, *self.rules)
+
+
+def list_origin(written: tuple[Written, ...]) -> Origin:
+    """Return where the list of *written* stands, which is where its first element does."""
+    first = written[0].origin
+    return first if first == NOWHERE else evolve(first, key=first.key.rpartition("[")[0])
 
 
 @frozen(kw_only=True)

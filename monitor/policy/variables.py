@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from attrs import evolve, field, frozen
 
@@ -23,6 +23,7 @@ from monitor.origin import NOWHERE, Origin
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USE: Final = re.compile(r"\$(?:\{([^}]*)\}|([A-Za-z_][A-Za-z0-9_]*)|)")
 _HOME: Final = re.compile(r"(!?(?:unix:)?)~([^/]*)")
+_SLASHES: Final = re.compile(r"/+")
 
 
 def _values(given: Mapping[str, str]) -> Mapping[str, str]:
@@ -34,6 +35,13 @@ def _values(given: Mapping[str, str]) -> Mapping[str, str]:
             message = f"the value of {name} has a NUL in it, which no path can have"
             raise PolicyError(message)
     return MappingProxyType(dict(given))
+
+
+class _Piece(NamedTuple):
+    """A part of a text, as it was written or as the value of *word*."""
+
+    text: str
+    word: str = ""
 
 
 @frozen
@@ -78,19 +86,41 @@ class Variables:
         Raises:
             PolicyError: a variable that is not set, or somebody else's home.
         """
-        escaped = _plain if escape is None else escape
+        return "".join(piece.text for piece in self._pieces(text, origin, _plain if escape is None else escape))
 
-        def value(match: re.Match[str]) -> str:
-            return escaped(os.fsencode(self._value(match, origin)))
+    def expand_path(self, text: str, origin: Origin = NOWHERE, *, escape: Callable[[bytes], str]) -> str:
+        """
+        Return *text*, a pattern of paths, with values in the place of variables.
 
-        expanded = _USE.sub(value, text)
-        home = _HOME.match(text)
-        if home is None:
-            return expanded
-        if home[2]:
-            message = f"~{home[2]} is not known here; ~ alone is the home of the user who runs the program"
+        A value may be ``/``, end with it or have ``//`` in it: slashes that meet one of a value are one with
+        it, as to a shell and the kernel, and none is left at the end.  Others stay as they were written.
+
+        Raises:
+            PolicyError: as for ``expand``; or the pattern begins with a value that is no absolute path.
+        """
+        before, *pieces = self._pieces(text, origin, escape)
+        if pieces and not _bare(before.text) and not pieces[0].text.startswith("/"):
+            word = pieces[0].word
+            hint = "" if word == "~" else f"; set it with -D {word.strip('${}')}=/..."
+            message = f"{word} is {pieces[0].text!r}, and a pattern begins with an absolute path{hint}"
             raise PolicyError(message, _or_none(origin))
-        return home[1] + escaped(os.fsencode(self.home)) + expanded[home.end() :]
+        return _joined([before, *pieces])
+
+    def _pieces(self, text: str, origin: Origin, escape: Callable[[bytes], str]) -> list[_Piece]:
+        """Return what *text* is made of."""
+        pieces: list[_Piece] = []
+        place = 0
+        home = _HOME.match(text)
+        if home is not None:
+            if home[2]:
+                message = f"~{home[2]} is not known here; ~ alone is the home of the user who runs the program"
+                raise PolicyError(message, _or_none(origin))
+            pieces += [_Piece(home[1]), _Piece(escape(os.fsencode(self.home)), "~")]
+            place = home.end()
+        for use in _USE.finditer(text, place):
+            pieces += [_Piece(text[place : use.start()]), _Piece(escape(os.fsencode(self._value(use, origin))), use[0])]
+            place = use.end()
+        return [*pieces, _Piece(text[place:])]
 
     def _value(self, match: re.Match[str], origin: Origin) -> str:
         name = match[1] if match[1] is not None else match[2]
@@ -102,6 +132,25 @@ class Variables:
         hint = "write ~" if name == "HOME" else f"set it with -D {name}=VALUE"
         message = f"variable ${name} is not set; {hint}"
         raise PolicyError(message, _or_none(origin))
+
+
+def _joined(pieces: Sequence[_Piece]) -> str:
+    """Return the texts as one, each run of slashes as one slash if any of them is a value's."""
+    whole = "".join(piece.text for piece in pieces)
+    of_values = [piece.word != "" for piece in pieces for _ in piece.text]
+    begin = len(whole) - len(_bare(whole))
+
+    def one(run: re.Match[str]) -> str:
+        if not any(of_values[run.start() : run.end()]):
+            return run[0]
+        return "" if run.end() == len(whole) and run.start() > begin else "/"
+
+    return _SLASHES.sub(one, whole)
+
+
+def _bare(pattern: str) -> str:
+    """Return *pattern* without what stands before its path."""
+    return pattern.removeprefix("!").removeprefix("unix:")
 
 
 def _plain(value: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -404,6 +405,109 @@ def test_convert_needs_a_format_and_a_place(ours: Path, tmp_path: Path) -> None:
     assert "is TOML already" in ask("convert", ours, "--to", "toml").stderr
     assert "cannot be written" in ask("convert", "moby", "-o", tmp_path / "no" / "x.toml").stderr
     assert ask("convert", "moby", "-o", tmp_path / "no" / "x.toml").returncode == 2
+
+
+ASKING = """
+[policy]
+version = 1
+name = "asking"
+syscalls-default = "allow"
+
+[[syscalls]]
+names = ["getuid"]
+action = "ask"
+errno = "EXDEV"
+
+[[syscalls]]
+names = ["getgid"]
+action = "allow"
+mutable = true
+"""
+
+
+@pytest.fixture
+def asking(tmp_path: Path) -> Path:
+    path = tmp_path / "asking.toml"
+    path.write_text(ASKING)
+    return path
+
+
+def test_a_program_is_written_for_this_machine_and_disasm_reads_it(asking: Path, tmp_path: Path) -> None:
+    path = tmp_path / "asking.bpf"
+
+    done = ask("convert", asking, "-o", path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [line.split(": ")[1:] for line in done.stderr.splitlines()] == [
+        ["lost", f"{asking}:7", "nobody can be asked", "refused with EXDEV"],
+        ["note", f"{asking}:12", "is mutable", "a program cannot be changed once it is installed"],
+        ["note", str(asking), "names, reasons and places of rules are not in a program, which has numbers alone"],
+    ]
+    listed = ask("disasm", path).stdout
+    assert "getuid, ERRNO EXDEV" in listed
+    assert all(f" {arch.table}" in listed or f"/{arch.table}" in listed for arch in Arch.native().family())
+    assert "USER_NOTIF" not in listed
+
+
+def test_a_program_is_written_for_another_machine_in_its_byte_order(ours: Path, tmp_path: Path) -> None:
+    path = tmp_path / "big.bpf"
+
+    done = ask("convert", ours, "-o", path, "--machine", "s390x")
+
+    assert done.returncode == 0
+    assert path.read_bytes()[:2] == b"\0\x20"
+    assert "s390x" in ask("disasm", path, "--byte-order", "big").stdout
+
+
+def test_a_program_goes_to_a_pipe_and_to_no_terminal(ours: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ours.bpf"
+    ask("convert", ours, "-o", path)
+    words = [sys.executable, "-m", "monitor", "convert", str(ours), "--to", "bpf"]
+    controller, terminal = os.openpty()
+    try:
+        piped = subprocess.run(words, capture_output=True, check=False)
+        shown = subprocess.run(words, stdout=terminal, stderr=subprocess.PIPE, text=True, check=False)
+        os.set_blocking(controller, False)
+        with pytest.raises(BlockingIOError):
+            os.read(controller, 1)
+    finally:
+        os.close(terminal)
+        os.close(controller)
+
+    assert piped.stdout == path.read_bytes()
+    assert (shown.returncode, "name a file with -o" in shown.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("target", ["toml", "oci", "spo", "systemd"])
+def test_convert_in_json_has_the_text_and_what_was_lost(target: str, profile: Path) -> None:
+    plain = ask("convert", profile, "--to", target)
+    answer = answered("convert", profile, "--to", target)
+
+    assert (answer["format"], answer["text"]) == (target, plain.stdout)
+    assert [
+        f"seccomp-monitor: {'lost' if one['lost'] else 'note'}: {one['file']} ({one['key']}): {one['message']}"
+        if one["key"]
+        else f"seccomp-monitor: {'lost' if one['lost'] else 'note'}: {one['file']}: {one['message']}"
+        for one in answer["findings"]
+    ] == plain.stderr.splitlines()
+    assert answer["findings"][0]["kind"] == "unknown-call"
+    assert {one["kind"] == "note" for one in answer["findings"] if not one["lost"]} <= {True}
+
+
+def test_convert_in_json_has_a_program_in_base64(asking: Path, tmp_path: Path) -> None:
+    path = tmp_path / "asking.bpf"
+
+    done = ask("convert", asking, "-o", path, "--json")
+    answer = json.loads(done.stdout)
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert (answer["schema"], answer["format"]) == (1, "bpf")
+    assert base64.b64decode(answer["base64"]) == path.read_bytes() != b""
+    assert [(one["kind"], one["lost"], one["file"], one["line"]) for one in answer["findings"]] == [
+        ("lost", True, str(asking), 7),
+        ("note", False, str(asking), 12),
+        ("note", False, str(asking), 0),
+    ]
 
 
 # ---- disasm ----

@@ -74,7 +74,7 @@ actions: st.SearchStrategy[Action] = st.one_of(
     st.builds(KillThread),
     st.builds(Trap, st.sampled_from([0, 3, 0xFFFF])),
     st.builds(Return, st.sampled_from([0, 1, (1 << 63) - 1])),
-    st.builds(Ask),
+    st.builds(Ask, st.sampled_from([1, 13])),
     st.builds(Handle, st.just("files")),
     st.builds(Trace, st.sampled_from([0, 5])),
     st.builds(Audit),

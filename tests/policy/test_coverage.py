@@ -7,8 +7,8 @@ from hypothesis import given
 
 from monitor.policy.access import CLASSES, READ, WRITE
 from monitor.policy.action import Allow
-from monitor.policy.automaton import TooManyStatesError
-from monitor.policy.coverage import common_name, covers, idle_patterns, uncovered_name
+from monitor.policy.automaton import Automaton, TooManyStatesError
+from monitor.policy.coverage import _decides, are_apart, common_name, covers, idle_patterns, uncovered_name
 from monitor.policy.files import REFUSED, FileRule, FileTable
 from monitor.policy.paths import PathList, PathPattern
 from tests.policy import plain
@@ -83,7 +83,7 @@ def test_a_question_that_takes_too_long_is_given_up() -> None:
     one, other = (PathPattern.parse("**/a" + "/*" * 20 + f"/{last}") for last in "bc")
 
     with pytest.raises(TooManyStatesError):
-        covers(one, other)
+        uncovered_name(one, other)
 
 
 def idle(table: FileTable) -> dict[str, tuple[str | None, str | None]]:
@@ -120,6 +120,37 @@ def test_a_carve_out_of_nothing_is_idle() -> None:
     table = FileTable([FileRule(listed(["/a", "!/b", "!/a/b", "!/a/b/c"]), READ, Allow())])
 
     assert idle(table) == {"!/b": (None, None), "!/a/b/c": (None, None)}
+
+
+@pytest.mark.seconds(300)
+@given(table=plain.tables)
+def test_looking_at_few_patterns_at_a_time_finds_what_looking_at_all_does(table: FileTable) -> None:
+    EXAMPLES["idle patterns among few are those among all"] += 1
+    automaton = Automaton(place.pattern for place in table.ranking.places)
+    bits = range(len(table.ranking.places))
+
+    among_all = [table.ranking.places[bit].pattern for bit in bits if not _decides(automaton, table.ranking, bit)]
+
+    assert {id(one.pattern) for one in idle_patterns(table)} == {id(pattern) for pattern in among_all}
+
+
+@given(first=plain.patterns, second=plain.patterns)
+def test_patterns_that_are_plainly_apart_have_no_name_in_common(first: PathPattern, second: PathPattern) -> None:
+    EXAMPLES["patterns that are apart have no common name"] += 1
+
+    if are_apart(first, second):
+        assert not any(first.covers(name) and second.covers(name) for name in NAMES)
+
+
+@pytest.mark.seconds(10)
+def test_three_hundred_patterns_are_looked_through_at_once() -> None:
+    """Each has a name of its own, or lies in a directory that is refused; either is plain without an automaton."""
+    allowed = [f"{kind}{number}" for kind in ("/srv/app", "/opt/*/v", "**/.env", "/etc/x") for number in range(75)]
+    refused = FileRule(listed(["/etc", "**/key*"]), CLASSES, REFUSED)
+
+    found = idle(FileTable([FileRule(listed(allowed), READ, Allow()), refused]))
+
+    assert sorted(found) == sorted(name for name in allowed if name.startswith("/etc"))
 
 
 @pytest.mark.seconds(180)

@@ -127,7 +127,37 @@ def test_what_is_advised_takes_the_place_of_a_rule_of_which_it_leaves_nothing(
 ) -> None:
     (remedy,) = why(Policy("one", Allow(), rules=[refusing]), X86, "socket", words).remedies
 
-    assert (remedy.before, remedy.replaces) == (refusing, replaces)
+    assert (remedy.before, remedy.replaces) == (refusing, (refusing,) if replaces else ())
+
+
+def test_what_is_advised_stands_before_every_rule_that_refuses() -> None:
+    first = rule(Deny(EACCES), "socket", when="domain == AF_VSOCK")
+    between = rule(Allow(), "socket", when="domain == AF_UNIX")
+    last = rule(Deny(EPERM), "socket", when="domain == AF_ALG")
+    (remedy,) = why(Policy("one", Allow(), rules=[first, between, last]), X86, "socket").remedies
+
+    assert (remedy.before, remedy.replaces) == (first, (first, between, last))
+
+
+def test_a_rule_of_what_is_extended_is_in_nobodys_way() -> None:
+    own, extended = rule(Allow(), "socket", when="domain == AF_UNIX"), rule(Deny(EPERM), "socket")
+    policy = Policy("one", Allow(), rules=[own], extends=Policy("below", Allow(), rules=[extended]))
+    (remedy,) = why(policy, X86, "socket", ["domain=AF_INET"]).remedies
+
+    assert (remedy.before, remedy.replaces) == (None, ())
+
+
+@settings(max_examples=300, deadline=None)
+@given(policies(0), st.sampled_from(Arch), st.sampled_from(["socket", "openat", "ioctl"]))
+def test_what_is_advised_helps_whatever_the_policy(policy: Policy, arch: Arch, call: str) -> None:
+    for remedy in why(policy, arch, call).remedies:
+        if remedy.rule is not None:
+            at = len(policy.rules) if remedy.before is None else [*map(id, policy.rules)].index(id(remedy.before))
+            gone = {id(one) for one in remedy.replaces}
+            kept = [one for one in policy.rules[at:] if id(one) not in gone]
+            better = attrs.evolve(policy, rules=[*policy.rules[:at], remedy.rule, *kept])
+
+            assert why(better, arch, call).always_runs
 
 
 def test_no_rule_is_advised_where_none_can_help() -> None:

@@ -13,7 +13,7 @@ import pytest
 from monitor.abi.arch import Arch
 from monitor.abi.seccomp import ACTION_MASK, MAX_ERRNO, OFFSET_ARCH, OFFSET_ARGS, FilterFlag, RetValue
 from monitor.abi.syscalls import number_of
-from monitor.policy.action import Action, Allow, Audit, Deny, Handle, KillProcess, KillThread, Log, Return, Trap
+from monitor.policy.action import Action, Allow, Ask, Audit, Deny, Handle, KillProcess, KillThread, Log, Return, Trap
 from monitor.policy.answers import answer
 from monitor.policy.bpf import Instruction, Op, Program
 from monitor.policy.compile import compile_policy
@@ -32,7 +32,10 @@ PROGRAMS = 40
 CALLS = 120
 SEEDS = range(3)
 
-ENDINGS: Sequence[Action] = (Allow(), Allow(), Deny(7), Deny(0), Deny(4095), Return(0), Return(9), Handle("x"), Log())
+ENDINGS: Sequence[Action] = [
+    *[Allow(), Allow(), Deny(7), Deny(0), Deny(4095), Return(0), Return(9)],
+    *[Ask(5), Handle("x"), Log()],
+]
 """Nobody listens, so that what would be notified fails with ENOSYS."""
 
 
