@@ -12,7 +12,8 @@ from collections.abc import Callable
 from datetime import date
 from typing import Final
 
-from monitor.handlers.paths import Decider, PathJudge, Ruling, emulation, refusal
+from monitor.abi.arch import Arch
+from monitor.handlers.paths import PathJudge, Ruling, emulation, refusal
 from monitor.notify.account import Judge, Outcome
 from monitor.notify.decode import Call
 from monitor.notify.target import glimpsed
@@ -156,9 +157,14 @@ class BrokeringJudge:
         assert isinstance(call.ruling, Ruling | Outcome)
         return call.ruling
 
-    def forget(self, decider: Decider) -> None:
-        """Ask *decider* from now on."""
-        self._paths.ask(decider)
+    def use(self, policy: Policy) -> None:
+        """Have the tables of *policy* decide from now on."""
+        self._paths.ask(TableDecider(policy, real_head))
+
+
+def brokering_judge(policy: Policy, calls: Judge, *, observe: bool) -> BrokeringJudge:
+    """Return the judge of a run under *policy*, which has a table about files; *calls* judges registers."""
+    return BrokeringJudge(calls, PathJudge(TableDecider(policy, real_head), Arch.native()), observe=observe)
 
 
 def real_head(head: bytes) -> bytes:

@@ -28,6 +28,7 @@ from monitor.notify.verdict import Allow, Deny, Kill, Pass, Return, Verdict
 from monitor.origin import Origin
 from monitor.policy import action as actions
 from monitor.policy.action import Action, is_refusal
+from monitor.policy.beneath import BROKERED, is_brokered, numbers_of_names, with_beneath
 from monitor.policy.bpf import Program
 from monitor.policy.compile import CompiledPolicy, compile_policy
 from monitor.policy.model import Decision, Policy
@@ -173,9 +174,11 @@ def enforced(policy: Policy, handlers: Sequence[Handler], arches: Sequence[Arch]
     refuse_unenforced(policy)
     wanted = {arch: notified_by(handlers, arch) for arch in arches}
     notified = {arch: EVERY if numbers is None else numbers for arch, numbers in wanted.items()}
+    if is_brokered(policy) and notified[arches[0]] is not EVERY:
+        notified[arches[0]] = frozenset(notified[arches[0]]) | numbers_of_names(BROKERED, arches[0])
 
     def compiled(one: Policy) -> CompiledPolicy:
-        return compile_policy(one, arches, notified=notified, observe=observe)
+        return compile_policy(with_beneath(one), arches, notified=notified, observe=observe)
 
     first = compiled(policy)
     judge = PolicyJudge(policy, first.routes, lambda new: compiled(new).routes)

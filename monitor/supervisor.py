@@ -46,6 +46,7 @@ from monitor.run import PolicyChange, ProcessRun, Run
 
 if TYPE_CHECKING:
     from monitor.broker.broker import FileBroker
+    from monitor.brokering import BrokeringJudge
     from monitor.enforce import PolicyJudge
     from monitor.events.hub import Hub, Sink
     from monitor.events.observer import HubObserver
@@ -118,8 +119,19 @@ class _Settings:
             from monitor.enforce import enforced  # noqa: PLC0415
 
             program, judge, routes = enforced(self.policy, self.handlers, _abis(others=True), observe=self.observe)
-            return _Plan(program, routes, self._options(judge), judge)
-        return _Plan(None, routes_of(self.handlers, _abis(others=True)), self._options(None), None)
+            files = self._files(self.policy, judge)
+            return _Plan(program, routes, self._options(files or judge), judge, files)
+        return _Plan(None, routes_of(self.handlers, _abis(others=True)), self._options(None), None, None)
+
+    def _files(self, policy: Policy, judge: PolicyJudge) -> BrokeringJudge | None:
+        """Return who judges calls with paths, where *policy* says something about files."""
+        from monitor.policy.beneath import is_brokered  # noqa: PLC0415
+
+        if not is_brokered(policy):
+            return None
+        from monitor.brokering import brokering_judge  # noqa: PLC0415
+
+        return brokering_judge(policy, judge, observe=self.observe)
 
     def program(self, *, other_abis: bool) -> Program:
         """Return the filter that notifies what the handlers decide about, and nothing else."""
@@ -144,6 +156,7 @@ class _Plan(NamedTuple):
     routes: Routes
     options: Options
     judge: PolicyJudge | None
+    files: BrokeringJudge | None
 
 
 def _abis(*, others: bool) -> Sequence[Arch]:
@@ -354,11 +367,16 @@ async def _supervised_listener(listener: AnyListener, settings: _Settings) -> As
 
 def _broker(listener: Listener, plan: _Plan, process: Process) -> FileBroker | None:
     """Return who acts for the targets, if anybody may want that."""
-    if not any(route.handlers for route in plan.routes.known.values()) and not plan.routes.others:
+    if (
+        plan.files is None
+        and not any(route.handlers for route in plan.routes.known.values())
+        and not plan.routes.others
+    ):
         return None
     from monitor.broker.broker import FAMILIES, FileBroker  # noqa: PLC0415  # most runs act for nobody
 
-    if not any(route.handlers and route.name in FAMILIES for route in plan.routes.known.values()):
+    named = any(route.handlers and route.name in FAMILIES for route in plan.routes.known.values())
+    if plan.files is None and not named:
         return None
     return FileBroker(listener, is_supervised=process.has)
 
@@ -371,6 +389,8 @@ def _change(plan: _Plan, dispatcher: Dispatcher) -> PolicyChange | None:
 
     def replace(new: Policy) -> tuple[str, ...]:
         changed = judge.replace(new)
+        if plan.files is not None:
+            plan.files.use(new)
         dispatcher.judge_again()
         return changed
 

@@ -60,7 +60,7 @@ class Acting:
     def is_full(self, call: Call) -> bool:
         """Whether the thread has as many fds as it may have (proc_pid_fd(5): st_size, Linux 6.2)."""
         with suppress(OSError):
-            count = os.stat(f"/proc/{call.tid}/fd").st_size
+            count = Path(f"/proc/{call.tid}/fd").stat().st_size
             soft, _ = resource.prlimit(call.tid, resource.RLIMIT_NOFILE)
             return 0 < soft <= count
         self.still_waits(call)

@@ -152,4 +152,4 @@ class FileBroker:
 
 
 def _forget(_done: Emulated) -> None:
-    """What was answered was answered; a value is nobody's."""
+    """Give nothing back: what was answered was answered, and a value is nobody's."""

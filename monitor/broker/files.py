@@ -81,7 +81,7 @@ def _answer(acting: Acting, call: Call, fd: int, opening: Opening, *, impatient:
 
 
 def _refusal(resolved: Resolved, opening: Opening) -> int:
-    """Return the errno with which an object that is there is not opened, before anybody asks for rights (``do_open``)."""
+    """Return the errno with which what is there is not opened, before anybody asks for rights (``do_open``)."""
     held = resolved.object
     assert held is not None
     if opening.creates:

@@ -11,24 +11,21 @@ import os
 import stat
 from errno import EACCES
 from pathlib import Path
+from typing import Final
 
 from monitor.broker.resolved import Resolved
+
+_RULES: Final = {stat.S_IFREG: "protected_regular", stat.S_IFIFO: "protected_fifos"}
 
 
 def may_create_in_sticky(resolved: Resolved) -> int:
     """Return the errno with which an existing object is not opened with O_CREAT, or 0."""
     held = resolved.object
     assert held is not None
-    if stat.S_ISREG(held.mode):
-        level = _level("protected_regular")
-    elif stat.S_ISFIFO(held.mode):
-        level = _level("protected_fifos")
-    else:
-        return 0
-    if level == 0:
-        return 0
+    rule = _RULES.get(stat.S_IFMT(held.mode))
+    level = 0 if rule is None else _level(rule)
     owner = os.fstat(resolved.fd).st_uid
-    if owner == os.geteuid():
+    if level == 0 or owner == os.geteuid():
         return 0
     above = _directory_of(resolved)
     if above is None:

@@ -35,6 +35,6 @@ def terminal_of(tid: int) -> str | None:
     else:
         return None
     try:
-        return path if os.stat(path).st_rdev == number else None
+        return path if Path(path).stat().st_rdev == number else None
     except OSError:
         return None

@@ -120,7 +120,7 @@ def _call_fields(event: CallAnswered) -> dict[str, Json]:
     }
 
 
-def _answer(verdict: Verdict) -> tuple[str, int | None, int | None]:
+def _answer(verdict: Verdict) -> tuple[str, int | None, int | None]:  # noqa: PLR0911  # one for each kind of verdict
     """Return a verdict's name, errno, and value."""
     match verdict:
         case Allow():

@@ -58,17 +58,12 @@ class Responder:
             ):
                 self._stats.allowed += 1  # nothing else to count, and nobody to tell
                 return received
-        elif isinstance(verdict, Deny):
-            received = self._listener.exchange(call.id, 0, -verdict.errno, 0)
-        elif isinstance(verdict, Return):
-            received = self._listener.exchange(call.id, _signed(verdict.value), 0, 0)
-        elif outcome.done is not None and not outcome.done.answered:
-            done = outcome.done
-            flags = CONTINUE if done.continued else 0
-            received = self._listener.exchange(call.id, max(done.value, 0), min(done.value, 0), flags)
         else:
-            self.respond(call, outcome, started)
-            return self._listener.receive()
+            words = _response_of(outcome)
+            if words is None:
+                self.respond(call, outcome, started)
+                return self._listener.receive()
+            received = self._listener.exchange(call.id, *words)
         try:
             self._account(call, outcome, started, self._listener.sent)
         except BaseException:
@@ -228,6 +223,18 @@ class Responder:
             stats.emulated += 1
         if outcome.by == "timeout":
             stats.timeouts += 1
+
+
+def _response_of(outcome: Outcome) -> tuple[int, int, int] | None:
+    """Return value, error and flags of a response that is all there is to an answer; None: it is more."""
+    verdict, done = outcome.verdict, outcome.done
+    if isinstance(verdict, Deny):
+        return 0, -verdict.errno, 0
+    if isinstance(verdict, Return):
+        return _signed(verdict.value), 0, 0
+    if done is not None and not done.answered:
+        return max(done.value, 0), min(done.value, 0), CONTINUE if done.continued else 0
+    return None
 
 
 def _result(done: Emulated | None) -> int | None:

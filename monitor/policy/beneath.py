@@ -8,11 +8,13 @@ it by a rule that names the call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import attrs
 
+from monitor.abi.arch import Arch
+from monitor.abi.syscalls import number_of
 from monitor.errors import PolicyError
 from monitor.origin import Origin
 from monitor.policy import shipped, tables
@@ -56,6 +58,11 @@ def with_beneath(policy: Policy) -> Policy:
 def is_brokered(policy: Policy) -> bool:
     """Whether files are opened for programs under *policy*."""
     return any(True for layer in policy.layers() for _ in _files_of(layer))
+
+
+def numbers_of_names(names: Iterable[str], arch: Arch) -> frozenset[int]:
+    """Return the numbers that the calls *names* have on *arch*; what it has not is left out."""
+    return frozenset(number for name in names if (number := number_of(arch, name)) is not None)
 
 
 def _files_of(layer: Policy) -> Iterator[tables.Files]:
