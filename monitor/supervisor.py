@@ -34,6 +34,7 @@ import trio
 from attrs import field, frozen, validators
 
 from monitor.abi.arch import Arch
+from monitor.errors import PolicyError
 from monitor.lifetime import block
 from monitor.notify.ask import Options
 from monitor.notify.dispatch import Dispatcher
@@ -285,11 +286,13 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
 @trio.lowlevel.enable_ki_protection
 async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenerator[ProcessRun, None]:
     from monitor.events.record import SupervisionFailed, TargetExited, TargetStarted  # noqa: PLC0415
-    from monitor.sources.launch import start  # noqa: PLC0415
+    from monitor.sources.launch import start, walled  # noqa: PLC0415
 
     plan = settings.plan()
+    if plan.files is not None:
+        launch = walled(launch)
     program = plan.program or settings.program(other_abis=launch.other_abis)
-    if settings.strict:
+    if settings.strict or plan.files is not None:
         make_undumpable()
     if settings.leave_running:
         launch = attrs.evolve(launch, end_with_supervisor=False)
@@ -343,6 +346,9 @@ async def _supervised_listener(listener: AnyListener, settings: _Settings) -> As
     seen = SeenProcesses() if settings.on_leave == "kill" else None
     hub, observer = _events(settings)
     plan = settings.plan()
+    if plan.files is not None:
+        msg = "[files] is enforced for programs that are launched here: of others it is not known what rights they have"
+        raise PolicyError(msg)
     dispatcher = Dispatcher(listener, plan.routes, plan.options, observer, seen)
     answered_all = trio.Event()
     run = Run(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher))
