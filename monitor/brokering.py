@@ -13,18 +13,22 @@ from datetime import date
 from typing import Final
 
 from monitor.abi.arch import Arch
+from monitor.broker.broker import FAMILIES, FileBroker
 from monitor.handlers.paths import PathJudge, Ruling, emulation, refusal
-from monitor.notify.account import Judge, Outcome
+from monitor.notify.account import Judge, Outcome, Would
 from monitor.notify.decode import Call
+from monitor.notify.handler import Routes
 from monitor.notify.target import glimpsed
-from monitor.notify.verdict import Allow, Deny
+from monitor.notify.verdict import Allow
 from monitor.origin import Origin
 from monitor.policy import action as actions
 from monitor.policy import tables
+from monitor.policy.beneath import is_brokered
 from monitor.policy.deciders import Deciders, PathDecision, deciders
 from monitor.policy.files import Hide, strength
 from monitor.policy.model import Policy
 from monitor.policy.paths import PathPattern
+from monitor.sources.launch import Started
 
 KEPT: Final = 4096
 """How many answers are kept; programs ask about the same names again and again."""
@@ -147,7 +151,7 @@ class BrokeringJudge:
         outcome.told = said.told
         outcome.would = said.would
         if ruling.errno:
-            outcome.would, outcome.told = Deny(ruling.errno), True
+            outcome.would, outcome.told = Would("deny", ruling.errno), True
         return outcome
 
     def _ruling(self, call: Call) -> Ruling | Outcome:
@@ -157,14 +161,26 @@ class BrokeringJudge:
         assert isinstance(call.ruling, Ruling | Outcome)
         return call.ruling
 
+    def gives_elsewhere(self, call: Call) -> bool:
+        """Return whether the last replacement gives *call*, which waits, to a handler, or takes it from one."""
+        return self._calls.gives_elsewhere(call)
+
     def use(self, policy: Policy) -> None:
         """Have the tables of *policy* decide from now on."""
         self._paths.ask(TableDecider(policy, real_head))
 
 
-def brokering_judge(policy: Policy, calls: Judge, *, observe: bool) -> BrokeringJudge:
-    """Return the judge of a run under *policy*, which has a table about files; *calls* judges registers."""
+def judge_of_files(policy: Policy, calls: Judge, *, observe: bool) -> BrokeringJudge | None:
+    """Return the judge of a run under *policy*, if that says anything about files; *calls* judges registers."""
+    if not is_brokered(policy):
+        return None
     return BrokeringJudge(calls, PathJudge(TableDecider(policy, real_head), Arch.native()), observe=observe)
+
+
+def broker_of(started: Started, routes: Routes, *, wanted: bool) -> FileBroker | None:
+    """Return who acts for the targets, if it is *wanted* or a handler of *routes* may want it; its owner closes it."""
+    named = any(route.handlers and route.name in FAMILIES for route in routes.known.values())
+    return FileBroker(started.listener, is_supervised=started.process.has) if wanted or named else None
 
 
 def real_head(head: bytes) -> bytes:

@@ -12,61 +12,94 @@ filter was proved to agree: so a call is decided here as the filter would have.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from errno import ENOSYS, EPERM
 from signal import SIGKILL, SIGSYS
 from typing import NamedTuple, assert_never, cast
 
 from monitor.abi.arch import Arch
-from monitor.abi.syscalls import name_of
 from monitor.errors import PolicyError, PolicyNotLoosenable
 from monitor.notify import handler as notify_handler
-from monitor.notify.account import Outcome
+from monitor.notify.account import Outcome, Would
 from monitor.notify.decode import Call
-from monitor.notify.handler import Handler, notified_by
+from monitor.notify.handler import Handler, no_opinion, notified_by
 from monitor.notify.verdict import Allow, Deny, Kill, Pass, Return, Verdict
-from monitor.origin import Origin
+from monitor.origin import NOWHERE, Origin
 from monitor.policy import action as actions
 from monitor.policy.action import Action, is_refusal
-from monitor.policy.beneath import BROKERED, is_brokered, numbers_of_names, with_beneath
+from monitor.policy.beneath import is_brokered, with_beneath, with_brokered
 from monitor.policy.bpf import Program
 from monitor.policy.compile import CompiledPolicy, compile_policy
 from monitor.policy.model import Decision, Policy
 from monitor.policy.numbers import EVERY
+from monitor.policy.replacing import Obstacle, differing, obstructed
 from monitor.policy.routes import Route, Routes
-from monitor.policy.tables import refuse_unenforced
+from monitor.policy.runnable import refuse_unrunnable
+
+
+class Replaced(NamedTuple):
+    """
+    What a new policy has changed.
+
+    Attributes:
+        calls: the names of those that it decides differently.
+        routes: who is asked from now on.
+    """
+
+    calls: tuple[str, ...]
+    routes: notify_handler.Routes
 
 
 class PolicyJudge:
     """The ``Judge`` of one run; its policy can be replaced between two answers."""
 
-    def __init__(self, policy: Policy, routes: Routes, recompiled: Callable[[Policy], Routes]) -> None:
-        """Enforce *policy*, or only say what it would refuse, as *routes* were made."""
+    def __init__(
+        self,
+        policy: Policy,
+        routes: Routes,
+        recompiled: Callable[[Policy], Routes],
+        bound: Callable[[Policy, PolicyJudge, Routes], notify_handler.Routes],
+    ) -> None:
+        """
+        Enforce *policy*, or only say what it would refuse, as *routes* were made.
+
+        Of another policy *recompiled* makes such routes, and *bound* finds its handlers; they raise
+        PolicyError, and change nothing.
+        """
         self.policy = policy
         self.routes = routes
+        self._before = routes
         self._installed = routes
         self._recompiled = recompiled
+        self._bound = bound
 
-    def replace(self, new: Policy) -> tuple[str, ...]:
+    def replace(self, new: Policy) -> Replaced:
         """
-        Put *new* in force; the names of the calls that it decides differently.
+        Put *new* in force, all of it or nothing.
 
         Raises:
-            PolicyNotLoosenable: the installed program decides some of them alone; nothing changed.
-            PolicyError: *new* has a table that is not enforced.
+            PolicyNotLoosenable: the installed program decides some of its calls alone.
+            PolicyError: *new* has what is not enforced, names a handler that is not there, or says what
+                only a program does of calls that the installed one notifies.
         """
-        refuse_unenforced(new)
+        refuse_unrunnable(new)
         routes = self._recompiled(new)
-        alone = [name for name, route in _differing(self._installed, routes) if route.alone]
-        if alone:
-            raise PolicyNotLoosenable(tuple(sorted(alone)))
-        changed = sorted(name for name, _ in _differing(self.routes, routes))
-        self.policy, self.routes = new, routes
-        return tuple(changed)
+        bound = self._bound(new, self, routes)
+        _refuse_obstructed(self._installed, routes)
+        changed = tuple(sorted(differing(self.routes, routes)))
+        self._before, self.policy, self.routes = self.routes, new, routes
+        return Replaced(changed, bound)
 
     def decide(self, call: Call) -> Decision:
         """Return what the policy says about *call*."""
         return self.routes.of(call.audit_arch, call.nr).decide(call.registers)
+
+    def gives_elsewhere(self, call: Call) -> bool:
+        """Return whether the last replacement gives *call* to a handler, or takes it from one."""
+        before = self._before.of(call.audit_arch, call.nr).decide(call.registers).action
+        now = self.decide(call).action
+        return before != now and isinstance(before, actions.Handle) | isinstance(now, actions.Handle)
 
     def refuses(self, call: Call) -> Outcome | None:
         """Return the refusal of *call*, which no handler lifts."""
@@ -78,35 +111,28 @@ class PolicyJudge:
     def answers(self, call: Call) -> Outcome | None:
         """Return what the policy says where no handler has decided."""
         decision = self.decide(call)
-        verdict = verdict_of(decision.action)
-        if self.routes.observe and not isinstance(verdict, Allow):
+        would = would_of(decision.action) if self.routes.observe else None
+        if would is not None:
             outcome = _outcome(Allow(racy="the policy is only observed"), decision)
-            outcome.would = verdict
+            outcome.would = would
             outcome.told = True
             return outcome
-        outcome = _outcome(verdict, decision)
-        if isinstance(decision.action, actions.Log):
+        outcome = _outcome(verdict_of(decision.action), decision)
+        if isinstance(decision.action, actions.Log | actions.Audit):
             outcome.told = True
         return outcome
 
 
-def _differing(old: Routes, new: Routes) -> Iterator[tuple[str, Route]]:
-    """Yield the calls that *new* does not decide as *old* does, each with its route of *old*."""
-    native = next(iter(old.others))
-    for arch, nr in old.known.keys() | new.known.keys():
-        before = old.known.get((arch, nr)) or old.others[arch]
-        after = new.known.get((arch, nr)) or new.others[arch]
-        if _meaning(before) != _meaning(after):
-            name = name_of(arch, nr) or str(nr)
-            yield (name if arch is native else f"{arch.table} {name}"), before
-    for arch, before in old.others.items():
-        if _meaning(before) != _meaning(new.others[arch]):
-            yield f"{arch.table} calls without a name", before
-
-
-def _meaning(route: Route) -> object:
-    """Return what decides, without where it was written."""
-    return [[(condition, decision.action) for condition, decision in chain] for chain in route.chains]
+def _refuse_obstructed(installed: Routes, new: Routes) -> None:
+    """Refuse routes that cannot be what happens, since a program is installed that cannot be changed."""
+    found = list(obstructed(installed, new))
+    alone = {one.call for one in found if one.obstacle is Obstacle.DECIDED_ALONE}
+    if alone:
+        raise PolicyNotLoosenable(tuple(sorted(alone)))
+    if found:
+        calls = ", ".join(sorted({one.call for one in found}))
+        message = f"only a filter does kill-thread, trap, trace and audit, and the installed one asks us about {calls}"
+        raise PolicyError(message)
 
 
 def _outcome(verdict: Verdict, decision: Decision) -> Outcome:
@@ -126,8 +152,8 @@ def verdict_of(action: Action) -> Verdict:  # noqa: PLR0911  # one for each of a
     """
     Return the verdict that carries *action* out on a call that waits.
 
-    Those that only foreign profiles know have no verdict of the same effect; they are never
-    notified but in a policy that is observed, where the verdict is what people are told.
+    Those that only filters do have no verdict of the same effect.  They are notified where a handler
+    wants to see the call: then ``Audit`` is told as an event, and ``Trace`` fails as without a tracer.
     """
     match action:
         case actions.Allow() | actions.Log() | actions.Audit():
@@ -150,6 +176,31 @@ def verdict_of(action: Action) -> Verdict:  # noqa: PLR0911  # one for each of a
             assert_never(action)
 
 
+def would_of(action: Action) -> Would | None:  # noqa: PLR0911  # one for each of a closed list
+    """Return what *action* does to a call, if it is not that the call runs."""
+    match action:
+        case actions.Allow() | actions.Log() | actions.Audit():
+            return None
+        case actions.Deny(errno):
+            return Would("return", value=0) if errno == 0 else Would("deny", errno)
+        case actions.Return(value):
+            return Would("return", value=value)
+        case actions.Ask(errno):
+            return Would("ask", errno)
+        case actions.Handle():
+            return Would("deny", EPERM)  # its handler passed
+        case actions.KillProcess():
+            return Would("kill")
+        case actions.KillThread():
+            return Would("kill-thread")
+        case actions.Trap():
+            return Would("trap")
+        case actions.Trace():
+            return Would("trace", ENOSYS)
+        case _:
+            assert_never(action)
+
+
 class Enforced(NamedTuple):
     """
     A policy, ready for one run.
@@ -165,75 +216,119 @@ class Enforced(NamedTuple):
     routes: notify_handler.Routes
 
 
-def enforced(policy: Policy, handlers: Sequence[Handler], arches: Sequence[Arch], *, observe: bool) -> Enforced:
+def enforced(
+    policy: Policy, handlers: Sequence[Handler], arches: Sequence[Arch], *, observe: bool, refusals: bool = False
+) -> Enforced:
     """
     Make *policy* ready for a run with *handlers*; the first of *arches* is the machine's own.
 
-    Raises PolicyError: it has a table that is not enforced, or names a handler that is not there.
+    With *refusals* the filter leaves to us what we can refuse as well, so that it is told and counted.
+
+    Raises PolicyError: it cannot be enforced, or names a handler that is not there.
     """
-    refuse_unenforced(policy)
+    refuse_unrunnable(policy)
     wanted = {arch: notified_by(handlers, arch) for arch in arches}
     notified = {arch: EVERY if numbers is None else numbers for arch, numbers in wanted.items()}
-    if is_brokered(policy) and notified[arches[0]] is not EVERY:
-        notified[arches[0]] = frozenset(notified[arches[0]]) | numbers_of_names(BROKERED, arches[0])
+    if is_brokered(policy):
+        notified[arches[0]] = with_brokered(notified[arches[0]], arches[0])
+    own = notify_handler.routes_of(handlers, arches)
 
     def compiled(one: Policy) -> CompiledPolicy:
-        return compile_policy(with_beneath(one), arches, notified=notified, observe=observe)
+        return compile_policy(with_beneath(one), arches, notified=notified, observe=observe, refusals=refusals)
+
+    def bound(one: Policy, judge: PolicyJudge, routes: Routes) -> notify_handler.Routes:
+        return _with_named(own, judge, routes, _named(one, handlers))
 
     first = compiled(policy)
-    judge = PolicyJudge(policy, first.routes, lambda new: compiled(new).routes)
-    routes = notify_handler.routes_of(handlers, arches)
-    return Enforced(first.program, judge, _with_named(routes, judge, _named(policy, handlers)))
+    judge = PolicyJudge(policy, first.routes, lambda new: compiled(new).routes, bound)
+    return Enforced(first.program, judge, bound(policy, judge, first.routes))
 
 
 def _named(policy: Policy, handlers: Sequence[Handler]) -> Mapping[str, Handler]:
-    """Return the handlers that rules of *policy* name."""
-    there = {handler.name: handler for handler in handlers}
+    """Return the handlers that *policy* names, in its rules and as its default."""
+    there: dict[str, list[Handler]] = {}
+    for handler in handlers:
+        if handler.function is not no_opinion:
+            there.setdefault(handler.name, []).append(handler)
     found: dict[str, Handler] = {}
-    for layer in policy.layers():
-        for rule in layer.all_rules():
-            if isinstance(rule.action, actions.Handle):
-                name = rule.action.handler
-                if name not in there:
-                    message = f"no handler is called {name!r}; there are: {', '.join(there) or 'none'}"
-                    raise PolicyError(message, rule.origin)
-                found[name] = there[name]
+    for action, origin in _handled(policy):
+        several = there.get(action.handler, ())
+        if len(several) != 1:
+            names = ", ".join(there) or "none"
+            what = "more than one handler is" if several else "no handler is"
+            message = f"{what} called {action.handler!r}; there are: {names}"
+            raise PolicyError(message, origin)
+        _refuse_parameters(several[0], action, origin)
+        found[action.handler] = several[0]
     return found
 
 
+def _handled(policy: Policy) -> Iterator[tuple[actions.Handle, Origin | None]]:
+    """Yield where *policy* names a handler, in all its layers."""
+    for layer in policy.layers():
+        said = [(rule.action, rule.origin) for rule in layer.all_rules()]
+        for action, origin in (*said, (layer.default, layer.origin)):
+            if isinstance(action, actions.Handle):
+                yield action, None if origin == NOWHERE else origin
+
+
+def _refuse_parameters(handler: Handler, action: actions.Handle, origin: Origin | None) -> None:
+    """Refuse parameters that the handler does not take: each call would fail, and be denied."""
+    try:
+        signature = inspect.signature(handler.function)
+    except (TypeError, ValueError):  # a function of C that does not tell
+        return
+    try:
+        signature.bind(None, **action.parameters)
+    except TypeError as error:
+        message = f"handler {handler.name!r} is not made for these parameters: {error}"
+        raise PolicyError(message, origin) from None
+
+
 def _with_named(
-    routes: notify_handler.Routes, judge: PolicyJudge, named: Mapping[str, Handler]
+    own: notify_handler.Routes, judge: PolicyJudge, routes: Routes, named: Mapping[str, Handler]
 ) -> notify_handler.Routes:
-    """Return *routes* with the handlers that rules name behind those that name the call themselves."""
+    """
+    Return *own*, the routes of the calls that handlers name themselves, with what the policy gives to *named*.
+
+    A handler is asked where it stands, and with the rule's parameters where a rule gives it the call;
+    those that do not name the call themselves come last.
+    """
     if not named:
-        return routes
-    known = dict(routes.known)
-    for (arch, nr), route in judge.routes.known.items():
+        return own
+    known = dict(own.known)
+    for (arch, nr), route in routes.known.items():
         key = (arch.audit_value, nr)
-        before = known.get(key) or routes.of(*key)
-        own = {step[2] for step in before.handlers}
-        steps = [
-            _step(judge, handler) for name, handler in named.items() if handler not in own and _gives_to(route, name)
-        ]
-        if steps:
-            known[key] = before._replace(handlers=(*before.handlers, *steps))
-    return notify_handler.Routes(known, routes.others)
+        before = own.of(*key)
+        handlers = _steps(judge, before.handlers, [one for name, one in named.items() if _gives_to(route, name)])
+        if handlers != before.handlers:
+            known[key] = before._replace(handlers=handlers)
+    unnamed = [name for name in named if any(_gives_to(route, name) for route in routes.others.values())]
+    return notify_handler.Routes(known, _steps(judge, own.others, [named[name] for name in unnamed]))
 
 
 def _gives_to(route: Route, name: str) -> bool:
-    """Whether any rule about the call gives it to the handler *name*."""
+    """Whether any layer gives the call to the handler *name*."""
     decisions = [alternative.decision for chain in route.chains for alternative in chain]
     return any(isinstance(one.action, actions.Handle) and one.action.handler == name for one in decisions)
 
 
-def _step(judge: PolicyJudge, handler: Handler) -> tuple[Callable[[Call], object], bool, Handler]:
-    """Return *handler* as one that decides only what a rule gives to it, with the rule's parameters."""
+def _steps(judge: PolicyJudge, own: notify_handler.Steps, given: Sequence[Handler]) -> notify_handler.Steps:
+    """Return the steps *own* of a call, and behind them those *given* to it that are not among them."""
+    asked = [step[2] for step in own]
+    mine = (_step(judge, step[2], names_it=True) if step[2] in given else step for step in own)
+    return (*mine, *(_step(judge, handler, names_it=False) for handler in given if handler not in asked))
+
+
+def _step(judge: PolicyJudge, handler: Handler, *, names_it: bool) -> tuple[Callable[[Call], object], bool, Handler]:
+    """Return *handler* with the parameters of the rule that gives it a call; else it passes, unless it *names_it*."""
     function: Callable[..., object] = handler.function
 
     def parameters_for(call: Call) -> Mapping[str, object] | None:
         action = judge.decide(call).action
-        mine = isinstance(action, actions.Handle) and action.handler == handler.name
-        return action.parameters if isinstance(action, actions.Handle) and mine else None
+        if isinstance(action, actions.Handle) and action.handler == handler.name:
+            return action.parameters
+        return {} if names_it else None
 
     def decide(call: Call) -> object:
         parameters = parameters_for(call)

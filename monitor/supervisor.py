@@ -52,11 +52,9 @@ if TYPE_CHECKING:
     from monitor.events.hub import Hub, Sink
     from monitor.events.observer import HubObserver
     from monitor.notify.account import Judge
-    from monitor.notify.listener import Listener
     from monitor.policy.bpf import Program
     from monitor.policy.model import Policy
-    from monitor.sources.launch import Launch
-    from monitor.sources.process import Process
+    from monitor.sources.launch import Launch, Started
 
 Words: TypeAlias = Sequence[str | bytes | PathLike[str]]
 
@@ -88,6 +86,7 @@ class _Settings:
 
     policy: Policy | None
     observe: bool = field()
+    notify_refusals: bool
     handlers: tuple[Handler, ...] = field(converter=_to_handlers)
     otherwise: Verdict = field(validator=validators.instance_of((Allow, Deny, Return, Kill)))
     sinks: tuple[Sink, ...] = field(converter=_to_sinks)
@@ -117,22 +116,15 @@ class _Settings:
     def plan(self) -> _Plan:
         """Return who decides about what is notified, on every ABI this machine may run, and the policy's filter."""
         if self.policy is not None:
+            from monitor.brokering import judge_of_files  # noqa: PLC0415
             from monitor.enforce import enforced  # noqa: PLC0415
 
-            program, judge, routes = enforced(self.policy, self.handlers, _abis(others=True), observe=self.observe)
-            files = self._files(self.policy, judge)
+            program, judge, routes = enforced(
+                self.policy, self.handlers, _abis(others=True), observe=self.observe, refusals=self.notify_refusals
+            )
+            files = judge_of_files(self.policy, judge, observe=self.observe)
             return _Plan(program, routes, self._options(files or judge), judge, files)
         return _Plan(None, routes_of(self.handlers, _abis(others=True)), self._options(None), None, None)
-
-    def _files(self, policy: Policy, judge: PolicyJudge) -> BrokeringJudge | None:
-        """Return who judges calls with paths, where *policy* says something about files."""
-        from monitor.policy.beneath import is_brokered  # noqa: PLC0415
-
-        if not is_brokered(policy):
-            return None
-        from monitor.brokering import brokering_judge  # noqa: PLC0415
-
-        return brokering_judge(policy, judge, observe=self.observe)
 
     def program(self, *, other_abis: bool) -> Program:
         """Return the filter that notifies what the handlers decide about, and nothing else."""
@@ -172,6 +164,7 @@ def supervise(
     *,
     policy: Policy | None = ...,
     observe: bool = ...,
+    notify_refusals: bool = ...,
     handlers: Sequence[Handler | HandlerFunction] = ...,
     otherwise: Verdict = ...,
     events: Sink | Sequence[Sink] | None = ...,
@@ -190,6 +183,7 @@ def supervise(
     *,
     policy: Policy | None = ...,
     observe: bool = ...,
+    notify_refusals: bool = ...,
     handlers: Sequence[Handler | HandlerFunction] = ...,
     otherwise: Verdict = ...,
     events: Sink | Sequence[Sink] | None = ...,
@@ -206,6 +200,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     *,
     policy: Policy | None = None,
     observe: bool = False,
+    notify_refusals: bool = False,
     handlers: Sequence[Handler | HandlerFunction] = (),
     otherwise: Verdict = DENY,
     events: Sink | Sequence[Sink] | None = None,
@@ -226,7 +221,9 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
 
     A *policy* decides about every call: what it refuses is refused in the kernel where that can
     be, and no handler lifts it; what is left goes to the handlers, and to the rest of the policy
-    instead of *otherwise*.  With *observe* it refuses nothing: what it would is told.
+    instead of *otherwise*.  With *observe* it refuses nothing: what it would is told.  With
+    *notify_refusals* its refusals come to us, slower, and so are told and counted as those of handlers
+    are; all but ENOSYS, ``trap`` and ``kill-thread``, which stay in the kernel.
 
     An exception of a handler denies its call; with ``handler_errors="raise"`` it also ends the
     block.  An ``async def`` handler has *answer_seconds*.  *events* are called with each event.
@@ -252,6 +249,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     settings = _Settings(
         policy=policy,
         observe=observe,
+        notify_refusals=notify_refusals,
         handlers=handlers,
         otherwise=otherwise,
         sinks=events,
@@ -299,7 +297,7 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
     started = await start(launch, program)
     process = started.process
     hub, observer = _events(settings)
-    broker = _broker(started.listener, plan, process)
+    broker = _broker(started, plan)
     dispatcher = Dispatcher(started.listener, plan.routes, plan.options, observer, broker=broker)
     answered_all = trio.Event()
     run = ProcessRun(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher), process)
@@ -371,20 +369,13 @@ async def _supervised_listener(listener: AnyListener, settings: _Settings) -> As
         hub.end()
 
 
-def _broker(listener: Listener, plan: _Plan, process: Process) -> FileBroker | None:
+def _broker(started: Started, plan: _Plan) -> FileBroker | None:
     """Return who acts for the targets, if anybody may want that."""
-    if (
-        plan.files is None
-        and not any(route.handlers for route in plan.routes.known.values())
-        and not plan.routes.others
-    ):
+    if plan.files is None and not any(route.handlers for route in plan.routes.known.values()):
         return None
-    from monitor.broker.broker import FAMILIES, FileBroker  # noqa: PLC0415  # most runs act for nobody
+    from monitor.brokering import broker_of  # noqa: PLC0415  # most runs act for nobody
 
-    named = any(route.handlers and route.name in FAMILIES for route in plan.routes.known.values())
-    if plan.files is None and not named:
-        return None
-    return FileBroker(listener, is_supervised=process.has)
+    return broker_of(started, plan.routes, wanted=plan.files is not None)
 
 
 def _change(plan: _Plan, dispatcher: Dispatcher) -> PolicyChange | None:
@@ -394,11 +385,11 @@ def _change(plan: _Plan, dispatcher: Dispatcher) -> PolicyChange | None:
         return None
 
     def replace(new: Policy) -> tuple[str, ...]:
-        changed = judge.replace(new)
+        replaced = judge.replace(new)
         if plan.files is not None:
             plan.files.use(new)
-        dispatcher.judge_again()
-        return changed
+        dispatcher.replace(replaced.routes)
+        return replaced.calls
 
     return PolicyChange(lambda: judge.policy, replace)
 

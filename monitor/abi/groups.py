@@ -57,7 +57,7 @@ def expand(words: Iterable[str], arch: Arch, *, missing_ok: bool = False) -> fro
     """
     added: set[str] = set()
     removed: set[str] = set()
-    listed = list(words)
+    listed = list(dict.fromkeys(words))
     for word in listed:
         if word.startswith("!"):
             removed |= _calls_of(word[1:], arch, missing_ok=missing_ok)

@@ -24,10 +24,6 @@ from monitor.notify.listener import Listener
 T = TypeVar("T")
 
 
-class ChangedError(Exception):
-    """What was looked up is not there any more, or is now: the call is to be looked up and decided again."""
-
-
 class Acting:
     """One thread of ours that acts for targets; *may_block* says whether it may sleep."""
 

@@ -15,13 +15,13 @@ from errno import EAGAIN, EBADF, EEXIST, EISDIR, ELOOP, EMFILE, ENOENT, ENOTDIR,
 from typing import Final
 
 from monitor._native import EMPTYING, open_at
-from monitor.broker.acting import Acting, ChangedError
+from monitor.broker.acting import Acting
 from monitor.broker.opening import O_PATH, Opening
 from monitor.broker.resolved import Resolved
 from monitor.broker.sticky import may_create_in_sticky
 from monitor.broker.terminal import TERMINAL, terminal_of
 from monitor.notify.decode import Call
-from monitor.notify.emulation import Emulated, MayBlockError
+from monitor.notify.emulation import ChangedError, Emulated, MayBlockError
 
 _MEMORY_DEVICES: Final = 1
 """The major number of /dev/null and its like, which are opened at once (Documentation/admin-guide/devices.txt)."""

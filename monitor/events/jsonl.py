@@ -30,6 +30,7 @@ from monitor.events.record import (
     TargetStarted,
 )
 from monitor.events.strace import trouble_text
+from monitor.notify.account import Would
 from monitor.notify.look import Look
 from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
 
@@ -141,10 +142,10 @@ def _answer(verdict: Verdict) -> tuple[str, int | None, int | None]:  # noqa: PL
             assert_never(verdict)
 
 
-def _would(verdict: Verdict) -> Json:
-    """Return what an observed policy says: as much of a verdict as a policy can mean."""
-    name, number, value = _answer(verdict)
-    return {"verdict": name, "errno_name": None if number is None else errno_name(number), "ret": value}
+def _would(would: Would) -> Json:
+    """Return what an observed policy says; -1 is what a call that fails returns."""
+    name = None if would.errno is None else errno_name(would.errno)
+    return {"verdict": would.action, "errno_name": name, "ret": would.value if name is None else -1}
 
 
 def _decoded(event: CallAnswered) -> dict[str, Json]:

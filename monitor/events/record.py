@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from monitor.abi import syscalls
 from monitor.abi.arch import Arch
-from monitor.notify.account import By
+from monitor.notify.account import By, Would
 from monitor.notify.decode import Arguments
 from monitor.notify.verdict import Verdict
 from monitor.origin import Origin
@@ -59,7 +59,7 @@ class CallAnswered:
     """The rule of a policy that decided; None: none did, or a policy's default."""
     told: bool = False
     """Whether it was told although nobody wished for every answer: a refusal, or what a rule logs or would refuse."""
-    would: Verdict | None = None
+    would: Would | None = None
     """What the policy says, where it is only observed: the call ran."""
     result: int | None = None
     """What the target saw of a call that was done for it: a value, or a negative errno; None: the kernel ran it."""

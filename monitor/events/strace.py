@@ -29,11 +29,12 @@ from monitor.events.record import (
     TargetExited,
     TargetStarted,
 )
+from monitor.notify.account import Would
 from monitor.notify.listener import RawNotification
 from monitor.notify.look import Look
 from monitor.notify.render import LineRenderer, render, text
 from monitor.notify.target import NoMemory, PeekedMemory
-from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
+from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return
 
 _RESULT_COLUMN: Final = 40
 """Where ``=`` stands in a line whose call is short (strace(1), ``-a``)."""
@@ -194,18 +195,25 @@ def _outcome_text(event: CallAnswered) -> str:
     return text_ + by
 
 
-def _intention(verdict: Verdict) -> str:
-    match verdict:
-        case Deny(number):
-            return f"deny with {errno_name(number)}"
-        case Kill(number):
-            return f"kill with {number.name}"
-        case Return(value):
-            return f"return {value}"
-        case Allow() | InjectFd() | Pass() | Emulate():  # a policy refuses, or says nothing
-            return "allow"
+def _intention(would: Would) -> str:  # noqa: PLR0911  # one for each of a closed list
+    name = "" if would.errno is None else errno_name(would.errno)
+    match would.action:
+        case "deny":
+            return f"deny with {name}"
+        case "return":
+            return f"return {would.value}"
+        case "ask":
+            return f"ask, without an answer deny with {name}"
+        case "kill":
+            return "kill the process with SIGSYS"
+        case "kill-thread":
+            return "kill the thread with SIGSYS"
+        case "trap":
+            return "trap with SIGSYS"
+        case "trace":
+            return f"tell a tracer, without one deny with {name}"
         case _:
-            assert_never(verdict)
+            assert_never(would.action)
 
 
 def _launch_text(event: TargetStarted, look: Look) -> str:

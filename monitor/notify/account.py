@@ -52,6 +52,21 @@ NOTHING: Final = Seen()
 _REFUSALS: Final = frozenset({Deny, Kill})
 
 
+class Would(NamedTuple):
+    """
+    What a policy that is only observed does to a call when it is enforced.
+
+    Attributes:
+        action: as a policy file spells it.
+        errno: with which the call fails; of ``ask`` where nobody answers, of ``trace`` without a tracer.
+        value: what it returns.
+    """
+
+    action: Literal["deny", "return", "ask", "kill", "kill-thread", "trap", "trace"]
+    errno: int | None = None
+    value: int | None = None
+
+
 class Outcome:
     """A verdict, and who gave it.  A plain class, because one is made for every call."""
 
@@ -65,7 +80,7 @@ class Outcome:
         self.seen = NOTHING
         self.rule: Origin | None = None
         """The rule of the policy that decided."""
-        self.would: Verdict | None = None
+        self.would: Would | None = None
         """What the policy says, where it is only observed."""
         self.done: Emulated | None = None
         """What came of an ``Emulate``."""
@@ -116,7 +131,7 @@ class Decision(NamedTuple):
     """What an observer noted while it waited."""
     rule: Origin | None = None
     """The rule of the policy that decided."""
-    would: Verdict | None = None
+    would: Would | None = None
     """What the policy says, where it is only observed."""
     told: bool = False
     """Whether it is told of even if nobody wants to know of every answer."""
@@ -138,6 +153,10 @@ class Judge(Protocol):
 
     def refuses(self, call: Call) -> Outcome | None:
         """Return the refusal of *call*, or None."""
+        ...
+
+    def gives_elsewhere(self, call: Call) -> bool:
+        """Return whether the last replacement gives *call*, which waits, to a handler, or takes it from one."""
         ...
 
     def answers(self, call: Call) -> Outcome | None:

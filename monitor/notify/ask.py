@@ -47,6 +47,7 @@ class Cancellable(Protocol):
     scope: trio.CancelScope | None
     gone: bool
     refused: Outcome | None
+    again: bool
 
 
 class Asker:
@@ -148,7 +149,7 @@ class Asker:
                 self._failed(waiting.call, handler, rest)
                 raise cancelled from None
             raise
-        if waiting.refused is not None:
+        if waiting.refused is not None or waiting.again:
             if isinstance(verdict, InjectFd):  # it came at the very moment, and will not get as far as the answer
                 close_quietly(verdict)
             return waiting.refused

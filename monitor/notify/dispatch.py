@@ -23,23 +23,23 @@ in ``DRAIN`` answers, so that other tasks run.
 
 from __future__ import annotations
 
-from errno import ENOENT, EPERM
+from errno import ENOENT
 from time import perf_counter, time
 from typing import Final
 
 import trio
 
 from monitor._native import RawNotification
-from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.account import FAILURE, Observer, Outcome, Stats, Watcher
 from monitor.notify.ask import Asker, Options
+from monitor.notify.carry import Carrier
 from monitor.notify.decode import Call
-from monitor.notify.emulation import Broker, Emulated, MayBlockError
-from monitor.notify.handler import Route, Routes
+from monitor.notify.emulation import Broker, MayBlockError
+from monitor.notify.handler import Route, Routes, Steps
 from monitor.notify.listener import CONTINUE, EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, AnyListener
 from monitor.notify.respond import Responder
 from monitor.notify.seen import SeenProcesses
-from monitor.notify.verdict import Allow, Deny, Emulate
+from monitor.notify.verdict import Allow, Emulate
 
 DRAIN: Final = 64
 """Answers between two visits to the scheduler while calls keep coming."""
@@ -57,9 +57,6 @@ FROM_THE_START: Final = -1
 DECIDED: Final = -2
 """In the same place: it was, and what was decided could have to sleep."""
 
-NOBODY_WAITS: Final = Emulated(-EPERM)
-"""What is sent to a thread that is gone: nothing, but that is for the kernel to say."""
-
 _NOT_NOW: Final = frozenset({NOTHING_QUEUED, EVAPORATED})
 """Why there is no notification, and there may be one later."""
 
@@ -67,7 +64,7 @@ _NOT_NOW: Final = frozenset({NOTHING_QUEUED, EVAPORATED})
 class _Waiting:
     """One call whose asynchronous handler runs."""
 
-    __slots__ = ("call", "gone", "refused", "scope")
+    __slots__ = ("again", "call", "gone", "refused", "scope")
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -75,6 +72,8 @@ class _Waiting:
         self.gone = False
         self.refused: Outcome | None = None
         """What a policy says that was put in force meanwhile."""
+        self.again = False
+        """Whether that policy has other handlers decide."""
 
 
 class Dispatcher:
@@ -103,6 +102,7 @@ class Dispatcher:
         self._known = routes.known
         self._asker = Asker(options, self.stats, observer)
         self._responder = Responder(listener, self.stats, observer, self._close_out)
+        self._carrier = Carrier(broker, options.judge, self._responder)
         self._nursery: trio.Nursery | None = None
         self._waiting: dict[int, _Waiting] = {}
         self._something_waits = trio.Event()
@@ -124,13 +124,20 @@ class Dispatcher:
             await self._serve()
             nursery.cancel_scope.cancel()
 
-    def judge_again(self) -> None:
-        """Refuse the calls that wait for an asynchronous handler, and that the policy, which was replaced, refuses."""
-        if self._judge is None:
-            return
+    def replace(self, routes: Routes) -> None:
+        """
+        Ask the handlers of *routes* from now on: the policy was replaced.
+
+        Calls that wait for an asynchronous handler are refused, where the policy refuses them, and decided
+        again from the first handler on, where it gives them to others.
+        """
+        assert self._judge is not None
+        self._routes, self._known = routes, routes.known
         for waiting in list(self._waiting.values()):
-            waiting.refused = self._judge.refuses(waiting.call)
-            if waiting.refused is not None and waiting.scope is not None:
+            call, refused_before = waiting.call, waiting.refused is not None
+            waiting.refused = self._judge.refuses(call)
+            waiting.again = waiting.again or refused_before or self._judge.gives_elsewhere(call)
+            if (waiting.again or waiting.refused is not None) and waiting.scope is not None:
                 waiting.scope.cancel()
 
     # ---- the loop ----
@@ -242,35 +249,11 @@ class Dispatcher:
             return None
         if outcome is not None and outcome.verdict.__class__ is Emulate:
             try:
-                self._carry_out(call, outcome)
+                self._carrier.carry_out(call, outcome)
             except MayBlockError:
                 self._start_task(call, route, DECIDED, started, outcome)
                 return None
         return outcome
-
-    def _carry_out(self, call: Call, outcome: Outcome) -> None:
-        """Do what an ``Emulate`` says.  Raises MayBlockError: not here."""
-        assert self._broker is not None  # Call.emulate() refuses without one
-        self._responder.look_before(call, outcome)
-        try:
-            outcome.done = self._broker.emulate(call)
-        except TargetMemoryError as error:
-            outcome.done = Emulated(-error.errno)
-        except TargetGone:
-            outcome.done = NOBODY_WAITS
-
-    async def _carry_out_later(self, call: Call, outcome: Outcome) -> None:
-        """Do what an ``Emulate`` says, on a worker if need be."""
-        try:
-            self._carry_out(call, outcome)
-        except MayBlockError:
-            assert self._broker is not None
-            try:
-                outcome.done = await self._broker.emulate_later(call)
-            except TargetMemoryError as error:
-                outcome.done = Emulated(-error.errno)
-            except TargetGone:
-                outcome.done = NOBODY_WAITS
 
     def _let_pass(self, raw: RawNotification, route: Route, watcher: Watcher) -> RawNotification | int:
         """Answer a call that nobody decides about: *watcher* sees it, and it runs."""
@@ -343,7 +326,7 @@ class Dispatcher:
             if outcome is None:
                 outcome = await self._decide_later(waiting, route, index)
             if outcome.verdict.__class__ is Emulate:
-                await self._carry_out_later(call, outcome)
+                await self._carrier.carry_out_later(call, outcome)
         except BaseException as error:
             self._responder.deny_because(error, call, started)
             call.close()
@@ -361,36 +344,39 @@ class Dispatcher:
 
     async def _decide_from_the_start(self, waiting: _Waiting, route: Route) -> Outcome:
         """Look paths up on a worker, then ask the policy and the handlers."""
-        assert self._broker is not None
-        call = waiting.call
         with trio.CancelScope() as scope:
             waiting.scope = scope
-            try:
-                await self._broker.look_up(call)
-            except TargetMemoryError as error:
-                return Outcome(Deny(error.errno))
-            except TargetGone:
-                return Outcome(FAILURE, "error")
+            failed = await self._carrier.look_up(waiting.call)
+            if failed is not None:
+                return failed
         if scope.cancelled_caught:
             return waiting.refused or Outcome(FAILURE, "error")
-        refused = None if self._judge is None else self._judge.refuses(call)
+        refused = None if self._judge is None else self._judge.refuses(waiting.call)
         return refused or await self._decide_later(waiting, route, 0)
 
     async def _decide_later(self, waiting: _Waiting, route: Route, index: int) -> Outcome:
-        """Ask the handlers from *index* on, each asynchronous one under its own deadline."""
+        """Ask the handlers from *index* on, each asynchronous one under its own deadline; again where it has to be."""
         if index == FROM_THE_START:
             return await self._decide_from_the_start(waiting, route)
         call = waiting.call
-        for function, asynchronous, handler in route.handlers[index:]:
-            if waiting.refused is not None:
+        outcome = await self._asked(waiting, route.handlers[index:])
+        while outcome is None and waiting.refused is None and waiting.again:
+            waiting.again = False
+            outcome = await self._asked(waiting, self._routes.of(call.audit_arch, call.nr).handlers)
+        return outcome or waiting.refused or self._asker.default(call)
+
+    async def _asked(self, waiting: _Waiting, steps: Steps) -> Outcome | None:
+        """Return what the first of *steps* says that says something; None too where they are no longer to be asked."""
+        for function, asynchronous, handler in steps:
+            if waiting.refused is not None or waiting.again:
                 return waiting.refused
             if asynchronous:
                 outcome = await self._asker.later(waiting, function, handler)
             else:
-                outcome = self._asker.inline(call, function, handler, perf_counter())
+                outcome = self._asker.inline(waiting.call, function, handler, perf_counter())
             if outcome is not None:
                 return outcome
-        return waiting.refused or self._asker.default(call)
+        return None
 
     @trio.lowlevel.enable_ki_protection
     async def _look_after_waiting(self) -> None:

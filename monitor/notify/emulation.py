@@ -16,6 +16,10 @@ class MayBlockError(Exception):
     """What was asked for may have to sleep, and was not done: it belongs on a worker."""
 
 
+class ChangedError(Exception):
+    """What was looked up is not there any more, or is now: nothing was done, and the call is to be looked up again."""
+
+
 class Emulated(NamedTuple):
     """
     What came of a call that was done for the target.
@@ -96,13 +100,13 @@ class Broker(Protocol):
         """
         Do *call* for its target; what the kernel refuses is a value.
 
-        Raises TargetGone, TargetMemoryError, and MayBlockError before anything was done.
+        Raises TargetGone, TargetMemoryError, and before anything was done MayBlockError and ChangedError.
         """
         ...
 
     async def emulate_later(self, call: Call) -> Emulated:
         """
-        Do *call* where it may sleep.  Raises TargetGone, TargetMemoryError.
+        Do *call* where it may sleep.  Raises TargetGone, TargetMemoryError, ChangedError.
 
         Cancelled, it is left to itself: nothing of it reaches the target.
         """

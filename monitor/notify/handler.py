@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Concatenate, Final, NamedTuple, TypeAlias, TypeVar
 
 from attrs import field, frozen, validators
 
@@ -20,8 +20,14 @@ from monitor.errors import PolicyError
 from monitor.notify.decode import Call, name_of
 from monitor.notify.verdict import Pass, Verdict
 
-HandlerFunction: TypeAlias = Callable[[Call], Verdict | Awaitable[Verdict]]
-"""A function that decides: ``def`` runs inline and must not block, ``async def`` in a task of its own."""
+HandlerFunction: TypeAlias = (
+    Callable[[Call], Verdict | Awaitable[Verdict]] | Callable[Concatenate[Call, ...], Verdict | Awaitable[Verdict]]
+)
+"""
+A function that decides: ``def`` runs inline and must not block, ``async def`` in a task of its own.
+
+What it takes besides the call are the parameters of the rule that names it.
+"""
 
 Function = TypeVar("Function", bound=Callable[..., object])
 

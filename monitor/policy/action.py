@@ -18,6 +18,8 @@ from typing import Final, TypeAlias
 from attrs import field, frozen, validators
 
 from monitor.abi.seccomp import MAX_ERRNO
+from monitor.errors import PolicyError
+from monitor.origin import Origin
 
 _DATA: Final = [validators.ge(0), validators.le(0xFFFF)]
 """What a filter can return beside its action: 16 bits (``SECCOMP_RET_DATA``)."""
@@ -117,6 +119,27 @@ _RANKS: Final[Mapping[type, int]] = MappingProxyType(
 def rank(action: Action) -> int:
     """Return how restrictive *action* is: where layers disagree, the highest wins."""
     return _RANKS[type(action)]
+
+
+_FILTERS_ONLY: Final[Mapping[type, str]] = MappingProxyType(
+    {KillThread: "kill-thread", Trap: "trap", Trace: "trace", Audit: "audit"}
+)
+
+
+def refuse_change(action: Action, origin: Origin | None) -> None:
+    """
+    Do nothing, if a rule that says *action* can be mutable: then we answer its calls, and no filter.
+
+    A signal that we send can be handled or ignored, which the kernel's own SIGSYS of a killed thread cannot,
+    and it tells nothing of the call; a call that is continued is neither shown to a tracer nor logged.
+
+    Raises:
+        PolicyError: no response to a notification does it.
+    """
+    word = _FILTERS_ONLY.get(type(action))
+    if word is not None:
+        message = f"{word!r} cannot be mutable: what is mutable is answered by us, and only a filter does {word!r}"
+        raise PolicyError(message, origin)
 
 
 def is_refusal(action: Action) -> bool:

@@ -12,7 +12,7 @@ change (``mutable``), and whatever would run and a handler wants to see.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from errno import EBUSY
+from errno import EBUSY, ENOSYS
 from typing import Final, NamedTuple, assert_never
 
 from monitor.abi.arch import Arch
@@ -64,6 +64,18 @@ _REFUSALS: Final = frozenset({RetValue.KILL_PROCESS, RetValue.KILL_THREAD, RetVa
 def is_final(value: int) -> bool:
     """Whether a filter that returns *value* has refused the call, with nobody left to ask."""
     return value & ACTION_MASK in _REFUSALS
+
+
+def is_ours_to_refuse(value: int) -> bool:
+    """
+    Whether a filter that returns *value* refuses a call in a way in which a response refuses it, too.
+
+    ENOSYS is no refusal to speak of: that is what a kernel says which has no such call, and a libc goes on
+    with another one.  An errno of 0 is none at all.
+    """
+    if value & ACTION_MASK == RetValue.ERRNO:
+        return value not in {RetValue.ERRNO.value, RetValue.ERRNO | ENOSYS}
+    return value & ACTION_MASK == RetValue.KILL_PROCESS
 
 
 def value_of(action: Action) -> int:  # noqa: PLR0911  # one for each of a closed list
@@ -118,14 +130,16 @@ class Standing(NamedTuple):
         refused = is_refusal(decision.action)
         return Standing(rank(decision.action), value_of(decision.action), refused, mutable, unsettled)
 
-    def settled(self, *, wanted: bool, observe: bool) -> int:
+    def settled(self, *, wanted: bool, observe: bool, refusals: bool = False) -> int:
         """
         Return what the program returns, if no layer is left.
 
         *wanted*: a handler wants to see the call if it would run.  *observe*: nothing is refused, and
-        what would have been refused is notified.
+        what would have been refused is notified.  *refusals*: so is what is refused, if we can refuse it.
         """
         if self.mutable or (observe and (self.refused or self.value & ACTION_MASK == RetValue.TRACE)):
+            return NOTIFY
+        if refusals and is_ours_to_refuse(self.value):
             return NOTIFY
         if is_final(self.value):
             return self.value
@@ -152,6 +166,7 @@ def answer(
     *,
     notified: Mapping[Arch, Numbers] | None = None,
     observe: bool = False,
+    refusals: bool = False,
 ) -> int:
     """
     Return what the program of *policy* for *arches* returns for a call: its meaning, for readers and tests.
@@ -160,10 +175,11 @@ def answer(
     """
     arch = owner(audit_value, nr)
     if arch is None or arch not in arches:
-        return standing_of(elsewhere(policy)).settled(wanted=False, observe=observe)
+        return standing_of(elsewhere(policy)).settled(wanted=False, observe=observe, refusals=refusals)
     numbers = (notified or {}).get(arch, frozenset())
     decisions = (layer.decide_alone(arch, nr, args) for layer in policy.layers())
-    value = standing_of(decisions).settled(wanted=numbers is EVERY or nr in numbers, observe=observe)
+    wanted = numbers is EVERY or nr in numbers
+    value = standing_of(decisions).settled(wanted=wanted, observe=observe, refusals=refusals)
     if nr == number_of(arch, "seccomp") and ASKS_FOR_LISTENER.holds(args) and not is_final(value):
         return LISTENER_REFUSED
     return value

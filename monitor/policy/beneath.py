@@ -8,7 +8,7 @@ it by a rule that names the call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import attrs
@@ -21,6 +21,7 @@ from monitor.policy import shipped, tables
 from monitor.policy.action import Deny
 from monitor.policy.expression import Expression
 from monitor.policy.model import Policy, Rule
+from monitor.policy.numbers import EVERY, Every
 
 BROKERED: Final = frozenset(
     {
@@ -60,9 +61,11 @@ def is_brokered(policy: Policy) -> bool:
     return any(True for layer in policy.layers() for _ in _files_of(layer))
 
 
-def numbers_of_names(names: Iterable[str], arch: Arch) -> frozenset[int]:
-    """Return the numbers that the calls *names* have on *arch*; what it has not is left out."""
-    return frozenset(number for name in names if (number := number_of(arch, name)) is not None)
+def with_brokered(wanted: Every | frozenset[int], arch: Arch) -> Every | frozenset[int]:
+    """Return the numbers *wanted* of *arch*, and those of the calls that are done for programs."""
+    if wanted is EVERY:
+        return EVERY
+    return wanted | {number for name in BROKERED if (number := number_of(arch, name)) is not None}
 
 
 def _files_of(layer: Policy) -> Iterator[tables.Files]:

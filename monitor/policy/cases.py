@@ -13,7 +13,7 @@ Source: R. E. Bryant, "Graph-Based Algorithms for Boolean Function Manipulation"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar, assert_never
 
 from attrs import frozen
@@ -169,15 +169,13 @@ class Truths(Cases[bool]):
             case Not(part):
                 return self._chosen(self.of(part), no, yes, {})
             case AllOf(parts):
-                result = yes
-                for part in parts:
-                    result = self._chosen(result, self.of(part), no, {})
-                return result
+                return _folded(
+                    [self.of(part) for part in parts], lambda one, other: self._chosen(one, other, no, {}), yes
+                )
             case AnyOf(parts):
-                result = no
-                for part in parts:
-                    result = self._chosen(result, yes, self.of(part), {})
-                return result
+                return _folded(
+                    [self.of(part) for part in parts], lambda one, other: self._chosen(one, yes, other, {}), no
+                )
             case _:
                 assert_never(condition)
 
@@ -198,6 +196,17 @@ class Truths(Cases[bool]):
                 clear, set_ = node, self.end(outcome=is_more)
             node = self._fork(bit, clear, set_) if mask & weight else clear
         return node
+
+
+def _folded(
+    nodes: Sequence[Node[bool]], join: Callable[[Node[bool], Node[bool]], Node[bool]], none: Node[bool]
+) -> Node[bool]:
+    """Return *nodes* as one: neighbours first, then what these came to, so that none is walked for each of the others."""
+    left = list(nodes)
+    while len(left) > 1:
+        odd = left[len(left) & ~1 :]
+        left = [join(one, other) for one, other in zip(left[::2], left[1::2], strict=False)] + odd
+    return left[0] if left else none
 
 
 _OUTCOMES: Final[Mapping[str, tuple[bool, bool, bool]]] = {

@@ -69,6 +69,7 @@ def compile_policy(
     notified: Mapping[Arch, Numbers] | None = None,
     observe: bool = False,
     guarded: bool = True,
+    refusals: bool = False,
     limit: int = MAX_INSTRUCTIONS - RESERVED,
 ) -> CompiledPolicy:
     """
@@ -77,7 +78,8 @@ def compile_policy(
     *arches* are the ABIs of the machine; calls of any other are answered as the policy's ``other_arch``
     says.  *notified* are numbers that handlers want to see: they are notified wherever the policy does
     not refuse the call.  With *observe* nothing is refused: what would have been is notified.  Without
-    *guarded* the target may make a listener of its own, as is right for a program that notifies nothing.
+    *guarded* the target may make a listener of its own, as is right for a program that notifies nothing.  With
+    *refusals* what is refused is notified, where a response can refuse it, and so can be told and counted.
 
     Raises:
         ProgramTooLongError: more than *limit* instructions; it says what took them.
@@ -89,13 +91,14 @@ def compile_policy(
     diagrams = {arch.audit_value: Diagram() for arch in machine}
     decided: list[Decided] = []
     for arch in machine:
-        decider = Decider(diagrams[arch.audit_value], arch, wanted.get(arch, frozenset()), observe, guarded)
+        decider = Decider(diagrams[arch.audit_value], arch, wanted.get(arch, frozenset()), observe, guarded, refusals)
         decided.append(decider.decided(table_of(policy, arch)))
-    parts = laid(*_sections(policy, decided, diagrams, observe=observe))
+    value = standing_of(elsewhere(policy)).settled(wanted=False, observe=observe, refusals=refusals)
+    parts = laid(*_sections(policy, decided, diagrams, value))
     _refuse_long(policy, parts, limit)
     return CompiledPolicy(
         Program(parts.assembly.instructions),
-        routes_of(policy, decided, wanted, observe=observe),
+        routes_of(policy, decided, wanted, observe=observe, refusals=refusals),
         parts.notes,
         parts.assembly.labels,
     )
@@ -119,11 +122,10 @@ def _listed(arches: Iterable[Arch]) -> str:
 
 
 def _sections(
-    policy: Policy, decided: Sequence[Decided], diagrams: Mapping[int, Diagram], *, observe: bool
+    policy: Policy, decided: Sequence[Decided], diagrams: Mapping[int, Diagram], value: int
 ) -> tuple[Sequence[Section], Segment]:
-    """Return what happens to the calls of each arch, and to those of every other."""
+    """Return what happens to the calls of each arch, and to those of every other, for which *value* is returned."""
     sections: list[Section] = []
-    value = standing_of(elsewhere(policy)).settled(wanted=False, observe=observe)
     for audit_value, diagram in diagrams.items():
         other = Segment(0, diagram.leaf(value), (policy,))
         sections.append(Section(audit_value, segments(audit_value, decided, other), diagram))

@@ -53,6 +53,7 @@ class Decider(NamedTuple):
         wanted: the numbers that handlers want to see.
         observe: whether nothing is refused, and what would have been is notified.
         guarded: whether the target is refused a listener of its own.
+        refusals: whether what is refused is notified, where a response can refuse it.
     """
 
     diagram: Diagram
@@ -60,6 +61,7 @@ class Decider(NamedTuple):
     wanted: Numbers
     observe: bool
     guarded: bool = True
+    refusals: bool = False
 
     def decided(self, table: Table) -> Decided:
         """Return how every number is decided."""
@@ -97,7 +99,7 @@ class Decider(NamedTuple):
         return result
 
     def _end(self, standing: Standing, *, wanted: bool, guarded: bool) -> Node:
-        value = standing.settled(wanted=wanted, observe=self.observe)
+        value = standing.settled(wanted=wanted, observe=self.observe, refusals=self.refusals)
         end = self.diagram.leaf(value)
         if not guarded or is_final(value):
             return end

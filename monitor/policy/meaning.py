@@ -17,7 +17,7 @@ from monitor.abi.arch import Arch
 from monitor.abi.groups import refuse_unknown
 from monitor.errors import PolicyError
 from monitor.origin import Origin
-from monitor.policy.action import Action
+from monitor.policy.action import Action, refuse_change
 from monitor.policy.addresses import AddressList, AddressPattern
 from monitor.policy.expression import Expression
 from monitor.policy.model import Rule, Version
@@ -55,9 +55,12 @@ class Reading:
         """Return the rule at *path*."""
         at = self._keys(path)
         self._calls(shape.names, (*path, "names"))
+        action = action_of(shape, at)
+        if shape.mutable:
+            refuse_change(action, at("mutable"))
         return Rule(
             shape.names,
-            action_of(shape, at),
+            action,
             when=None if shape.when is None else Expression(shape.when, origin=at("when")),
             arches=None if shape.arches is None else self.arches(shape.arches, (*path, "arches")),
             mutable=shape.mutable,

@@ -25,7 +25,7 @@ from monitor.abi.groups import expand, refuse_unknown
 from monitor.abi.syscalls import Signature, name_of, signature_of, since
 from monitor.errors import PolicyError
 from monitor.origin import NOWHERE, Origin
-from monitor.policy.action import Action, Allow, Deny, KillProcess, rank
+from monitor.policy.action import Action, Allow, Deny, KillProcess, rank, refuse_change
 from monitor.policy.condition import Condition, cut
 
 Version: TypeAlias = tuple[int, int]
@@ -72,12 +72,18 @@ def _known_words(_rule: object, _attribute: object, names: tuple[str, ...]) -> N
     refuse_unknown(names)
 
 
+def _can_change(rule: Rule, _attribute: object, mutable: bool) -> None:  # noqa: FBT001  # attrs' own signature
+    if mutable:
+        refuse_change(rule.action, rule.origin if rule.origin != NOWHERE else None)
+
+
 @frozen
 class Rule:
     """
     What shall happen to some calls.
 
-    Raises PolicyError when built with a name that no ABI knows: it would never match, and nobody would notice.
+    Raises PolicyError when built with a name that no ABI knows, since it would never match and nobody would
+    notice, and when it is mutable and says what only a filter does.
     """
 
     names: tuple[str, ...] = field(converter=_words, validator=[validators.min_len(1), _known_words])
@@ -87,7 +93,7 @@ class Rule:
     """On which registers it depends; None: on none."""
     arches: frozenset[Arch] | None = field(default=None, kw_only=True)
     """Where it stands; None: on every ABI."""
-    mutable: bool = field(default=False, kw_only=True)
+    mutable: bool = field(default=False, kw_only=True, validator=_can_change)
     """Whether it can still be changed while a program runs under it: then it is answered by us, not in BPF."""
     reason: str = field(default="", kw_only=True)
     origin: Origin = field(default=NOWHERE, kw_only=True)

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import name_of
 from monitor.policy.action import rank
-from monitor.policy.answers import NOTIFY, elsewhere
+from monitor.policy.answers import NOTIFY, elsewhere, standing_of
 from monitor.policy.bpf import WORD_MASK
 from monitor.policy.decisions import Decided
 from monitor.policy.diagram import Node, ends
@@ -72,12 +72,14 @@ class Routes:
         others: by ABI, for all numbers that are not in *known*.
         elsewhere: for calls of ABIs for which the program was not made.
         observe: whether nothing is refused: then the routes say what would have been.
+        refusals: whether the program leaves to us what we can refuse as well as it.
     """
 
     known: Mapping[tuple[Arch, int], Route] = field(converter=_known, hash=False)
     others: Mapping[Arch, Route] = field(converter=_others, hash=False)
     elsewhere: Route
     observe: bool
+    refusals: bool = False
 
     def of(self, audit_value: int, nr: int) -> Route:
         """Return the route of a call from the two fields of ``struct seccomp_data`` that tell it."""
@@ -87,21 +89,32 @@ class Routes:
         return self.known.get((arch, nr & WORD_MASK)) or self.others[arch]
 
 
-def routes_of(policy: Policy, decided: Iterable[Decided], notified: Mapping[Arch, Numbers], *, observe: bool) -> Routes:
+def routes_of(
+    policy: Policy,
+    decided: Iterable[Decided],
+    notified: Mapping[Arch, Numbers],
+    *,
+    observe: bool,
+    refusals: bool = False,
+) -> Routes:
     """Return the routes of *policy*; *decided* is how the calls of each ABI are decided."""
     known: dict[tuple[Arch, int], Route] = {}
     others: dict[Arch, Route] = {}
     for arch, table, nodes, default in decided:
         wanted: Numbers = notified.get(arch, frozenset())
-        asks = _Notifies()
+        notifies = _Notifies()
         for nr, node in nodes.items():
             chains = table.calls.get(nr, table.unnamed)
             seen = wanted is EVERY or nr in wanted
-            known[arch, nr] = Route(arch, name_of(arch, nr), asks.at(node), seen, chains, asks.not_always_at(node))
-        default_alone = asks.not_always_at(default)
-        others[arch] = Route(arch, None, asks.at(default), wanted is EVERY, table.unnamed, default_alone)
-    chains = tuple((Alternative(None, decision),) for decision in elsewhere(policy))
-    return Routes(known, others, Route(None, None, observe, False, chains), observe)  # noqa: FBT003  # fields of a value
+            known[arch, nr] = Route(
+                arch, name_of(arch, nr), notifies.at(node), seen, chains, notifies.not_always_at(node)
+            )
+        default_alone = notifies.not_always_at(default)
+        others[arch] = Route(arch, None, notifies.at(default), wanted is EVERY, table.unnamed, default_alone)
+    said = elsewhere(policy)
+    chains = tuple((Alternative(None, decision),) for decision in said)
+    asks = standing_of(said).settled(wanted=False, observe=observe, refusals=refusals) == NOTIFY
+    return Routes(known, others, Route(None, None, asks, False, chains, not asks), observe, refusals)  # noqa: FBT003  # fields of a value
 
 
 class _Notifies:

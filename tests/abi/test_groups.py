@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from subprocess import run
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -162,3 +163,10 @@ def test_strace_knows_every_class() -> None:
     )
 
     assert "invalid system call" not in done.stderr
+
+
+def test_a_word_that_is_written_again_and_again_is_looked_up_once() -> None:
+    begun = process_time()
+
+    assert expand(["@system-service"] * 40_000, Arch.X86_64) == expand(["@system-service"], Arch.X86_64)
+    assert process_time() - begun < 5

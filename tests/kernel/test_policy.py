@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ import trio
 import monitor
 from monitor.events.record import CallAnswered
 from monitor.events.strace import call_text
+from monitor.notify.handler import no_opinion
 from monitor.origin import Origin
-from monitor.policy.action import Allow, Ask, Audit, Deny, Handle, KillProcess, Log, Return, Trap
+from monitor.policy.action import Allow, Ask, Audit, Deny, Handle, KillProcess, KillThread, Log, Return, Trace, Trap
+from monitor.policy.expression import Expression
+from monitor.policy.formats import oci
 from monitor.policy.model import Policy, Rule
 from monitor.policy.text import loads
 
@@ -160,6 +164,178 @@ async def test_a_rule_that_names_no_handler_is_an_error_with_its_place() -> None
         await ran("true", policy(rule(Handle("guard"), "mkdir", line=9)))
 
 
+async def test_a_handler_that_names_the_call_itself_has_the_parameters_of_the_rule(tmp_path: Path) -> None:
+    """As people write it: the function is marked for the call that the rule gives to it."""
+
+    @monitor.handles("mkdir", name="guard")
+    def decide(call: monitor.Call, *, word: str = "") -> monitor.Verdict:
+        return monitor.Deny(errno.EXDEV) if word and word.encode() in call.read("pathname") else monitor.Return(0)
+
+    given = policy(rule(Handle("guard", {"word": "secret"}), "mkdir"))
+    done = await ran(f"mkdir {tmp_path}/secret && echo made", given, handlers=[decide])
+
+    assert "cross-device" in done.output
+    assert done.stats.failures == 0
+
+
+async def test_a_handler_that_names_calls_itself_decides_those_that_no_rule_gives_it_without_parameters(
+    tmp_path: Path,
+) -> None:
+    words: list[tuple[str, str]] = []
+
+    @monitor.handles("mkdir", "rmdir", name="guard")
+    def decide(call: monitor.Call, *, word: str = "none") -> monitor.Verdict:
+        words.append((call.name, word))
+        return monitor.Pass()
+
+    given = policy(rule(Handle("guard", {"word": "given"}), "rmdir"))
+    done = await ran(f"mkdir {tmp_path}/made && rmdir {tmp_path}/made", given, handlers=[decide])
+
+    assert words == [("mkdir", "none"), ("rmdir", "given")]
+    assert done.status == 1  # of rmdir: a call that is given to a handler, and of which it says nothing, is denied
+
+
+async def test_of_layers_that_give_a_call_to_handlers_the_first_counts_and_the_others_are_not_asked(
+    tmp_path: Path,
+) -> None:
+    asked: list[str] = []
+
+    def handler(name: str, verdict: monitor.Verdict) -> monitor.Handler:
+        def decide(_call: monitor.Call) -> monitor.Verdict:
+            asked.append(name)
+            return verdict
+
+        return monitor.Handler.of("getpgrp", decide, name=name)
+
+    handlers = [handler("first", monitor.Pass()), handler("second", monitor.Return(0))]
+    beneath = policy(rule(Handle("second"), "mkdir"))
+    given = policy(rule(Handle("first"), "mkdir", line=6), includes=[beneath])
+    done = await ran(f"mkdir {tmp_path}/made", given, handlers=handlers)
+
+    assert asked == ["first"]
+    assert done.lines() == [
+        f'mkdir("{tmp_path}/made", 0777) = -1 EPERM (Operation not permitted) <denied: test.toml:6>'
+    ]
+
+
+async def test_handlers_that_name_the_call_are_asked_before_the_one_that_a_rule_names(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    @monitor.handles("mkdir")
+    def own(_call: monitor.Call) -> monitor.Verdict:
+        asked.append("own")
+        return monitor.Pass()
+
+    def decide(_call: monitor.Call, *, value: int) -> monitor.Verdict:
+        asked.append("named")
+        return monitor.Return(value)
+
+    named = monitor.Handler.of("getpgrp", decide, name="named")
+    seen = monitor.Handler.of("mkdir", no_opinion, name="-e")
+    given = policy(rule(Handle("named", {"value": 0}), "mkdir"))
+    done = await ran(f"mkdir {tmp_path}/made", given, handlers=[named, seen, own])
+
+    assert (done.status, asked) == (0, ["own", "named"])
+
+
+async def test_a_stricter_layer_is_not_asked_of_a_handler(tmp_path: Path) -> None:
+    def never(_call: monitor.Call) -> monitor.Verdict:
+        raise AssertionError
+
+    handlers = [monitor.Handler.of("getpgrp", never, name="never")]
+    given = policy(rule(Handle("never"), "mkdir"), includes=[policy(rule(Ask(errno.EROFS), "mkdir"))])
+    done = await ran(f"mkdir {tmp_path}/made", given, handlers=handlers)
+
+    assert "Read-only file system" in done.output
+    assert done.stats.failures == 0
+
+
+async def test_a_default_may_give_every_call_to_a_handler() -> None:
+    """Numbers without a name, too: the default is about them as well."""
+    asked: list[int] = []
+
+    def decide(call: monitor.Call, *, errno: int) -> monitor.Verdict:
+        asked.append(call.nr)
+        return monitor.Deny(errno) if call.name == "mkdir" or call.nr == 1000 else monitor.Allow()
+
+    handlers = [monitor.Handler.of("getpgrp", decide, name="all-else")]
+    given = Policy("test", Handle("all-else", {"errno": errno.EXDEV}))
+    script = "import ctypes; print(ctypes.CDLL(None, use_errno=True).syscall(1000), ctypes.get_errno())"
+    done = await ran(f"mkdir /proc/made; exec {sys.executable} -c '{script}'", given, handlers=handlers)
+
+    assert "cross-device" in done.output
+    assert f"-1 {errno.EXDEV}" in done.output
+
+
+async def test_a_default_that_names_no_handler_is_an_error() -> None:
+    with pytest.raises(monitor.PolicyError, match="no handler is called 'guard'"):
+        await ran("true", Policy("test", Handle("guard")))
+
+
+async def test_two_handlers_of_one_name_cannot_be_told_apart() -> None:
+    handlers = [monitor.Handler.of("mkdir", lambda _call: monitor.Pass(), name="guard") for _ in range(2)]
+    with pytest.raises(monitor.PolicyError, match=r"test\.toml:9.*more than one handler is called 'guard'"):
+        await ran("true", policy(rule(Handle("guard"), "mkdir", line=9)), handlers=handlers)
+
+
+async def test_parameters_that_a_handler_does_not_take_are_an_error_with_their_place() -> None:
+    def decide(_call: monitor.Call, *, seed: int) -> monitor.Verdict:
+        return monitor.Return(seed)
+
+    handlers = [monitor.Handler.of("mkdir", decide, name="seeded")]
+    with pytest.raises(monitor.PolicyError, match=r"test\.toml:9.*not made for these parameters: .*'seed'"):
+        await ran("true", policy(rule(Handle("seeded", {"sed": 7}), "mkdir", line=9)), handlers=handlers)
+
+
+# ---- what cannot be run ----
+
+
+@pytest.mark.parametrize("number", range(512, 517))
+async def test_errnos_that_restart_a_call_are_refused_with_their_place(number: int) -> None:
+    """A filter that returns one shows 512 to the program, or EINTR, or makes the call again: measured below."""
+    for given in (policy(rule(Deny(number), "mkdir", line=9)), policy(rule(Ask(number), "mkdir", line=9))):
+        with pytest.raises(monitor.PolicyError, match=rf"test\.toml:9: errno {number} restarts a call"):
+            await ran("true", given)
+
+
+async def test_the_errnos_of_a_foreign_profile_are_refused_by_name(tmp_path: Path) -> None:
+    profile = tmp_path / "profile.json"
+    profile.write_text(
+        '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls":'
+        ' [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 512}]}'
+    )
+    with pytest.raises(monitor.PolicyError, match=r"profile\.json.*syscalls\[0\].*errno 512 restarts a call"):
+        await ran("true", oci.load(profile).policy, observe=True)
+
+
+@pytest.mark.parametrize("action", [KillThread(), Trap(), Trace(), Audit()])
+def test_what_only_a_filter_does_cannot_be_mutable(action: Any) -> None:
+    with pytest.raises(monitor.PolicyError, match=r"test\.toml:1: '.*' cannot be mutable"):
+        rule(action, "mkdir", mutable=True)
+
+
+# ---- refusals that are notified ----
+
+
+async def test_refusals_can_be_notified_so_that_they_are_told_and_counted(tmp_path: Path) -> None:
+    given = policy(rule(Deny(errno.EBUSY), "mkdir", line=7), rule(KillProcess(), "rmdir", line=8))
+    done = await ran(f"mkdir {tmp_path}/made; rmdir {tmp_path}; true", given, notify_refusals=True)
+
+    assert done.lines() == [
+        f'mkdir("{tmp_path}/made", 0777) = -1 EBUSY (Device or resource busy) <denied: test.toml:7>',
+        f'rmdir("{tmp_path}") = ? <killed with SIGKILL: test.toml:8>',
+    ]
+    assert (done.stats.denied, done.stats.killed) == (1, 1)
+
+
+async def test_what_is_not_there_is_no_refusal_to_tell_of(tmp_path: Path) -> None:
+    given = policy(rule(Deny(errno.ENOSYS), "mkdir"), rule(Trap(), "rmdir"))
+    done = await ran(f"mkdir {tmp_path}/made; rmdir {tmp_path}; true", given, notify_refusals=True)
+
+    assert "Function not implemented" in done.output
+    assert done.stats.received == 0
+
+
 # ---- observing ----
 
 
@@ -175,14 +351,39 @@ async def test_an_observed_policy_refuses_nothing_and_says_what_it_would(tmp_pat
     assert (done.status, done.output) == (0, "done\n")
     assert done.lines() == [
         f'mkdir("{tmp_path}/made", 0777) = ? <observed: would deny with EBUSY: test.toml:2>',
-        f'rmdir("{tmp_path}/made") = ? <observed: would kill with SIGKILL: test.toml:3>',
+        f'rmdir("{tmp_path}/made") = ? <observed: would kill the process with SIGSYS: test.toml:3>',
         "sync() = ? <observed: would return 7: test.toml:4>",
     ]
 
 
+@pytest.mark.parametrize(
+    ("action", "intention"),
+    [
+        (KillProcess(), "kill the process with SIGSYS"),
+        (KillThread(), "kill the thread with SIGSYS"),
+        (Trap(3), "trap with SIGSYS"),
+        (Deny(errno.EROFS), "deny with EROFS"),
+        (Deny(0), "return 0"),
+        (Return(7), "return 7"),
+        (Ask(errno.EROFS), "ask, without an answer deny with EROFS"),
+        (Trace(5), "tell a tracer, without one deny with ENOSYS"),
+        (Audit(), None),
+        (Log(), None),
+        (Allow(), None),
+    ],
+)
+async def test_each_action_is_observed_as_what_it_does(tmp_path: Path, action: Any, intention: str | None) -> None:
+    done = await ran(f"exec mkdir {tmp_path}/made", policy(rule(action, "mkdir")), observe=True)
+
+    assert done.status == 0
+    assert [line.partition("<observed: ")[2] for line in done.lines() if "<observed: " in line] == (
+        [] if intention is None else [f"would {intention}: test.toml:1>"]
+    )
+
+
 async def test_observing_refuses_nothing_even_after_a_look_and_strict(tmp_path: Path) -> None:
     """Strict refuses to continue after a look; who observes has asked for no refusal at all."""
-    seen = []
+    seen: list[str] = []
 
     @monitor.handles("mkdir")
     def looks(call: monitor.Call) -> monitor.Verdict:
@@ -259,6 +460,155 @@ async def test_the_same_policy_in_other_words_changes_nothing() -> None:
     async with monitor.supervise(["true"], policy=first) as run:
         assert run.replace_policy(second) == ()
         assert run.policy is second
+
+
+async def test_a_replacement_that_names_a_handler_that_is_not_there_changes_nothing(tmp_path: Path) -> None:
+    first = policy(rule(Deny(errno.EBUSY), "mkdir", mutable=True))
+    launch = monitor.Launch(["sh", "-c", ASKS], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    async with monitor.supervise(launch, policy=first) as run:
+        with pytest.raises(monitor.PolicyError, match=r"test\.toml:9.*no handler is called 'guard'"):
+            run.replace_policy(policy(rule(Handle("guard"), "mkdir", line=9)))
+        assert run.policy is first
+        await run.stdin.send_all(b"one\n")
+        assert await run.stdout.receive_some(20) == b"refused\n"
+        await run.stdin.aclose()
+        await run.wait()
+    assert [denied.verdict for denied in run.denials] == [monitor.Deny(errno.EBUSY)]
+
+
+async def test_a_call_that_is_newly_given_to_a_handler_reaches_it_with_the_new_parameters(tmp_path: Path) -> None:
+    def decide(_call: monitor.Call, *, value: int) -> monitor.Verdict:
+        return monitor.Return(0) if value else monitor.Deny(errno.EXDEV)
+
+    handlers = [monitor.Handler.of("getpgrp", decide, name="guard")]
+    launch = monitor.Launch(["sh", "-c", ASKS], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    async with monitor.supervise(launch, policy=policy(rule(Log(), "mkdir")), handlers=handlers) as run:
+        answers: list[bytes] = []
+        for value in (1, 0, 1):
+            run.replace_policy(policy(rule(Handle("guard", {"value": value}), "mkdir")))
+            await run.stdin.send_all(b"made\n")
+            answers.append(await run.stdout.receive_some(20))
+        run.replace_policy(policy(rule(Log(), "mkdir")))
+        await run.stdin.send_all(b"made\n")
+        answers.append(await run.stdout.receive_some(20))
+        await run.stdin.aclose()
+        await run.wait()
+
+    assert answers == [b"made\n", b"refused\n", b"made\n", b"made\n"]
+    assert (tmp_path / "made").exists()  # by the last alone: the others were emulated
+
+
+async def test_a_call_that_bpf_decides_cannot_be_given_to_a_handler() -> None:
+    handlers = [monitor.Handler.of("getpgrp", lambda _call: monitor.Return(0), name="guard")]
+    async with monitor.supervise(["sleep", "30"], policy=policy(), handlers=handlers) as run:
+        with pytest.raises(monitor.PolicyNotLoosenable, match="mkdir"):
+            run.replace_policy(policy(rule(Handle("guard"), "mkdir")))
+
+
+async def test_what_other_abis_get_cannot_be_replaced_in_silence() -> None:
+    async with monitor.supervise(["sleep", "30"], policy=policy()) as run:
+        with pytest.raises(monitor.PolicyNotLoosenable, match="calls of other ABIs"):
+            run.replace_policy(policy(other_arch="enosys"))
+
+
+async def test_a_mutable_rule_with_a_condition_can_be_replaced(tmp_path: Path) -> None:
+    shut = policy(rule(Deny(), "mkdir", when=Expression("mode == 0o777"), mutable=True))
+    launch = monitor.Launch(["sh", "-c", ASKS], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    async with monitor.supervise(launch, policy=shut) as run:
+        run.replace_policy(policy())
+        await run.stdin.send_all(b"one\n")
+        assert await run.stdout.receive_some(20) == b"made\n"
+        await run.stdin.aclose()
+        await run.wait()
+
+
+async def test_a_call_that_waits_goes_to_the_handler_that_it_is_newly_given_to(tmp_path: Path) -> None:
+    """Two replacements before the first handler notices: the last one counts."""
+    asked: list[str] = []
+    waits = trio.Event()
+
+    def handler(name: str) -> monitor.Handler:
+        async def think(_call: monitor.Call, *, word: str) -> monitor.Verdict:
+            asked.append(f"{name} {word}")
+            waits.set()
+            if word == "wait":
+                await trio.sleep_forever()
+            return monitor.Return(0)
+
+        return monitor.Handler.of("getpgrp", think, name=name)
+
+    def given(name: str, word: str) -> Policy:
+        return policy(rule(Handle(name, {"word": word}), "mkdir"))
+
+    launch = monitor.Launch(["mkdir", str(tmp_path / "made")], stderr=subprocess.DEVNULL)
+    handlers = [handler("first"), handler("second")]
+    async with monitor.supervise(launch, policy=given("first", "wait"), handlers=handlers) as run:
+        await waits.wait()
+        run.replace_policy(policy(rule(Deny(), "mkdir")))
+        run.replace_policy(given("second", "go"))
+        with trio.fail_after(10):
+            assert await run.wait() == 0
+
+    assert asked == ["first wait", "second go"]
+    assert (run.stats.returned, run.stats.timeouts, run.stats.denied) == (1, 0, 0)
+
+
+async def test_a_call_that_waits_is_not_asked_about_twice_where_nothing_changes_for_it(tmp_path: Path) -> None:
+    asked: list[str] = []
+    waits, go_on = trio.Event(), trio.Event()
+
+    async def think(call: monitor.Call) -> monitor.Verdict:
+        asked.append(call.name)
+        waits.set()
+        await go_on.wait()
+        return monitor.Return(0)
+
+    handlers = [monitor.Handler.of("getpgrp", think, name="guard")]
+    first = policy(rule(Handle("guard"), "mkdir"), rule(Deny(), "rmdir", mutable=True))
+    async with monitor.supervise(["mkdir", str(tmp_path / "made")], policy=first, handlers=handlers) as run:
+        await waits.wait()
+        run.replace_policy(policy(rule(Handle("guard"), "mkdir")))
+        go_on.set()
+        assert await run.wait() == 0
+
+    assert asked == ["mkdir"]
+
+
+async def test_replacements_of_two_tasks_while_calls_come_leave_one_of_the_two_in_force(tmp_path: Path) -> None:
+    """Neither sees half of the other: each call is answered by one policy, and the last one stays."""
+    one = policy(rule(Deny(errno.EBUSY), "mkdir", mutable=True))
+    other = policy(rule(Deny(errno.EROFS), "mkdir", mutable=True))
+    script = f"for _ in 1 2 3 4 5 6 7 8 9 10; do mkdir {tmp_path}/made; done"
+    launch = monitor.Launch(["sh", "-c", script], stderr=subprocess.DEVNULL)
+    async with monitor.supervise(launch, policy=one) as run, trio.open_nursery() as nursery:
+
+        async def replace(given: Policy) -> None:
+            while True:
+                run.replace_policy(given)
+                assert run.policy is given
+                await trio.sleep(0.001)
+
+        nursery.start_soon(replace, one)
+        nursery.start_soon(replace, other)
+        await run.wait()
+        nursery.cancel_scope.cancel()
+
+    assert run.stats.denied == 10
+    assert {denied.verdict for denied in run.denials} <= {monitor.Deny(errno.EBUSY), monitor.Deny(errno.EROFS)}
+
+
+async def test_what_is_observed_can_be_replaced_and_still_refuses_nothing(tmp_path: Path) -> None:
+    told: list[monitor.Event] = []
+    launch = monitor.Launch(["sh", "-c", ASKS], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    first = policy(rule(Deny(), "mkdir"))
+    async with monitor.supervise(launch, policy=first, observe=True, events=told.append) as run:
+        run.replace_policy(policy(rule(Trap(), "mkdir", line=5)))
+        await run.stdin.send_all(b"one\n")
+        assert await run.stdout.receive_some(20) == b"made\n"
+        await run.stdin.aclose()
+        await run.wait()
+
+    assert [event.would.action for event in told if isinstance(event, CallAnswered) and event.would] == ["trap"]
 
 
 async def test_calls_that_wait_are_decided_again(tmp_path: Path) -> None:

@@ -110,8 +110,16 @@ conditions: st.SearchStrategy[Condition] = st.recursive(
 )
 
 some_arches = st.none() | st.frozensets(st.sampled_from(Arch), min_size=1)
+
+
+def _rule(names: Sequence[str], action: Action, *, mutable: bool, **more: Any) -> Rule:
+    """Return a rule; one that says what only a filter does cannot be mutable."""
+    ours = not isinstance(action, KillThread | Trap | Trace | Audit)
+    return Rule(tuple(names), action, mutable=mutable and ours, **more)
+
+
 rules = st.builds(
-    Rule,
+    _rule,
     st.lists(st.sampled_from(CALLS), min_size=1, max_size=3),
     actions,
     when=st.none() | st.builds(Fixed, conditions),

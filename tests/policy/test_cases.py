@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import PolicyError
 from monitor.policy import cases as module
-from monitor.policy.cases import Args, Cases, End, Node, Truths, cases_of, walked
+from monitor.policy.cases import Args, Cases, End, Fork, Node, Truths, cases_of, walked
 from monitor.policy.condition import ALWAYS, NEVER, AllOf, AnyOf, Condition, Not, Test
 from tests.policy.drawn import conditions, registers
 
@@ -90,3 +92,11 @@ def test_what_would_take_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
     with pytest.raises(PolicyError, match="too many to be told apart"):
         Truths().of(Test(0, "==", value=1))
+
+
+def test_a_long_list_of_values_is_told_apart_in_no_time() -> None:
+    begun = process_time()
+    node = Truths().of(AnyOf(tuple(Test(1, "==", value=value * 7919) for value in range(1000))))
+
+    assert isinstance(node, Fork)
+    assert process_time() - begun < 5  # a tenth of that; a minute when each value is walked for every other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -190,3 +191,12 @@ def test_two_inequalities_of_one_register_with_two_actions_are_named() -> None:
     _, findings = rules_of([line(Allow(), (0, NE, 2)), line(Deny(1), (0, NE, 3))], DEFAULT, HOST)
 
     assert any("upper half" in finding.message and finding.lost for finding in findings)
+
+
+def test_many_rules_about_one_call_are_put_in_order_in_some_seconds() -> None:
+    """Half a second; a minute when what a rule asks is gathered anew for each of the others."""
+    rules = [line((Allow(), Deny(1))[value % 2], (0, EQ, value), (1, EQ, value)) for value in range(400)]
+    begun = process_time()
+
+    assert len(rules_of(rules, DEFAULT, frozenset({Arch.X86_64}))[0]) == len(rules)
+    assert process_time() - begun < 8

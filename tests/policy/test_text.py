@@ -149,6 +149,13 @@ class TestRules:
         assert rule.origin == Origin("p.toml", 3, 1, "syscalls[0]")
         assert (rule.arches, rule.mutable, rule.reason) == (frozenset({Arch.X86_64}), True, "so")
 
+    @pytest.mark.parametrize("action", ["kill-thread", "trap", "trace", "audit"])
+    def test_what_only_a_filter_does_cannot_be_mutable(self, action: str) -> None:
+        with pytest.raises(
+            PolicyError, match=rf"p\.toml:6: syscalls\[0\]\.mutable: '{action}' cannot be mutable: .* only a filter"
+        ):
+            rule_of(f'action = "{action}"\nmutable = true')
+
     def test_without_an_errno_calls_with_a_fallback_fail_with_enosys(self) -> None:
         policy = loaded(f'{HEAD}[[syscalls]]\nnames = ["clone3", "ptrace"]\naction = "deny"\n')
 

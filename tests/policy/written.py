@@ -84,6 +84,8 @@ ACTIONS: st.SearchStrategy[actions.Action] = st.one_of(
 
 
 def _rule(action: actions.Action, exact: bool, **more: Any) -> Rule:
+    if isinstance(action, actions.KillThread | actions.Trap | actions.Trace | actions.Audit):
+        more["mutable"] = False
     if isinstance(action, actions.Deny) and not exact:
         return Rule(action=actions.Deny(), exact_errno=False, **more)
     return Rule(action=action, **more)

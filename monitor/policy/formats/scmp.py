@@ -196,11 +196,7 @@ class _Branch(NamedTuple):
     tests: tuple[Test, ...]
     nodes: tuple[Node, ...]
     action: Action
-
-    @property
-    def path(self) -> tuple[Node, ...]:
-        """Its nodes, alike where they ask alike: where lower halves alone count, widths say nothing of that."""
-        return tuple(node._replace(priority=0) for node in self.nodes)
+    path: tuple[Node, ...]  # the nodes, alike where they ask alike: of lower halves the widths say nothing of that
 
 
 class _Piece(NamedTuple):
@@ -268,7 +264,8 @@ def _branch(line: int, action: Action, clause: Clause, arch: Arch) -> _Branch:
         if (test := comparison.test(arch)) is not None
     ]
     nodes = tuple(node for comparison, _ in asked for node in comparison.nodes(arch))
-    return _Branch(line, tuple(test for _, test in asked), nodes, action)
+    path = tuple(node._replace(priority=0) for node in nodes)
+    return _Branch(line, tuple(test for _, test in asked), nodes, action, path)
 
 
 def _settled(
@@ -288,9 +285,12 @@ def _settled(
             note = f"rules about {name} are looked at in libseccomp's order, not in that of the file: this one first"
             findings[FormatFinding(note, first, kind=Kind.NOTE)] = None
     kept: list[_Branch] = []
+    asked: list[frozenset[Node]] = []
     for branch in ordered:
-        if not any(set(earlier.path) <= set(branch.path) for earlier in kept):
+        asks = frozenset(branch.path)
+        if not any(earlier <= asks for earlier in asked):
             kept.append(branch)
+            asked.append(asks)
     return kept
 
 

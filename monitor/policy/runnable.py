@@ -1,0 +1,42 @@
+"""
+What keeps a program from running under a policy that can be read and asked about.
+
+What it is not: a look at whether the policy makes sense (``verify``), or whether its handlers are there
+(``monitor.enforce``).
+"""
+
+from __future__ import annotations
+
+from monitor.abi.seccomp import RESTARTS
+from monitor.errors import PolicyError
+from monitor.origin import NOWHERE, Origin
+from monitor.policy.action import Action, Ask, Deny
+from monitor.policy.model import Policy
+from monitor.policy.tables import refuse_unenforced
+
+
+def refuse_unrunnable(policy: Policy) -> None:
+    """
+    Do nothing, if a program may run under *policy*.
+
+    Raises:
+        PolicyError: it has a table that nothing would enforce, or an errno that is none to a program.
+    """
+    refuse_unenforced(policy)
+    for layer in policy.layers():
+        _refuse_restart(layer.default, layer.origin)
+        for rule in layer.all_rules():
+            _refuse_restart(rule.action, rule.origin)
+
+
+def _refuse_restart(action: Action, origin: Origin) -> None:
+    """
+    Refuse the errnos by which the kernel says to itself that a call is to be made again.
+
+    A filter can return them, and only profiles of others say so.  What a program gets depends on whether a
+    signal is pending when the call returns: the number itself, which no program knows, EINTR, or the same
+    call once more (measured; arch/x86/kernel/signal.c, ``handle_signal``).  Nobody means that.
+    """
+    if isinstance(action, Deny | Ask) and action.errno in RESTARTS:
+        message = f"errno {action.errno} restarts a call inside of the kernel; a program must never see it"
+        raise PolicyError(message, None if origin == NOWHERE else origin)
