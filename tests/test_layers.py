@@ -42,7 +42,13 @@ MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
 }
 """Layer -> what it may import besides itself: a layer, or one module of a layer."""
 
-SAME_LAYER: Final = {"brokering": "supervisor", "enforce": "supervisor", "lifetime": "supervisor", "run": "supervisor"}
+SAME_LAYER: Final = {
+    "brokering": "supervisor",
+    "enforce": "supervisor",
+    "lifetime": "supervisor",
+    "run": "supervisor",
+    "settings": "supervisor",
+}
 """Modules that belong to a layer whose name they do not have."""
 
 OUTSIDERS: Final[Mapping[str, frozenset[str]]] = {

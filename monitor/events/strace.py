@@ -159,7 +159,7 @@ def _words(event: CallAnswered) -> str:
 
 
 def _result(event: CallAnswered) -> str:  # noqa: PLR0911  # one for each kind of verdict
-    reason = str(event.rule) if event.rule is not None else event.handler or event.by
+    reason = _reason(event)
     if event.would is not None:
         return f"? <observed: would {_intention(event.would)}: {reason}>"
     match event.verdict:
@@ -183,16 +183,23 @@ def _result(event: CallAnswered) -> str:  # noqa: PLR0911  # one for each kind o
             assert_never(event.verdict)
 
 
+def _reason(event: CallAnswered) -> str:
+    """Return who decided, and about what: ``agent.toml:8, read /etc/shadow``."""
+    who = str(event.rule) if event.rule is not None else event.handler or event.by
+    if event.path is None:
+        return who
+    return f"{who}, {event.access} {text.printable(event.path.decode('utf-8', 'surrogateescape'))}"
+
+
 def _outcome_text(event: CallAnswered) -> str:
     """Return what came of a call that was done for the target, and by which rule it was."""
     if event.result is None:
-        text_ = "?"
+        outcome = "?"
     elif event.result < 0:
-        text_ = f"-1 {errno_name(-event.result)} ({strerror(-event.result)})"
+        outcome = f"-1 {errno_name(-event.result)} ({strerror(-event.result)})"
     else:
-        text_ = str(event.result)
-    by = "" if event.rule is None else f" <allowed: {event.rule}>"
-    return text_ + by
+        outcome = str(event.result)
+    return f"{outcome} <allowed: {_reason(event)}>" if event.told else outcome
 
 
 def _intention(would: Would) -> str:  # noqa: PLR0911  # one for each of a closed list

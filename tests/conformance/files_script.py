@@ -66,10 +66,25 @@ class Text:
 
 @frozen
 class Struct:
-    """Bytes that are read; *edge*: the last of them is the last one that is mapped."""
+    """
+    Bytes that are read.
+
+    Attributes:
+        data: the first of them.
+        zeros: how many zeros follow.
+        last: whether the last of the zeros is none.
+        edge: whether the last byte is the last one that is mapped.
+    """
 
     data: bytes
+    zeros: int = 0
+    last: bool = False
     edge: bool = False
+
+    @property
+    def bytes_of(self) -> bytes:
+        """All of them."""
+        return (self.data + bytes(self.zeros))[: -1 if self.last else None] + b"\1" * self.last
 
 
 @frozen
@@ -147,7 +162,7 @@ class _Placed:
         if isinstance(argument, Text):
             data, edge = argument.bytes_of(self._tree, self._program), argument.edge is not False
         else:
-            data, edge = argument.data, argument.edge
+            data, edge = argument.bytes_of, argument.edge
         address = INPUT_END - len(data) if edge else self._in
         if not edge:
             self._in += len(data) + 16

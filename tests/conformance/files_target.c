@@ -28,186 +28,198 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define INPUT ((char *)0x20000000)
-#define INPUT_SIZE 0x10000
-#define OUTPUT ((char *)0x20100000)
+#define INPUT       ((char *)0x20000000)
+#define INPUT_SIZE  0x10000
+#define OUTPUT      ((char *)0x20100000)
 #define OUTPUT_SIZE 0x20000
-#define READ_ONLY ((char *)0x20200000)
+#define READ_ONLY   ((char *)0x20200000)
 
 #define FIRST_KEPT 100
-#define LAST_KEPT 105
-#define UNTOUCHED 0xA5
+#define LAST_KEPT  105
+#define UNTOUCHED  0xA5
 
 struct seen {
-  int32_t flags;
-  int32_t descriptor_flags;
-  int32_t error;
-  int32_t count;
-  char text[24];
-  char status[144];
+	int32_t flags;
+	int32_t descriptor_flags;
+	int32_t error;
+	int32_t count;
+	char text[24];
+	char status[144];
 };
 
 static char *script, *answers;
 static size_t answered, room;
 
-static void die(const char *what) {
-  perror(what);
-  _exit(99);
+static void die(const char *what)
+{
+	perror(what);
+	_exit(99);
 }
 
-static void *take(size_t size) {
-  char *here = script;
+static void *take(size_t size)
+{
+	char *here = script;
 
-  script += size;
-  return here;
+	script += size;
+	return here;
 }
 
-static uint32_t take_u32(void) {
-  uint32_t value;
+static uint32_t take_u32(void)
+{
+	uint32_t value;
 
-  memcpy(&value, take(sizeof(value)), sizeof(value));
-  return value;
+	memcpy(&value, take(sizeof(value)), sizeof(value));
+	return value;
 }
 
-static uint64_t take_u64(void) {
-  uint64_t value;
+static uint64_t take_u64(void)
+{
+	uint64_t value;
 
-  memcpy(&value, take(sizeof(value)), sizeof(value));
-  return value;
+	memcpy(&value, take(sizeof(value)), sizeof(value));
+	return value;
 }
 
-static void answer(const void *data, size_t size) {
-  if (answered + size > room) {
-    room = 2 * (room + size);
-    answers = realloc(answers, room);
-    if (!answers)
-      die("realloc");
-  }
-  memcpy(answers + answered, data, size);
-  answered += size;
+static void answer(const void *data, size_t size)
+{
+	if (answered + size > room) {
+		room = 2 * (room + size);
+		answers = realloc(answers, room);
+		if (!answers)
+			die("realloc");
+	}
+	memcpy(answers + answered, data, size);
+	answered += size;
 }
 
-static void map(char *address, size_t size, int protection) {
-  if (mmap(address, size, protection,
-           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != address)
-    die("mmap");
+static void map(char *address, size_t size, int protection)
+{
+	if (mmap(address, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		 0) != address)
+		die("mmap");
 }
 
-static void keep(int fd, int number) {
-  if (fd < 0 || dup3(fd, number, O_CLOEXEC) < 0)
-    die("a descriptor");
-  close(fd);
+static void keep(int fd, int number)
+{
+	if (fd < 0 || dup3(fd, number, O_CLOEXEC) < 0)
+		die("a descriptor");
+	close(fd);
 }
 
 /* One of every kind that has no name; 105 is left to the scripts. */
-static void make_kept(void) {
-  int fds[2];
+static void make_kept(void)
+{
+	int fds[2];
 
-  if (pipe(fds) < 0)
-    die("pipe");
-  keep(fds[0], 100);
-  keep(fds[1], 101);
-  keep(socket(AF_UNIX, SOCK_STREAM, 0), 102);
-  keep(memfd_create("a memfd", 0), 103);
-  keep(eventfd(0, 0), 104);
+	if (pipe(fds) < 0)
+		die("pipe");
+	keep(fds[0], 100);
+	keep(fds[1], 101);
+	keep(socket(AF_UNIX, SOCK_STREAM, 0), 102);
+	keep(memfd_create("a memfd", 0), 103);
+	keep(eventfd(0, 0), 104);
 }
 
-static void read_script(void) {
-  struct stat status;
-  size_t done = 0;
+static void read_script(void)
+{
+	struct stat status;
+	size_t done = 0;
 
-  if (fstat(0, &status) < 0)
-    die("fstat");
-  script = malloc((size_t)status.st_size + 1);
-  while (done < (size_t)status.st_size) {
-    ssize_t count = read(0, script + done, (size_t)status.st_size - done);
+	if (fstat(0, &status) < 0)
+		die("fstat");
+	script = malloc((size_t)status.st_size + 1);
+	while (done < (size_t)status.st_size) {
+		ssize_t count = read(0, script + done, (size_t)status.st_size - done);
 
-    if (count <= 0)
-      die("read");
-    done += (size_t)count;
-  }
+		if (count <= 0)
+			die("read");
+		done += (size_t)count;
+	}
 }
 
 /* What can be known of a new fd. */
-static void look_at(int fd) {
-  struct seen seen;
+static void look_at(int fd)
+{
+	struct seen seen;
 
-  memset(&seen, 0, sizeof(seen));
-  seen.flags = fcntl(fd, F_GETFL);
-  seen.descriptor_flags = fcntl(fd, F_GETFD);
-  seen.error = syscall(SYS_fstat, fd, seen.status) < 0 ? errno : 0;
-  seen.count = (int32_t)pread(fd, seen.text, sizeof(seen.text), 0);
-  if (seen.count < 0)
-    seen.count = -errno;
-  answer(&seen, sizeof(seen));
+	memset(&seen, 0, sizeof(seen));
+	seen.flags = fcntl(fd, F_GETFL);
+	seen.descriptor_flags = fcntl(fd, F_GETFD);
+	seen.error = syscall(SYS_fstat, fd, seen.status) < 0 ? errno : 0;
+	seen.count = (int32_t)pread(fd, seen.text, sizeof(seen.text), 0);
+	if (seen.count < 0)
+		seen.count = -errno;
+	answer(&seen, sizeof(seen));
 }
 
-static void make_call(void) {
-  uint32_t nr = take_u32(), watch = take_u32(), inputs, outputs;
-  uint64_t a[6];
-  char *regions;
-  int64_t value;
+static void make_call(void)
+{
+	uint32_t nr = take_u32(), watch = take_u32(), inputs, outputs;
+	uint64_t a[6];
+	char *regions;
+	int64_t value;
 
-  for (int i = 0; i < 6; i++)
-    a[i] = take_u64();
-  inputs = take_u32();
-  outputs = take_u32();
-  while (inputs--) {
-    char *address = (char *)(uintptr_t)take_u64();
-    uint32_t size = take_u32();
+	for (int i = 0; i < 6; i++)
+		a[i] = take_u64();
+	inputs = take_u32();
+	outputs = take_u32();
+	while (inputs--) {
+		char *address = (char *)(uintptr_t)take_u64();
+		uint32_t size = take_u32();
 
-    memcpy(address, take(size), size);
-  }
-  regions = script;
-  for (uint32_t i = 0; i < outputs; i++) {
-    char *address = (char *)(uintptr_t)take_u64();
+		memcpy(address, take(size), size);
+	}
+	regions = script;
+	for (uint32_t i = 0; i < outputs; i++) {
+		char *address = (char *)(uintptr_t)take_u64();
 
-    memset(address, UNTOUCHED, take_u32());
-  }
-  value = syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-  if (value < 0)
-    value = -errno;
-  answer(&value, sizeof(value));
-  script = regions;
-  while (outputs--) {
-    char *address = (char *)(uintptr_t)take_u64();
+		memset(address, UNTOUCHED, take_u32());
+	}
+	value = syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (value < 0)
+		value = -errno;
+	answer(&value, sizeof(value));
+	script = regions;
+	while (outputs--) {
+		char *address = (char *)(uintptr_t)take_u64();
 
-    answer(address, take_u32());
-  }
-  if (watch && value >= 0)
-    look_at((int)value);
+		answer(address, take_u32());
+	}
+	if (watch && value >= 0)
+		look_at((int)value);
 }
 
-int main(void) {
-  uint32_t pid = (uint32_t)getpid(), sequences;
-  struct rlimit limit;
-  size_t done = 0;
+int main(void)
+{
+	uint32_t pid = (uint32_t)getpid(), sequences;
+	struct rlimit limit;
+	size_t done = 0;
 
-  map(INPUT, INPUT_SIZE, PROT_READ | PROT_WRITE);
-  map(OUTPUT, OUTPUT_SIZE, PROT_READ | PROT_WRITE);
-  map(READ_ONLY, 4096, PROT_READ);
-  read_script();
-  make_kept();
-  if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-    die("getrlimit");
-  limit.rlim_cur = 1024; /* whatever it was: both runs have the same */
-  umask(022);
-  answer(&pid, sizeof(pid));
-  for (sequences = take_u32(); sequences; sequences--) {
-    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-      die("setrlimit");
-    for (uint32_t calls = take_u32(); calls; calls--)
-      make_call();
-    umask(022);
-    close_range(3, FIRST_KEPT - 1, 0);
-    close_range(LAST_KEPT, ~0U, 0);
-  }
-  while (done < answered) {
-    ssize_t count = pwrite(1, answers + done, answered - done, (off_t)done);
+	map(INPUT, INPUT_SIZE, PROT_READ | PROT_WRITE);
+	map(OUTPUT, OUTPUT_SIZE, PROT_READ | PROT_WRITE);
+	map(READ_ONLY, 4096, PROT_READ);
+	read_script();
+	make_kept();
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		die("getrlimit");
+	limit.rlim_cur = limit.rlim_max = 1024; /* as the scripts have it */
+	umask(022);
+	answer(&pid, sizeof(pid));
+	for (sequences = take_u32(); sequences; sequences--) {
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			die("setrlimit");
+		for (uint32_t calls = take_u32(); calls; calls--)
+			make_call();
+		umask(022);
+		close_range(3, FIRST_KEPT - 1, 0);
+		close_range(LAST_KEPT, ~0U, 0);
+	}
+	while (done < answered) {
+		ssize_t count = pwrite(1, answers + done, answered - done, (off_t)done);
 
-    if (count <= 0)
-      die("write");
-    done += (size_t)count;
-  }
-  return 0;
+		if (count <= 0)
+			die("write");
+		done += (size_t)count;
+	}
+	return 0;
 }

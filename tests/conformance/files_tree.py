@@ -95,7 +95,6 @@ LINKS: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"sticky/link", b"../plain"),
     (b"closed/link", b"../plain"),
     (b"to-closed", b"closed/inside"),
-    *((b"chain-%d" % n, b"chain-%d" % (n + 1) if n < 41 else b"plain") for n in range(1, 42)),
 )
 """Name and text; a slash behind the name tells links apart that differ in it."""
 
@@ -104,7 +103,7 @@ HARD_LINKS: Final = ((b"hard", b"plain"), (b"sub/hard", b"sub/one"))
 NODES: Final[tuple[tuple[bytes, int, tuple[int, int]], ...]] = (
     (b"fifo", stat.S_IFIFO | 0o666, (0, 0)),
     (b"lone", stat.S_IFIFO | 0o666, (0, 0)),
-    (b"sticky/fifo", stat.S_IFIFO | 0o666, (0, 0)),
+    (b"sticky/lone", stat.S_IFIFO | 0o666, (0, 0)),
     (b"socket", stat.S_IFSOCK | 0o755, (0, 0)),
     (b"null", stat.S_IFCHR | 0o666, (1, 3)),
     (b"no-device", stat.S_IFCHR | 0o666, (250, 77)),
@@ -112,7 +111,7 @@ NODES: Final[tuple[tuple[bytes, int, tuple[int, int]], ...]] = (
 )
 
 _OF_ROOT: Final = (b"theirs", b"readable", b"sticky", b"sticky/theirs", b"closed/link")
-_OF_OTHERS: Final = (b"sticky/other", b"sticky/fifo", b"sticky/link")
+_OF_OTHERS: Final = (b"sticky/other", b"sticky/lone", b"sticky/link")
 
 _ATTRIBUTES: Final = (
     (b"plain", b"user.one", b"1"),
@@ -137,8 +136,8 @@ _FLAGS: Final = {b"frozen": 0x10, b"grows": 0x20}
 
 
 def make(tree: bytes, owner: int) -> None:
-    """Make the tree; most of it belongs to *owner*.  Needs to be root."""
-    os.mkdir(tree, 0o755)
+    """Make the tree, in a directory of its own; most of it belongs to *owner*.  Needs to be root."""
+    os.makedirs(tree, 0o755)
     os.chown(tree, owner, owner)
     here = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -194,7 +193,7 @@ def _flag(path: bytes, flag: int) -> None:
 def tell(tree: bytes) -> dict[bytes, tuple[object, ...]]:
     """Return what is in the tree by name: kind, mode, owner, links, size, content, attributes, whether it was used."""
     told: dict[bytes, tuple[object, ...]] = {}
-    for path in (tree, *_below(tree)):
+    for path in _below(tree.rpartition(b"/")[0]):
         status = os.lstat(path)
         content: object = None
         if stat.S_ISREG(status.st_mode):
@@ -224,14 +223,16 @@ def _below(directory: bytes) -> Iterator[bytes]:
 
 
 def remove(tree: bytes) -> None:
-    """Remove the tree, whatever became of it."""
-    for path in _below(tree):
-        if path.rpartition(b"/")[2] in _FLAGS:
+    """Remove the tree, whatever became of it, and the directory that is its own."""
+    above = tree.rpartition(b"/")[0]
+    below = list(_below(above))
+    for path in below:
+        if path.rpartition(b"/")[2] in _FLAGS or path.endswith(b"/moved"):
             with contextlib.suppress(OSError):
                 _flag(path, 0)
-    for path in sorted(_below(tree), key=len, reverse=True):
+    for path in reversed(below):
         if stat.S_ISDIR(os.lstat(path).st_mode):
             os.rmdir(path)
         else:
             os.unlink(path)
-    os.rmdir(tree)
+    os.rmdir(above)

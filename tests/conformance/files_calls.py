@@ -1,0 +1,456 @@
+"""
+Sequences of file calls, drawn by hypothesis: ordinary ones mostly, and whatever else a register can hold.
+
+What it is not: the tree in which they are made (``files_tree``), or what is compared.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.conformance.files_script import KERNEL, READ_ONLY, UNMAPPED, Argument, Call, Room, Struct, Text
+from tests.conformance.files_tree import DIRECTORIES, FILES, HARD_LINKS, LINKS, LONGEST, NODES
+
+T = TypeVar("T")
+
+
+class Draw:
+    """Choices out of bytes, the first of every choice where they are zero or at an end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._numbers = iter(struct.unpack(f"={len(data) // 2}H", data))
+
+    def below(self, end: int) -> int:
+        """Return a number from 0 up to, and without, *end*."""
+        return next(self._numbers, 0) % end
+
+    def pick(self, choices: Sequence[T]) -> T:
+        """Return one of *choices*."""
+        return choices[self.below(len(choices))]
+
+    def one_in(self, count: int) -> bool:
+        """Whether something happens that does so once in *count* times."""
+        return self.below(count) == count - 1
+
+
+AT_FDCWD: Final = -100
+
+OPEN_FLAGS: Final = {
+    "O_WRONLY": 0o1,
+    "O_RDWR": 0o2,
+    "O_CREAT": 0o100,
+    "O_EXCL": 0o200,
+    "O_NOCTTY": 0o400,
+    "O_TRUNC": 0o1000,
+    "O_APPEND": 0o2000,
+    "O_NONBLOCK": 0o4000,
+    "O_DSYNC": 0o10000,
+    "FASYNC": 0o20000,
+    "O_DIRECT": 0o40000,
+    "O_LARGEFILE": 0o100000,
+    "O_DIRECTORY": 0o200000,
+    "O_NOFOLLOW": 0o400000,
+    "O_NOATIME": 0o1000000,
+    "O_CLOEXEC": 0o2000000,
+    "__O_SYNC": 0o4000000,
+    "O_PATH": 0o10000000,
+    "__O_TMPFILE": 0o20000000,
+}
+"""The kernel's, each bit by itself: include/uapi/asm-generic/fcntl.h."""
+
+RESOLVE_FLAGS: Final = {
+    "RESOLVE_NO_XDEV": 1,
+    "RESOLVE_NO_MAGICLINKS": 2,
+    "RESOLVE_NO_SYMLINKS": 4,
+    "RESOLVE_BENEATH": 8,
+    "RESOLVE_IN_ROOT": 16,
+    "RESOLVE_CACHED": 32,
+}
+
+AT_FLAGS: Final = {
+    "AT_SYMLINK_NOFOLLOW": 0x100,
+    "AT_EACCESS": 0x200,
+    "AT_NO_AUTOMOUNT": 0x800,
+    "AT_EMPTY_PATH": 0x1000,
+    "AT_STATX_FORCE_SYNC": 0x2000,
+    "AT_STATX_DONT_SYNC": 0x4000,
+}
+
+ACCESS_MODES: Final = {"X_OK": 1, "W_OK": 2, "R_OK": 4}
+
+O_CREAT: Final = OPEN_FLAGS["O_CREAT"]
+O_NONBLOCK: Final = OPEN_FLAGS["O_NONBLOCK"]
+O_PATH: Final = OPEN_FLAGS["O_PATH"]
+O_TMPFILE: Final = OPEN_FLAGS["__O_TMPFILE"]
+O_DIRECTORY: Final = OPEN_FLAGS["O_DIRECTORY"]
+
+FIFO_HELD: Final = 105
+
+BEFORE: Final = (
+    Call("chdir", (Text(b"@"),)),
+    Call("openat", (AT_FDCWD, Text(b"fifo"), os.O_RDWR | O_NONBLOCK)),  # then no open of it has to wait
+    Call("fcntl", (3, 0, FIFO_HELD)),
+    Call("openat", (AT_FDCWD, Text(b"sub"), O_DIRECTORY)),
+    Call("open", (Text(b"plain"), os.O_RDWR)),
+    Call("openat", (AT_FDCWD, Text(b"sub"), O_PATH)),
+    Call("openat", (AT_FDCWD, Text(b"to-plain"), O_PATH | OPEN_FLAGS["O_NOFOLLOW"])),
+    Call("open", (Text(b"@/plain"), O_PATH)),
+    Call("open", (Text(b"."), os.O_RDONLY)),
+    Call("open", (Text(b"rmdir"), os.O_RDONLY)),
+)
+"""What every sequence begins with: fds 3 to 9 of some kinds.  Those of 100 and above were there before."""
+
+FDS: Final = (3, 4, 4, 5, 5, 6, 6, 7, 8, 9, 9, 9, 10, 11, 12, 13, 100, 101, 102, 103, 104, 0, 1, 2, 99, 1000)
+DIRECTORY_FDS: Final = (*(AT_FDCWD,) * 12, 4, 4, 6, 9, 9, 10, *FDS, -1, -99, -101, 0x7FFFFFFF, -0x80000000)
+
+NEW: Final = (b"made", b"made-2", b"sub/made", b"acl/made", b"group/made", b"sticky/made", b"drop/made", b"closed/made")
+
+NAMES: Final = (
+    *(name for name, _, _ in FILES),
+    *(name for name, _ in DIRECTORIES),
+    *(name.rstrip(b"/") + b"-slash" * name.endswith(b"/") for name, _ in LINKS),
+    *(name for name, _, _ in NODES),
+    *(name for name, _ in HARD_LINKS),
+)
+
+ORDINARY: Final = (b"plain", b"empty", b"tool", b"sub", b"sub/one", b"to-plain", b"to-sub", b"to-sub/one", b"to-inside",
+                   b"sub/deep/three", b"sub/up/plain", b"hard", b"with space", b".", b"private", b"one", b"deep")  # fmt: skip
+
+BEFORE_NAMES: Final = (b"./", b"sub/../", b"sub/up/", b"@/", b"//", b"to-here/", b"to-sub/up/", b"to-sub/../", b"sub//..///",
+                       b"to-root/../", b"plain/../", b"nothing/../", b"../", b"sub/deep/../../", b"to-self/cwd/",
+                       b"/proc/self/cwd/", b"/proc/thread-self/cwd/", b"/proc/self/root/", b"/dev/fd/9/", b"/proc/self/fd/4/",
+                       b"/proc/self/fd/4/../", b"/proc/self/fd/6/up/", b"to-fd-of-self/", b"to-itself/", b"@/to-absolute/../")  # fmt: skip
+BEHIND_NAMES: Final = (b"/", b"//", b"/.", b"/./", b"/..", b"/../", b"/../sub", b"/nothing", b"/one", b"/../plain",
+                       b"/" + LONGEST, b"/" + LONGEST + b"n")  # fmt: skip
+
+SPECIAL: Final = (
+    b"", b"", b"/", b"//", b"/..", b"@", b"@/", b"..", b"./", b".//.", b"nothing", b"nothing/", b"no/where", b"made/",
+    LONGEST + b"n", LONGEST + b"/n", b"to-here/" * 39 + b"plain", b"to-here/" * 40 + b"plain",
+    b"to-here/" * 39 + b"to-plain", b"to-here/" * 40 + b"to-plain", b"to-here/" * 41, b"%", b"%", b"%/", b"/proc/self/exe",
+    b"/dev/null", b"/dev/zero", b"/dev/full", b"/dev/tty", b"/dev", b"/dev/null/", b"/dev/fd", b"/dev/stdin", b"/tmp",
+)  # fmt: skip
+
+IN_PROC: Final = (
+    b"/proc", b"/proc/", b"/proc/self", b"/proc/self/", b"/proc/thread-self", b"/proc/thread-self/", b"/proc/self/status",
+    b"/proc/self/comm", b"/proc/thread-self/comm", b"/proc/self/cwd", b"/proc/self/cwd/", b"/proc/self/cwd/plain",
+    b"/proc/self/root", b"/proc/self/root/proc/self/comm", b"/proc/self/exe", b"/proc/self/exe/", b"/proc/self/fd",
+    b"/proc/self/fd/", b"/proc/self/fd/5", b"/proc/self/fd/6", b"/proc/self/fd/7", b"/proc/self/fd/8", b"/proc/self/fd/9",
+    b"/proc/self/fd/10", b"/proc/self/fd/4/one", b"/proc/self/fd/6/one", b"/proc/self/fd/5/", b"/proc/self/fd/4/",
+    b"/proc/self/fd/100", b"/proc/self/fd/101", b"/proc/self/fd/102", b"/proc/self/fd/103", b"/proc/self/fd/104",
+    b"/proc/self/fd/99", b"/proc/self/fd/-1", b"/proc/self/fd/05", b"/proc/self/fd/x", b"/dev/fd/4", b"/dev/fd/5",
+    b"/dev/fd/8", b"/dev/fd/99", b"/dev/fd/100", b"/dev/fd/4/../plain", b"/proc/self/fdinfo/5", b"/proc/self/task",
+    b"/proc/self/nothing", b"/proc/nothing", b"/proc/self/../self/comm", b"/proc/self/cwd/../..", b"/proc/mounts",
+    b"/proc/sys/kernel/ostype", b"/proc/self/ns/mnt", b"/proc/self/ns/", b"/proc/self/status/", b"/proc/net", b"/proc/net/",
+    b"/proc/self/attr/current", b"/proc/.", b"/proc/..", b"/proc/self/.", b"/proc/self/..", b"/proc/./self/comm",
+    b"//proc//self//comm", b"/proc/self/fd/3", b"/proc/self/cwd/to-plain", b"/proc/self/cwd/to-nothing", b"to-self",
+    b"/proc/self/cwd/made", b"/proc/self/fd/9/../made", b"/proc/version", b"/proc/self/map_files", b"/proc/self/fd/4/../made",
+)  # fmt: skip
+
+LONE: Final = b"lone"
+"""The FIFO that nobody holds: nobody may wait for it."""
+
+ATTRIBUTES: Final = (b"user.one", b"user.one", b"user.one", b"user.long", b"user.empty", b"user.of-directory", b"user.theirs",
+                     b"user.nothing", b"trusted.one", b"security.selinux", b"security.capability", b"system.posix_acl_access",
+                     b"system.posix_acl_default", b"nothing", b"user.", b"", b"user." + b"x" * 250, b"user." + b"x" * 251,
+                     b"other.one", b"one.user.")  # fmt: skip
+
+GARBAGE: Final = (0, 0, 0, 0, 0, 0, 1 << 32, 0xFFFFFFFF00000000, 0x8000000000000000, 0xDEADBEEF00000000)
+
+MODES: Final = (0o644, 0o666, 0o666, 0o600, 0o777, 0, 0o7777, 0o1777, 0o2755, 0o4755, 0o444, 0o100644, 0xFFFF, 0x10000 | 0o644)
+
+
+
+def _int(draw: Draw, number: int) -> int:
+    """Return a register that holds *number* in its lower half: the kernel looks at no more of an int."""
+    return number & 0xFFFFFFFF | draw.pick(GARBAGE)
+
+
+def _plain_path(draw: Draw) -> bytes:
+    kind = draw.below(12)
+    if kind < 5:
+        return draw.pick(ORDINARY)
+    if kind < 8:
+        return draw.pick(NAMES)
+    if kind < 9:
+        return draw.pick(NEW)
+    if kind < 10:
+        return draw.pick(SPECIAL)
+    return draw.pick(IN_PROC)
+
+
+def _path_bytes(draw: Draw) -> bytes:
+    path = _plain_path(draw)
+    while not path.startswith((b"/", b"@", b"%")) and draw.one_in(6):
+        path = draw.pick(BEFORE_NAMES) + path
+    if draw.one_in(6):
+        path += draw.pick(BEHIND_NAMES)
+    return path
+
+
+def _path(draw: Draw) -> Argument:
+    """Return a path, or an address that is none."""
+    text = _path_bytes(draw)
+    if not draw.one_in(20):
+        return Text(text)
+    odd = draw.below(9)
+    if odd < 4:
+        return Text(text, length=draw.pick([4094, 4095, 4096, 4097]))
+    if odd < 5:
+        return Text(text, edge=True)
+    return (Text(text, edge=None), 0, UNMAPPED, KERNEL)[odd - 5]
+
+
+def _room(draw: Draw, size: int) -> Argument:
+    if not draw.one_in(20):
+        return Room(size)
+    return draw.pick([0, READ_ONLY, UNMAPPED, KERNEL, Room(size, beyond=1), Room(size, beyond=size)])
+
+
+def _directory(draw: Draw) -> int:
+    return _int(draw, draw.pick(DIRECTORY_FDS))
+
+
+def _flags_of(draw: Draw, table: dict[str, int], most: int) -> int:
+    flags = 0
+    for _ in range(draw.below(most + 1)):
+        flags |= draw.pick(list(table.values()))
+    return flags
+
+
+SANE: Final = (0, 0, 0, 1, 2, 2, O_CREAT | 1, O_CREAT | 2, O_CREAT | 0o1001, O_CREAT | 0o201, O_DIRECTORY, O_DIRECTORY, 0o1001,
+               0o2001, O_PATH, O_PATH | O_DIRECTORY, O_PATH | 0o400000, 0o400000, O_TMPFILE | O_DIRECTORY | 2,
+               O_TMPFILE | O_DIRECTORY | 1, O_TMPFILE | O_DIRECTORY | 0o202, 0o1000, O_CREAT)  # fmt: skip
+
+
+def _open_flags(draw: Draw, path: Argument) -> int:
+    flags = draw.pick(SANE) | _flags_of(draw, OPEN_FLAGS, 3)
+    if draw.one_in(4):
+        flags = _flags_of(draw, OPEN_FLAGS, 6)
+    if draw.one_in(2) or _may_wait(path):
+        flags |= O_NONBLOCK
+    return flags
+
+
+def _may_wait(path: Argument) -> bool:
+    return not isinstance(path, Text) or LONE in path.text
+
+
+def _open(draw: Draw) -> tuple[Argument, ...]:
+    path = _path(draw)
+    flags = _open_flags(draw, path)
+    if draw.one_in(20):
+        flags |= draw.pick([1 << 26, 1 << 31, 1 << 25, 0o4])
+    return path, _int(draw, flags), draw.pick(MODES) | draw.pick(GARBAGE)
+
+
+def _creat(draw: Draw) -> tuple[Argument, ...]:
+    path = _path(draw)
+    if _may_wait(path):  # there is no flag that would keep it from waiting
+        path = Text(b"made")
+    return path, draw.pick(MODES) | draw.pick(GARBAGE)
+
+
+def _openat(draw: Draw) -> tuple[Argument, ...]:
+    return _directory(draw), *_open(draw)
+
+
+_SIZES: Final = (24, 24, 24, 24, 24, 24, 24, 24, 24, 32, 32, 0, 8, 23, 25, 4096, 4097, 1 << 32, (1 << 64) - 1)
+
+
+def _openat2(draw: Draw) -> tuple[Argument, ...]:
+    path = _path(draw)
+    flags = _open_flags(draw, path)
+    mode = 0
+    if flags & (O_CREAT | O_TMPFILE) or draw.one_in(20):
+        mode = draw.pick(MODES) & (0xFFFF if draw.one_in(20) else 0o7777)
+    if flags & O_PATH and not draw.one_in(10):
+        flags &= O_PATH | O_DIRECTORY | 0o2400000
+    if draw.one_in(40):
+        flags |= draw.pick([1 << 26, 1 << 31, 1 << 63])
+    resolve = 0
+    if draw.one_in(2):
+        resolve = _flags_of(draw, RESOLVE_FLAGS, 2)
+    if draw.one_in(40):
+        resolve |= draw.pick([64, 1 << 63])
+    size = draw.pick(_SIZES)
+    how = struct.pack("=QQQ", flags, mode, resolve)[: min(size, 24)]
+    tail = max(min(size, 4097) - 24, 0)
+    struct_at: Argument = Struct(how, tail, last=bool(tail) and draw.one_in(2), edge=draw.one_in(6))
+    if draw.one_in(20) and size:
+        struct_at = draw.pick([0, UNMAPPED, KERNEL])
+    return _directory(draw), path, struct_at, size
+
+
+def _at_flags(draw: Draw) -> int:
+    flags = draw.pick([0, 0, 0x100, 0x1000, 0x1100]) | _flags_of(draw, AT_FLAGS, 2)
+    if draw.one_in(40):
+        flags |= draw.pick([1, 0x400, 0x8000, 1 << 31])
+    return _int(draw, flags)
+
+
+def _empty_or(draw: Draw, path: Argument) -> Argument:
+    return Text(b"") if draw.one_in(6) else path
+
+
+def _newfstatat(draw: Draw) -> tuple[Argument, ...]:
+    return _directory(draw), _empty_or(draw, _path(draw)), _room(draw, 144), _at_flags(draw)
+
+
+def _statx(draw: Draw) -> tuple[Argument, ...]:
+    mask = draw.pick([0x7FF, 0xFFF, 0x17FF, 0, 1, 0x1FFF, 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF])
+    return _directory(draw), _empty_or(draw, _path(draw)), _at_flags(draw), _int(draw, mask), _room(draw, 256)
+
+
+def _access_mode(draw: Draw) -> int:
+    return _int(draw, draw.pick([0, 1, 2, 3, 4, 5, 6, 7, 4, 2, 1, 8, 0x80, -1]))
+
+
+def _faccessat2(draw: Draw) -> tuple[Argument, ...]:
+    return _directory(draw), _empty_or(draw, _path(draw)), _access_mode(draw), _at_flags(draw)
+
+
+def _link_path(draw: Draw) -> Argument:
+    if draw.one_in(2):
+        return _path(draw)
+    known = [name.rstrip(b"/") + b"-slash" * name.endswith(b"/") for name, _ in LINKS]
+    return Text(draw.pick(known + [path for path in IN_PROC if path.count(b"/") > 1]))
+
+
+def _link_room(draw: Draw) -> tuple[Argument, int]:
+    size = draw.pick([4096, 4096, 4096, 100, 5, 4, 1, 0, -1, -0x80000000])
+    return _room(draw, max(size, 1)), _int(draw, size)
+
+
+def _attribute_room(draw: Draw) -> tuple[Argument, int]:
+    size = draw.pick([1000, 1001, 65536, 100, 1, 0, 0, 999, 65537, 20])
+    return _room(draw, max(size, 1)), size | draw.pick(GARBAGE[:8]) if size >= 1000 else size
+
+
+def _attribute(draw: Draw) -> Argument:
+    if draw.one_in(20):
+        return draw.pick([0, UNMAPPED, KERNEL])
+    return Text(draw.pick(ATTRIBUTES), edge=draw.pick([False] * 20 + [True, None]))
+
+
+def _attribute_path(draw: Draw) -> Argument:
+    return Text(draw.pick([b"plain", b"to-plain", b"sub", b"theirs"])) if draw.one_in(2) else _path(draw)
+
+
+def _rlimit(draw: Draw) -> tuple[Argument, ...]:
+    limit = draw.pick([0, 3, 9, 10, 10, 11, 12, 101, 1024])
+    return 0, 7, Struct(struct.pack("=QQ", limit, 1024)), 0
+
+
+BROKERED: Final[dict[str, tuple[int, Callable[[Draw], tuple[Argument, ...]]]]] = {
+    "open": (9, _open),
+    "openat": (13, _openat),
+    "openat2": (16, _openat2),
+    "creat": (3, _creat),
+    "stat": (3, lambda draw: (_path(draw), _room(draw, 144))),
+    "lstat": (3, lambda draw: (_path(draw), _room(draw, 144))),
+    "newfstatat": (5, _newfstatat),
+    "statx": (5, _statx),
+    "statfs": (3, lambda draw: (_path(draw), _room(draw, 120))),
+    "access": (3, lambda draw: (_path(draw), _access_mode(draw))),
+    "faccessat": (3, lambda draw: (_directory(draw), _path(draw), _access_mode(draw))),
+    "faccessat2": (5, _faccessat2),
+    "readlink": (3, lambda draw: (_link_path(draw), *_link_room(draw))),
+    "readlinkat": (4, lambda draw: (_directory(draw), _empty_or(draw, _link_path(draw)), *_link_room(draw))),
+    "getxattr": (4, lambda draw: (_attribute_path(draw), _attribute(draw), *_attribute_room(draw))),
+    "lgetxattr": (4, lambda draw: (_attribute_path(draw), _attribute(draw), *_attribute_room(draw))),
+    "listxattr": (2, lambda draw: (_attribute_path(draw), *_attribute_room(draw))),
+    "llistxattr": (2, lambda draw: (_attribute_path(draw), *_attribute_room(draw))),
+    "chdir": (3, lambda draw: (_path(draw),)),
+}
+"""The calls that are done for a target: weight, and what draws their arguments."""
+
+BETWEEN: Final[dict[str, tuple[int, Callable[[Draw], tuple[Argument, ...]]]]] = {
+    "chdir": (2, lambda _draw: (Text(b"@"),)),
+    "close": (4, lambda draw: (3 + draw.below(12),)),
+    "umask": (2, lambda draw: (draw.pick([0, 0o22, 0o27, 0o77, 0o777]),)),
+    "prlimit64": (2, _rlimit),
+    "write": (2, lambda draw: (5 + draw.below(10), Struct(b"written"), 7)),
+    "unlink": (1, lambda draw: (Text(draw.pick([b"@/plain", b"@/made", b"@/gone", b"@/to-plain", b"@/sub/one", b"@/hard"])),)),
+    "rmdir": (1, lambda draw: (Text(draw.pick([b"@/rmdir", b"@/dir (deleted)", b"@/acl"])),)),
+    "rename": (1, lambda draw: (Text(b"@/" + draw.pick(ORDINARY)), Text(draw.pick([b"@/made", b"@/sub/made", b"@/empty"])))),
+    "getcwd": (1, lambda _draw: (Room(4096), 4096)),
+}  # fmt: skip
+"""Calls that the kernel does, and that change what the others find."""
+
+_WEIGHTED: Final = [
+    (name, arguments)
+    for table in (BROKERED, BETWEEN)
+    for name, (weight, arguments) in table.items()
+    for _ in range(weight)
+]
+
+
+BYTES_PER_CALL: Final = 40
+CALLS_PER_SEQUENCE: Final = 40
+
+
+def sequence(data: bytes) -> list[Call]:
+    """Return the calls that *data* stands for."""
+    calls = []
+    for at in range(0, len(data), BYTES_PER_CALL):
+        draw = Draw(data[at : at + BYTES_PER_CALL])
+        name, arguments = draw.pick(_WEIGHTED)
+        calls.append(Call(name, arguments(draw)))
+    return calls
+
+
+SEQUENCES: Final = st.binary(
+    min_size=BYTES_PER_CALL * CALLS_PER_SEQUENCE, max_size=BYTES_PER_CALL * CALLS_PER_SEQUENCE
+).map(sequence)
+
+
+def drawn(count: int, number: int) -> list[list[Call]]:
+    """Return so many sequences that they have *count* calls; *number* is the seed."""
+    found: list[list[Call]] = []
+
+    @seed(number)
+    @settings(
+        max_examples=-(-count // CALLS_PER_SEQUENCE),
+        phases=[Phase.generate],
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(SEQUENCES)
+    def collect(calls: list[Call]) -> None:
+        found.append(calls)
+
+    collect()
+    return found
+
+
+def flags_in(call: Call) -> Sequence[str]:
+    """Return the names of the flags that *call* has."""
+    tables: dict[str, tuple[int, dict[str, int]]] = {
+        "open": (1, OPEN_FLAGS),
+        "openat": (2, OPEN_FLAGS),
+        "newfstatat": (3, AT_FLAGS),
+        "statx": (2, AT_FLAGS),
+        "access": (1, ACCESS_MODES),
+        "faccessat": (2, ACCESS_MODES),
+        "faccessat2": (3, AT_FLAGS),
+    }
+    if call.name == "openat2" and isinstance(call.args[2], Struct) and len(call.args[2].data) >= 24:
+        flags, _, resolve = struct.unpack_from("=QQQ", call.args[2].data)
+        return [*_named(flags, OPEN_FLAGS), *_named(resolve, RESOLVE_FLAGS)]
+    if call.name not in tables:
+        return []
+    register, table = tables[call.name]
+    value = call.args[register]
+    assert isinstance(value, int)
+    return _named(value, table)
+
+
+def _named(value: int, table: dict[str, int]) -> list[str]:
+    return [name for name, bit in table.items() if value & bit]
