@@ -100,14 +100,14 @@ BEFORE: Final = (
     Call("open", (Text(b"plain"), os.O_RDWR)),
     Call("openat", (AT_FDCWD, Text(b"sub"), O_PATH)),
     Call("openat", (AT_FDCWD, Text(b"to-plain"), O_PATH | OPEN_FLAGS["O_NOFOLLOW"])),
-    Call("open", (Text(b"@/plain"), O_PATH)),
     Call("open", (Text(b"."), os.O_RDONLY)),
+    Call("open", (Text(b"@/plain"), O_PATH)),
     Call("open", (Text(b"rmdir"), os.O_RDONLY)),
 )
 """What every sequence begins with: fds 3 to 9 of some kinds.  Those of 100 and above were there before."""
 
 FDS: Final = (3, 4, 4, 5, 5, 6, 6, 7, 8, 9, 9, 9, 10, 11, 12, 13, 100, 101, 102, 103, 104, 0, 1, 2, 99, 1000)
-DIRECTORY_FDS: Final = (*(AT_FDCWD,) * 12, 4, 4, 6, 9, 9, 10, *FDS, -1, -99, -101, 0x7FFFFFFF, -0x80000000)
+DIRECTORY_FDS: Final = (AT_FDCWD, *(AT_FDCWD, 4, 8, 8) * 15, *FDS, -1, -99, -101, 0x7FFFFFFF, -0x80000000)
 
 NEW: Final = (b"made", b"made-2", b"sub/made", b"acl/made", b"group/made", b"sticky/made", b"drop/made", b"closed/made")
 
@@ -119,12 +119,12 @@ NAMES: Final = (
     *(name for name, _ in HARD_LINKS),
 )
 
-ORDINARY: Final = (b"plain", b"empty", b"tool", b"sub", b"sub/one", b"to-plain", b"to-sub", b"to-sub/one", b"to-inside",
-                   b"sub/deep/three", b"sub/up/plain", b"hard", b"with space", b".", b"private", b"one", b"deep")  # fmt: skip
+ORDINARY: Final = (b"plain", b"empty", b"tool", b"sub", b"to-plain", b"to-sub", b"to-here", b"hard", b"with space", b".",
+                   b"private", b"one", b"deep", b"sub/one", b"sub/deep/three", b"@/to-inside", b"@/sub/up/plain")  # fmt: skip
 
 BEFORE_NAMES: Final = (b"./", b"sub/../", b"sub/up/", b"@/", b"//", b"to-here/", b"to-sub/up/", b"to-sub/../", b"sub//..///",
                        b"to-root/../", b"plain/../", b"nothing/../", b"../", b"sub/deep/../../", b"to-self/cwd/",
-                       b"/proc/self/cwd/", b"/proc/thread-self/cwd/", b"/proc/self/root/", b"/dev/fd/9/", b"/proc/self/fd/4/",
+                       b"/proc/self/cwd/", b"/proc/thread-self/cwd/", b"/proc/self/root/", b"/dev/fd/8/", b"/proc/self/fd/4/",
                        b"/proc/self/fd/4/../", b"/proc/self/fd/6/up/", b"to-fd-of-self/", b"to-itself/", b"@/to-absolute/../")  # fmt: skip
 BEHIND_NAMES: Final = (b"/", b"//", b"/.", b"/./", b"/..", b"/../", b"/../sub", b"/nothing", b"/one", b"/../plain",
                        b"/" + LONGEST, b"/" + LONGEST + b"n")  # fmt: skip
@@ -149,21 +149,35 @@ IN_PROC: Final = (
     b"/proc/sys/kernel/ostype", b"/proc/self/ns/mnt", b"/proc/self/ns/", b"/proc/self/status/", b"/proc/net", b"/proc/net/",
     b"/proc/self/attr/current", b"/proc/.", b"/proc/..", b"/proc/self/.", b"/proc/self/..", b"/proc/./self/comm",
     b"//proc//self//comm", b"/proc/self/fd/3", b"/proc/self/cwd/to-plain", b"/proc/self/cwd/to-nothing", b"to-self",
-    b"/proc/self/cwd/made", b"/proc/self/fd/9/../made", b"/proc/version", b"/proc/self/map_files", b"/proc/self/fd/4/../made",
+    b"/proc/self/cwd/made", b"/proc/self/fd/8/made", b"/proc/version", b"/proc/self/map_files", b"/proc/self/fd/4/../made",
 )  # fmt: skip
 
 LONE: Final = b"lone"
 """The FIFO that nobody holds: nobody may wait for it."""
 
-ATTRIBUTES: Final = (b"user.one", b"user.one", b"user.one", b"user.long", b"user.empty", b"user.of-directory", b"user.theirs",
+ATTRIBUTES: Final = (*(b"user.one", b"user.long", b"user.of-directory") * 8, b"user.long", b"user.empty", b"user.of-directory", b"user.theirs",
                      b"user.nothing", b"trusted.one", b"security.selinux", b"security.capability", b"system.posix_acl_access",
                      b"system.posix_acl_default", b"nothing", b"user.", b"", b"user." + b"x" * 250, b"user." + b"x" * 251,
                      b"other.one", b"one.user.")  # fmt: skip
 
 GARBAGE: Final = (0, 0, 0, 0, 0, 0, 1 << 32, 0xFFFFFFFF00000000, 0x8000000000000000, 0xDEADBEEF00000000)
 
-MODES: Final = (0o644, 0o666, 0o666, 0o600, 0o777, 0, 0o7777, 0o1777, 0o2755, 0o4755, 0o444, 0o100644, 0xFFFF, 0x10000 | 0o644)
-
+MODES: Final = (
+    0o644,
+    0o666,
+    0o666,
+    0o600,
+    0o777,
+    0,
+    0o7777,
+    0o1777,
+    0o2755,
+    0o4755,
+    0o444,
+    0o100644,
+    0xFFFF,
+    0x10000 | 0o644,
+)
 
 
 def _int(draw: Draw, number: int) -> int:
@@ -186,9 +200,11 @@ def _plain_path(draw: Draw) -> bytes:
 
 def _path_bytes(draw: Draw) -> bytes:
     path = _plain_path(draw)
-    while not path.startswith((b"/", b"@", b"%")) and draw.one_in(6):
+    if not path.startswith((b"/", b"@", b"%")) and draw.one_in(3):
+        path = b"@/" + path
+    while not path.startswith((b"/", b"@", b"%")) and draw.one_in(8):
         path = draw.pick(BEFORE_NAMES) + path
-    if draw.one_in(6):
+    if draw.one_in(8):
         path += draw.pick(BEHIND_NAMES)
     return path
 
@@ -196,7 +212,7 @@ def _path_bytes(draw: Draw) -> bytes:
 def _path(draw: Draw) -> Argument:
     """Return a path, or an address that is none."""
     text = _path_bytes(draw)
-    if not draw.one_in(20):
+    if not draw.one_in(30):
         return Text(text)
     odd = draw.below(9)
     if odd < 4:
@@ -207,7 +223,7 @@ def _path(draw: Draw) -> Argument:
 
 
 def _room(draw: Draw, size: int) -> Argument:
-    if not draw.one_in(20):
+    if not draw.one_in(30):
         return Room(size)
     return draw.pick([0, READ_ONLY, UNMAPPED, KERNEL, Room(size, beyond=1), Room(size, beyond=size)])
 
@@ -228,9 +244,20 @@ SANE: Final = (0, 0, 0, 1, 2, 2, O_CREAT | 1, O_CREAT | 2, O_CREAT | 0o1001, O_C
                O_TMPFILE | O_DIRECTORY | 1, O_TMPFILE | O_DIRECTORY | 0o202, 0o1000, O_CREAT)  # fmt: skip
 
 
+HARMLESS: Final = {
+    name: bit
+    for name, bit in OPEN_FLAGS.items()
+    if name
+    not in {"O_WRONLY", "O_RDWR", "O_CREAT", "O_EXCL", "O_DIRECTORY", "O_NOFOLLOW", "O_PATH", "__O_TMPFILE", "O_TRUNC"}
+}
+"""Flags that change how a file is open, and not whether it can be."""
+
+
 def _open_flags(draw: Draw, path: Argument) -> int:
-    flags = draw.pick(SANE) | _flags_of(draw, OPEN_FLAGS, 3)
-    if draw.one_in(4):
+    flags = draw.pick(SANE)
+    if draw.one_in(2):
+        flags |= _flags_of(draw, HARMLESS if draw.one_in(2) else OPEN_FLAGS, 3)
+    if draw.one_in(6):
         flags = _flags_of(draw, OPEN_FLAGS, 6)
     if draw.one_in(2) or _may_wait(path):
         flags |= O_NONBLOCK
@@ -260,7 +287,7 @@ def _openat(draw: Draw) -> tuple[Argument, ...]:
     return _directory(draw), *_open(draw)
 
 
-_SIZES: Final = (24, 24, 24, 24, 24, 24, 24, 24, 24, 32, 32, 0, 8, 23, 25, 4096, 4097, 1 << 32, (1 << 64) - 1)
+_SIZES: Final = (*(24,) * 40, 32, 32, 32, 0, 8, 23, 25, 4096, 4097, 1 << 32, (1 << 64) - 1)
 
 
 def _openat2(draw: Draw) -> tuple[Argument, ...]:
@@ -274,7 +301,7 @@ def _openat2(draw: Draw) -> tuple[Argument, ...]:
     if draw.one_in(40):
         flags |= draw.pick([1 << 26, 1 << 31, 1 << 63])
     resolve = 0
-    if draw.one_in(2):
+    if draw.one_in(3):
         resolve = _flags_of(draw, RESOLVE_FLAGS, 2)
     if draw.one_in(40):
         resolve |= draw.pick([64, 1 << 63])
@@ -287,8 +314,10 @@ def _openat2(draw: Draw) -> tuple[Argument, ...]:
     return _directory(draw), path, struct_at, size
 
 
-def _at_flags(draw: Draw) -> int:
-    flags = draw.pick([0, 0, 0x100, 0x1000, 0x1100]) | _flags_of(draw, AT_FLAGS, 2)
+def _at_flags(draw: Draw, wanted: int) -> int:
+    flags = draw.pick([0, 0, 0x100, 0x1000, 0x1100, 0x800, wanted, 0x1000 | wanted])
+    if draw.one_in(4):
+        flags |= _flags_of(draw, AT_FLAGS, 2)
     if draw.one_in(40):
         flags |= draw.pick([1, 0x400, 0x8000, 1 << 31])
     return _int(draw, flags)
@@ -299,20 +328,20 @@ def _empty_or(draw: Draw, path: Argument) -> Argument:
 
 
 def _newfstatat(draw: Draw) -> tuple[Argument, ...]:
-    return _directory(draw), _empty_or(draw, _path(draw)), _room(draw, 144), _at_flags(draw)
+    return _directory(draw), _empty_or(draw, _path(draw)), _room(draw, 144), _at_flags(draw, 0x4000)
 
 
 def _statx(draw: Draw) -> tuple[Argument, ...]:
-    mask = draw.pick([0x7FF, 0xFFF, 0x17FF, 0, 1, 0x1FFF, 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF])
-    return _directory(draw), _empty_or(draw, _path(draw)), _at_flags(draw), _int(draw, mask), _room(draw, 256)
+    mask = draw.pick([0x7FF, 0xFFF, 0x17FF, 0, 1, 0x1FFF, 0x7FFFFFFF, 0xFFF, 0x7FF, 0x7FF, 0xFFFFFFFF])
+    return _directory(draw), _empty_or(draw, _path(draw)), _at_flags(draw, 0x2000), _int(draw, mask), _room(draw, 256)
 
 
 def _access_mode(draw: Draw) -> int:
-    return _int(draw, draw.pick([0, 1, 2, 3, 4, 5, 6, 7, 4, 2, 1, 8, 0x80, -1]))
+    return _int(draw, draw.pick([*range(8), *range(8), 0, 4, 4, 8, -1]))
 
 
 def _faccessat2(draw: Draw) -> tuple[Argument, ...]:
-    return _directory(draw), _empty_or(draw, _path(draw)), _access_mode(draw), _at_flags(draw)
+    return _directory(draw), _empty_or(draw, _path(draw)), _access_mode(draw), _at_flags(draw, 0x200)
 
 
 def _link_path(draw: Draw) -> Argument:
@@ -323,12 +352,12 @@ def _link_path(draw: Draw) -> Argument:
 
 
 def _link_room(draw: Draw) -> tuple[Argument, int]:
-    size = draw.pick([4096, 4096, 4096, 100, 5, 4, 1, 0, -1, -0x80000000])
+    size = draw.pick([4096, 4096, 4096, 4096, 4096, 100, 5, 4, 1, 0, -1, -0x80000000])
     return _room(draw, max(size, 1)), _int(draw, size)
 
 
 def _attribute_room(draw: Draw) -> tuple[Argument, int]:
-    size = draw.pick([1000, 1001, 65536, 100, 1, 0, 0, 999, 65537, 20])
+    size = draw.pick([1001, 65536, 1000, 100, 0, 0, 1, 999, 65537])
     return _room(draw, max(size, 1)), size | draw.pick(GARBAGE[:8]) if size >= 1000 else size
 
 
@@ -339,11 +368,15 @@ def _attribute(draw: Draw) -> Argument:
 
 
 def _attribute_path(draw: Draw) -> Argument:
-    return Text(draw.pick([b"plain", b"to-plain", b"sub", b"theirs"])) if draw.one_in(2) else _path(draw)
+    return (
+        Text(draw.pick([b"@/plain", b"@/plain", b"@/hard", b"@/sub", b"@/to-plain", b"@/theirs"]))
+        if draw.one_in(2)
+        else _path(draw)
+    )
 
 
 def _rlimit(draw: Draw) -> tuple[Argument, ...]:
-    limit = draw.pick([0, 3, 9, 10, 10, 11, 12, 101, 1024])
+    limit = draw.pick([0, 3, 9, 10, 10, 11, 12, 101, 1024, 1024, 1024, 1024])
     return 0, 7, Struct(struct.pack("=QQ", limit, 1024)), 0
 
 
@@ -371,10 +404,10 @@ BROKERED: Final[dict[str, tuple[int, Callable[[Draw], tuple[Argument, ...]]]]] =
 """The calls that are done for a target: weight, and what draws their arguments."""
 
 BETWEEN: Final[dict[str, tuple[int, Callable[[Draw], tuple[Argument, ...]]]]] = {
-    "chdir": (2, lambda _draw: (Text(b"@"),)),
+    "chdir": (4, lambda _draw: (Text(b"@"),)),
     "close": (4, lambda draw: (3 + draw.below(12),)),
     "umask": (2, lambda draw: (draw.pick([0, 0o22, 0o27, 0o77, 0o777]),)),
-    "prlimit64": (2, _rlimit),
+    "prlimit64": (3, _rlimit),
     "write": (2, lambda draw: (5 + draw.below(10), Struct(b"written"), 7)),
     "unlink": (1, lambda draw: (Text(draw.pick([b"@/plain", b"@/made", b"@/gone", b"@/to-plain", b"@/sub/one", b"@/hard"])),)),
     "rmdir": (1, lambda draw: (Text(draw.pick([b"@/rmdir", b"@/dir (deleted)", b"@/acl"])),)),

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.conformance.files_script import Answer, Call, Seen, Sequences, decoded, encoded
+from tests.conformance.files_script import Answer, Call, Room, Seen, Sequences, decoded, encoded
 from tests.conformance.files_tree import LONG_AGO, make, remove, tell
 
 HERE: Final = Path(__file__).parent
@@ -73,6 +73,19 @@ class Place:
         native = self._run(sequences, [str(self._program)])
         brokered = self._run(sequences, [sys.executable, "-P", str(HERE / "files_broker.py"), str(self._program)])
         return native, list(_differences(sequences, native, brokered))
+
+    def minimised(self, calls: Sequence[Call], kept: int) -> Sequence[Call]:
+        """Return what is left of *calls* when nothing can be left out of it, but the first *kept*, that still differs."""
+        size = max(len(calls) // 2, 1)
+        while True:
+            shorter = [[*calls[:at], *calls[at + size :]] for at in range(kept, len(calls), size)]
+            found = self.compare(shorter)[1] if shorter else []
+            if found:
+                calls = shorter[found[0].sequence]
+            elif size > 1:
+                size //= 2
+            else:
+                return calls
 
     def _run(self, sequences: Sequences, command: Sequence[str]) -> Ran:
         trees = [os.fsencode(self._directory / f"t/{number:06}/tree") for number in range(len(sequences))]
@@ -150,6 +163,8 @@ class _Normal:
             elif call.name.startswith("readlink"):
                 first, value = self._link(first, value)
             written = (first, *rest)
+        elif any(isinstance(argument, Room) and argument.beyond for argument in call.args):
+            written = ()  # how far it came before the end of the page says nothing
         seen = answer.seen and self._seen(answer.seen)
         return Answer(value, written, seen)
 
@@ -167,7 +182,12 @@ class _Normal:
         times = rest[-9:-3]
         if device == _PROC and inode == 1:
             links = 0  # as many as there are processes
-        return struct.pack("=QQQ", device, self._number("inode", device, inode), links) + data[24:72] + _times(times[::2]) + data[120:]
+        return (
+            struct.pack("=QQQ", device, self._number("inode", device, inode), links)
+            + data[24:72]
+            + _times(times[::2])
+            + data[120:]
+        )
 
     def _statx(self, data: bytes) -> bytes:
         if data[:256] == bytes([0xA5]) * 256:
@@ -209,4 +229,3 @@ def _without_free(data: bytes) -> bytes:
 def _times(seconds: Sequence[int]) -> bytes:
     """Return of times only whether they are those that the tree was made with."""
     return bytes(second == LONG_AGO for second in seconds)
-

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
-from attrs import field, frozen
+from attrs import NOTHING, field, fields, frozen
 
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
@@ -36,8 +36,21 @@ def nr_of(name: str) -> int:
     return _NUMBERS[name]
 
 
-@frozen
-class Text:
+class _Shown:
+    """What is shown as it would be written in a case of test_files.py."""
+
+    def __repr__(self) -> str:
+        """Leave out what is not said."""
+        parts = [
+            repr(value) if one.default is NOTHING else f"{one.name}={value!r}"
+            for one in fields(type(self))
+            if (value := getattr(self, one.name)) != one.default
+        ]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+@frozen(repr=False)
+class Text(_Shown):
     """
     A string, with a NUL behind it.
 
@@ -64,8 +77,8 @@ class Text:
         return text if self.edge is None else text + b"\0"
 
 
-@frozen
-class Struct:
+@frozen(repr=False)
+class Struct(_Shown):
     """
     Bytes that are read.
 
@@ -87,8 +100,8 @@ class Struct:
         return (self.data + bytes(self.zeros))[: -1 if self.last else None] + b"\1" * self.last
 
 
-@frozen
-class Room:
+@frozen(repr=False)
+class Room(_Shown):
     """Where a result is written: *size* bytes, of which the last *beyond* are not mapped."""
 
     size: int
@@ -98,8 +111,8 @@ class Room:
 Argument: TypeAlias = int | Text | Struct | Room
 
 
-@frozen
-class Call:
+@frozen(repr=False)
+class Call(_Shown):
     """One call: its name and its arguments, numbers as the 64 bits that the register holds."""
 
     name: str
@@ -163,6 +176,9 @@ class _Placed:
             data, edge = argument.bytes_of(self._tree, self._program), argument.edge is not False
         else:
             data, edge = argument.bytes_of, argument.edge
+            if edge:  # not where a path may end
+                self.inputs.append((OUTPUT_END - len(data), data))
+                return self.inputs[-1][0]
         address = INPUT_END - len(data) if edge else self._in
         if not edge:
             self._in += len(data) + 16

@@ -205,7 +205,15 @@ def tell(tree: bytes) -> dict[bytes, tuple[object, ...]]:
         attributes = tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in _attributes(path))
         used = status.st_atime == LONG_AGO, status.st_mtime == LONG_AGO
         owner = status.st_uid, status.st_gid
-        told[path[len(tree) :]] = (oct(status.st_mode), owner, status.st_nlink, status.st_size, content, attributes, used)
+        told[path[len(tree) :]] = (
+            oct(status.st_mode),
+            owner,
+            status.st_nlink,
+            status.st_size,
+            content,
+            attributes,
+            used,
+        )
     return told
 
 
