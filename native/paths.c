@@ -95,6 +95,8 @@ static int open_start(const struct mon_lookup *lookup, int *start)
 	int fd;
 
 	*start = -1;
+	if (lookup->path_length == 0 && !(lookup->flags & MON_LOOKUP_EMPTY))
+		return -ENOENT; /* whatever the directory is: getname_flags() in fs/namei.c */
 	if (lookup->path[0] == '/' && !(lookup->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)))
 		return 0;
 	if (lookup->directory != AT_FDCWD) {
@@ -109,17 +111,10 @@ static int open_start(const struct mon_lookup *lookup, int *start)
 	return 0;
 }
 
-/*
- * The directory in which the last component would be, where nothing has its name.
- *
- * Returns its fd; -ENOENT: there is no such directory, or the last component is no name of an
- * entry, or one that a link has which leads nowhere; or another -errno.
- */
-static int open_above(struct mon_lookup *lookup, int start)
+/* Find the last component, and where slashes behind it begin; -ENOENT: it is no name of an entry. */
+static int find_last(struct mon_lookup *lookup, size_t *behind)
 {
 	size_t end = lookup->path_length, last;
-	struct stat status;
-	int fd;
 
 	while (end > 0 && lookup->path[end - 1] == '/')
 		end--;
@@ -128,31 +123,70 @@ static int open_above(struct mon_lookup *lookup, int start)
 		last--;
 	lookup->last = last;
 	lookup->last_length = end - last;
+	*behind = end;
 	if (end - last == 0 || (end - last == 1 && lookup->path[last] == '.') ||
 	    (end - last == 2 && lookup->path[last] == '.' && lookup->path[last + 1] == '.'))
 		return -ENOENT;
-	if (last == 0) {
-		fd = look_for(lookup, start, ".", O_DIRECTORY);
-	} else {
-		char above[MON_PATH_SIZE];
+	return 0;
+}
 
-		memcpy(above, lookup->path, last);
-		above[last] = 0;
-		fd = look_for(lookup, start, above, O_DIRECTORY);
-	}
+/* The directory in which the last component is looked for, if it may be searched. */
+static int open_parent(const struct mon_lookup *lookup, int start)
+{
+	char path[MON_PATH_SIZE];
+
+	memcpy(path, lookup->path, lookup->last);
+	memcpy(path + lookup->last, ".", 2);
+	return look_for(lookup, start, path, O_DIRECTORY);
+}
+
+/*
+ * The directory in which the last component would be, where nothing has its name.
+ *
+ * Returns its fd; -ENOENT: there is no such directory, or the last component is no name of an
+ * entry, or one that a link has which leads nowhere; or another -errno.
+ */
+static int open_above(struct mon_lookup *lookup, int start)
+{
+	struct stat status;
+	size_t end;
+	int fd = find_last(lookup, &end);
+
+	if (fd < 0)
+		return fd;
+	fd = open_parent(lookup, start);
 	if (fd < 0)
 		return fd;
 	if (!(lookup->flags & MON_LOOKUP_NOFOLLOW) || end < lookup->path_length) {
 		char name[MON_PATH_SIZE];
 
-		memcpy(name, lookup->path + last, end - last);
-		name[end - last] = 0;
+		memcpy(name, lookup->path + lookup->last, lookup->last_length);
+		name[lookup->last_length] = 0;
 		if (fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
 			close(fd);
 			return -ENOENT;
 		}
 	}
 	return fd;
+}
+
+/*
+ * Whether a file is to be made in the place of a directory, "there/": -EISDIR before anything is
+ * looked for there, but behind what is wrong above it (fs/namei.c, lookup_fast_for_open()); or 0.
+ */
+static int refuse_slashes(struct mon_lookup *lookup, int start)
+{
+	size_t end;
+	int fd;
+
+	if (!(lookup->flags & MON_LOOKUP_CREATE) || find_last(lookup, &end) < 0 ||
+	    end == lookup->path_length)
+		return 0;
+	fd = open_parent(lookup, start);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return -EISDIR;
 }
 
 /* Whether the list of mounts was changed since this was last asked (fs/namespace.c, mounts_poll()).
@@ -171,13 +205,13 @@ static int look_up_from(struct mon_lookup *lookup)
 	int start = lookup->start < 0 ? AT_FDCWD : lookup->start;
 	int result;
 
-	if (lookup->path_length == 0 && !(lookup->flags & MON_LOOKUP_EMPTY))
-		return -ENOENT;
 	if (lookup->path_length == 0) {
 		lookup->fd = lookup->start;
 		lookup->start = -1;
 	} else {
-		lookup->fd = look_for(lookup, start, lookup->path, follow);
+		lookup->fd = refuse_slashes(lookup, start);
+		if (lookup->fd == 0)
+			lookup->fd = look_for(lookup, start, lookup->path, follow);
 		if (lookup->fd == -ENOENT) {
 			lookup->fd = open_above(lookup, start);
 			lookup->missing = lookup->fd >= 0;
@@ -230,23 +264,11 @@ static int reopen(int own_fds, int fd, int flags)
 	return opened < 0 ? -errno : opened;
 }
 
-/* Empty the file that opened and fd hold; opened may be open for reading alone. */
-static int empty(int own_fds, int fd, int opened, int flags)
-{
-	char path[32];
-
-	if ((flags & O_ACCMODE) != O_RDONLY)
-		return ftruncate(opened, 0) < 0 ? -errno : 0;
-	(void)own_fds;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return truncate(path, 0) < 0 ? -errno : 0;
-}
-
 int mon_path_answer_open(struct mon_opening *opening)
 {
-	int flags = opening->flags & ~(O_TRUNC | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC);
+	int flags = opening->flags & ~(O_CREAT | O_NOFOLLOW | O_CLOEXEC);
 	uint32_t number_flags = opening->flags & O_CLOEXEC ? O_CLOEXEC : 0;
-	int opened, number, result;
+	int opened, number;
 
 	opening->phase = MON_OPENING_REOPEN;
 	/* A lease would have us wait for whoever holds it (fcntl(2), F_SETLEASE). */
@@ -254,29 +276,12 @@ int mon_path_answer_open(struct mon_opening *opening)
 			flags | (opening->impatient ? O_NONBLOCK : 0));
 	if (opened < 0)
 		return opened;
-	if (opening->impatient && !(flags & O_NONBLOCK) && fcntl(opened, F_SETFL, flags) < 0) {
-		result = -errno;
-		close(opened);
-		return result;
-	}
 	opening->phase = MON_OPENING_INJECT;
-	if (!(opening->flags & O_TRUNC)) {
+	if (opening->impatient && !(flags & O_NONBLOCK) && fcntl(opened, F_SETFL, flags) < 0)
+		number = -errno;
+	else
 		number = mon_listener_add_fd(opening->listener, opening->id,
 					     SECCOMP_ADDFD_FLAG_SEND, opened, 0, number_flags);
-		close(opened);
-		return number;
-	}
-	/* A table that is full must leave the file as it is: the number first, as fs/open.c has it.
-	 */
-	number = mon_listener_add_fd(opening->listener, opening->id, 0, opened, 0, number_flags);
-	if (number >= 0) {
-		opening->phase = MON_OPENING_EMPTY;
-		result = empty(opening->own_fds, opening->fd, opened, flags);
-		if (result == 0)
-			result = mon_listener_respond(opening->listener, opening->id, number, 0, 0);
-		if (result < 0)
-			number = result;
-	}
 	close(opened);
 	return number;
 }

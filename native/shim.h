@@ -128,6 +128,7 @@ int mon_target_kill(int listener, uint64_t id, pid_t tid, int signal);
 
 #define MON_LOOKUP_NOFOLLOW  1 /* of a link that is the last component, the link itself */
 #define MON_LOOKUP_EMPTY     2 /* an empty path is what directory refers to */
+#define MON_LOOKUP_CREATE    16 /* a file may be made: it cannot be called "there/" */
 #define MON_LOOKUP_MAY_BLOCK 4 /* look further than the kernel's cache, and sleep for it */
 
 /* One look-up: what is looked for, and what was found. */
@@ -181,9 +182,7 @@ int mon_path_open(int directory, const char *path, uint64_t flags, uint64_t mode
 /* How far an opening came that failed. */
 enum mon_opening_phase {
 	MON_OPENING_REOPEN, /* nothing was done */
-	MON_OPENING_INJECT, /* nothing was done either: the target has no room for an fd, or is gone
-			     */
-	MON_OPENING_EMPTY,  /* the target has the fd, and the file could not be emptied */
+	MON_OPENING_INJECT, /* it is open, and the target has no room for an fd, or is gone */
 };
 
 /* One object that was found is opened, and the target gets an fd of it. */
@@ -192,7 +191,7 @@ struct mon_opening {
 	int own_fds; /* O_PATH on /proc/self/fd */
 	uint64_t id;
 	int fd;        /* O_PATH on the object, borrowed */
-	int flags;     /* as the target has them; those that concern the name are left out */
+	int flags;     /* as the target has them; O_CREAT and O_NOFOLLOW are left out */
 	int impatient; /* -EAGAIN instead of waiting for the holder of a lease, fcntl(2) */
 	int phase;     /* enum mon_opening_phase, filled in */
 };

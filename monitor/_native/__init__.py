@@ -34,8 +34,8 @@ from monitor._native.listener import (
 )
 from monitor._native.memory import PEEK_MAX, Peeker, target_kill, target_read, target_read_string, target_write
 from monitor._native.paths import (
+    CREATE,
     EMPTY,
-    EMPTYING,
     INJECTING,
     MAY_BLOCK,
     NOFOLLOW,
@@ -52,8 +52,8 @@ from monitor._native.paths import (
 from monitor._native.probing import is_dumpable, landlock_abi, probe, set_dumpable
 
 __all__ = [
+    "CREATE",
     "EMPTY",
-    "EMPTYING",
     "EVAPORATED",
     "GUARD_DETACH",
     "GUARD_KILL",

@@ -21,8 +21,10 @@ EMPTY: Final = constant("MON_LOOKUP_EMPTY")
 MAY_BLOCK: Final = constant("MON_LOOKUP_MAY_BLOCK")
 """Look further than the kernel's cache."""
 
+CREATE: Final = constant("MON_LOOKUP_CREATE")
+"""A file may be made, which cannot have slashes behind its name."""
+
 INJECTING: Final = constant("MON_OPENING_INJECT")
-EMPTYING: Final = constant("MON_OPENING_EMPTY")
 
 _STATUS_SIZE: Final = 144
 """``struct stat`` of x86_64: arch/x86/include/uapi/asm/stat.h."""
@@ -136,7 +138,7 @@ class PathLooker:
         """
         Open once more what *fd* holds, and answer the call with an fd of the target's.
 
-        Returns its number, or -errno; and behind it how far a failure came (``INJECTING``, ``EMPTYING``).
+        Returns its number, or -errno; and behind it how far a failure came (``INJECTING``).
         """
         opening = self._opening
         opening.id = ident

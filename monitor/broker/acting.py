@@ -54,13 +54,21 @@ class Acting:
         return Emulated(self._listener.add_fd(call.id, fd, at=None, close_on_exec=close_on_exec), answered=True)
 
     def is_full(self, call: Call) -> bool:
-        """Whether the thread has as many fds as it may have (proc_pid_fd(5): st_size, Linux 6.2)."""
+        """Whether the thread has no room for another fd: each number below its limit is in use."""
+        full = False
         with suppress(OSError):
-            count = Path(f"/proc/{call.tid}/fd").stat().st_size
-            soft, _ = resource.prlimit(call.tid, resource.RLIMIT_NOFILE)
-            return 0 < soft <= count
+            limit, _ = resource.prlimit(call.tid, resource.RLIMIT_NOFILE)
+            full = limit == 0 or 0 < limit <= self._count(call.tid, limit)
         self.still_waits(call)
-        return False
+        return full
+
+    def _count(self, tid: int, limit: int) -> int:
+        """Return how many fds below *limit* the thread has, or another number less than it."""
+        fds = f"/proc/{tid}/fd"
+        count = os.stat(fds).st_size  # of all of them: proc_pid_fd(5), Linux 6.2
+        if 0 < count < limit:
+            return count
+        return sum(int(name) < limit for name in os.listdir(fds))  # some lie behind a limit that was lowered
 
     def with_umask(self, call: Call, function: Callable[[], T]) -> T:
         """

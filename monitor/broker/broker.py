@@ -134,7 +134,7 @@ class FileBroker:
             resolved = Resolved(b"")
             resolved.wrong = opening.error
         else:
-            start = plan.start(call.registers, opening.flags)
+            start = plan.start(call.registers, opening.flags)._replace(creates=opening.creates)
             resolved = self._resolver.resolve(
                 acting.looker, call, call.registers[plan.register], start, opening.resolve, may_block=acting.may_block
             )

@@ -14,7 +14,7 @@ import stat
 from errno import EAGAIN, EBADF, EEXIST, EISDIR, ELOOP, EMFILE, ENOENT, ENOTDIR, ENXIO
 from typing import Final
 
-from monitor._native import EMPTYING, open_at
+from monitor._native import open_at
 from monitor.broker.acting import Acting
 from monitor.broker.opening import O_PATH, Opening
 from monitor.broker.resolved import Resolved
@@ -35,8 +35,13 @@ def open_file(acting: Acting, call: Call, index: int) -> Emulated:
     opening = resolved.opening
     assert opening is not None  # every look-up of an open has one
     error = resolved.wrong or opening.error
-    if error:
-        return Emulated(-error)
+    done = Emulated(-error) if error else _open(acting, call, resolved, opening)
+    if done.value < 0 and resolved.path and acting.is_full(call):
+        return Emulated(-EMFILE)  # a number is taken before anything is looked for
+    return done
+
+
+def _open(acting: Acting, call: Call, resolved: Resolved, opening: Opening) -> Emulated:
     if opening.holds_only:
         return CONTINUED  # a descriptor that gives no access: it is judged when it is used
     if resolved.error:
@@ -61,22 +66,20 @@ def _reopen(acting: Acting, call: Call, resolved: Resolved, opening: Opening) ->
     inline = kind in {stat.S_IFREG, stat.S_IFDIR} or (kind == stat.S_IFCHR and held.rdev >> 32 == _MEMORY_DEVICES)
     if not inline and not acting.may_block:
         raise MayBlockError
-    if kind != stat.S_IFREG:  # nothing else can be emptied, and nothing says so
-        opening = opening._replace(flags=opening.flags & ~os.O_TRUNC)
+    if opening.flags & os.O_TRUNC and acting.is_full(call):
+        return Emulated(-EMFILE)
     impatient = kind == stat.S_IFREG and not acting.may_block
     return _answer(acting, call, resolved.fd, opening, impatient=impatient)
 
 
 def _answer(acting: Acting, call: Call, fd: int, opening: Opening, *, impatient: bool) -> Emulated:
     """Open what *fd* holds, and answer with an fd of the target's."""
-    number, phase = acting.looker.answer_open(call.id, fd, opening.flags, impatient=impatient)
+    number, _ = acting.looker.answer_open(call.id, fd, opening.flags, impatient=impatient)
     if number >= 0:
         return Emulated(number, answered=True)
     if number == -EAGAIN and impatient and not opening.flags & os.O_NONBLOCK:
         raise MayBlockError  # a lease
     acting.still_waits(call)
-    if phase == EMPTYING:
-        return Emulated(number)
     return Emulated(-EMFILE if number == -EBADF else number)
 
 

@@ -8,10 +8,12 @@ the kernel does.
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import stat
 from collections.abc import Callable
-from errno import E2BIG, EFAULT, EINVAL, ENOENT, ENOTSUP, ERANGE
+from errno import E2BIG, EFAULT, EINVAL, ENAMETOOLONG, ENOENT, ENOTSUP, ERANGE
 from typing import Final
 
 from monitor._native import may_access, statfs_of, status_of, statx_of
@@ -35,6 +37,9 @@ _RWX: Final = 7
 _XATTR_NAME_MAX: Final = 255
 _XATTR_SIZE_MAX: Final = 65536
 _XATTR_LIST_MAX: Final = 65536
+
+_OWN_FDS: Final = re.compile(rb"/proc/self(/map_files|(/task/\d+)?/fd)")
+"""Where a process may do what it likes, whatever the mode says (fs/proc/fd.c, ``proc_fd_permission``)."""
 
 DONE: Final = Emulated(0)
 
@@ -62,10 +67,29 @@ def _int(register: int) -> int:
     return register & 0xFFFFFFFF
 
 
+def _means_something(acting: Acting, call: Call, index: int, flags: int) -> bool:
+    """Whether the kernel takes *flags*; those that there are not it overlooks beside an fd (Linux 6.11, fs/stat.c)."""
+    if not flags & ~_STAT_FLAGS:
+        return True
+    if not flags & _AT_EMPTY_PATH or _int(call.registers[0]) >> 31 or not _overlooks_flags():
+        return False
+    resolved = acting.path(call, index)
+    return not resolved.path and resolved.wrong not in {EFAULT, ENAMETOOLONG}
+
+
+@functools.cache
+def _overlooks_flags() -> bool:
+    try:
+        statx_of(0, _AT_EACCESS, 0)
+    except OSError as error:
+        return error.errno != EINVAL
+    return True
+
+
 def stat_file(acting: Acting, call: Call, index: int) -> Emulated:
     """stat(2), lstat(2), newfstatat(2): ``vfs_statx`` in fs/stat.c."""
     buffer = index + 1
-    if call.name == "newfstatat" and _int(call.registers[3]) & ~_STAT_FLAGS:
+    if call.name == "newfstatat" and not _means_something(acting, call, index, _int(call.registers[3])):
         return Emulated(-EINVAL)
     resolved = _resolved_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
@@ -76,7 +100,9 @@ def stat_file(acting: Acting, call: Call, index: int) -> Emulated:
 def statx_file(acting: Acting, call: Call, index: int) -> Emulated:
     """statx(2)."""
     flags, mask = _int(call.registers[2]), _int(call.registers[3])
-    if mask & _STATX_RESERVED or flags & _AT_STATX_SYNC_TYPE == _AT_STATX_SYNC_TYPE or flags & ~_STAT_FLAGS:
+    if mask & _STATX_RESERVED or flags & _AT_STATX_SYNC_TYPE == _AT_STATX_SYNC_TYPE:
+        return Emulated(-EINVAL)
+    if not _means_something(acting, call, index, flags):
         return Emulated(-EINVAL)
     resolved = _resolved_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
@@ -102,6 +128,8 @@ def access_file(acting: Acting, call: Call, index: int) -> Emulated:
     resolved = _resolved_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
         return resolved
+    if _OWN_FDS.fullmatch(resolved.canonical or b""):
+        mode = 0
     return Emulated(-may_access(resolved.fd, mode, flags & _AT_EACCESS))
 
 

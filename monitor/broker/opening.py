@@ -130,9 +130,8 @@ def _strict(flags: int, mode: int, resolve: int) -> int:
         return EINVAL
     if flags & O_PATH and flags & ~_OF_PATHS:
         return EINVAL
-    if resolve & _RESOLVE_CACHED and flags & (os.O_TRUNC | os.O_CREAT | O_TMPFILE):
-        return EAGAIN
-    return _contradiction(flags)
+    cached = resolve & _RESOLVE_CACHED and flags & (os.O_TRUNC | os.O_CREAT | O_TMPFILE)
+    return _contradiction(flags) or (EAGAIN if cached else 0)
 
 
 def _contradiction(flags: int) -> int:

@@ -28,11 +28,13 @@ class Start(NamedTuple):
         directory: where a relative path starts: an fd of the target, or AT_FDCWD.
         follow: whether a link in the place of the last component is followed.
         empty: whether an empty path is *directory* itself.
+        creates: whether a file may be made there.
     """
 
     directory: int
     follow: bool
     empty: bool
+    creates: bool = False
 
 
 class PathPlan(NamedTuple):

@@ -18,11 +18,11 @@ from collections.abc import Callable
 from errno import EACCES, EAGAIN, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR
 from typing import Final, NamedTuple
 
-from monitor._native import EMPTY, MAY_BLOCK, NOFOLLOW, LookedUp, Object, PathLooker
+from monitor._native import CREATE, EMPTY, MAY_BLOCK, NOFOLLOW, LookedUp, Object, PathLooker
 from monitor.broker.mounts import Mounts
 from monitor.broker.plan import Start
 from monitor.broker.resolved import Resolved, names_of
-from monitor.broker.walk import NO_SYMLINKS, Surroundings, Walked, walk
+from monitor.broker.walk import NO_MAGICLINKS, NO_SYMLINKS, How, Surroundings, Walked, walk
 from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.decode import Call
 from monitor.notify.emulation import MayBlockError
@@ -79,7 +79,8 @@ class Resolver:
             OSError: we have no fd left.
         """
         may_block = may_block or not self.mounts.may_hang
-        flags = (0 if start.follow else NOFOLLOW) | (EMPTY if start.empty else 0) | (MAY_BLOCK if may_block else 0)
+        flags = (0 if start.follow else NOFOLLOW) | (MAY_BLOCK if may_block else 0)
+        flags |= (EMPTY if start.empty else 0) | (CREATE if start.creates else 0)
         try:
             found = looker.look_up(call.id, call.tid, address, start.directory, flags, resolve)
         except TargetMemoryError as error:
@@ -170,8 +171,13 @@ class _SlowWay(NamedTuple):
             if start < 0:
                 start = self._opened_start(path)
             surroundings = self.resolver.surroundings(self.looker, call.tid, process)
-            no_links = bool(self.resolve & NO_SYMLINKS)
-            walked = walk(start, path, surroundings, follow=self.start.follow, no_links=no_links)
+            how = How(
+                self.start.follow,
+                self.start.creates,
+                bool(self.resolve & NO_SYMLINKS),
+                bool(self.resolve & (NO_SYMLINKS | NO_MAGICLINKS)),
+            )
+            walked = walk(start, path, surroundings, how)
         finally:
             _close(start)
         return self._of(path, walked, process)

@@ -12,7 +12,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable
-from errno import EACCES, ELOOP, ENOENT, ENOTDIR
+from errno import EACCES, EISDIR, ELOOP, ENOENT, ENOTDIR
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -46,6 +46,23 @@ class Surroundings(NamedTuple):
     is_procfs: Callable[[int], bool]
     is_hidden: Callable[[int], bool]
     is_foreign: Callable[[int], bool]
+
+
+class How(NamedTuple):
+    """
+    How a path is walked.
+
+    Attributes:
+        follow: whether a link in the place of the last component is followed.
+        creates: whether a file may be made, whose name has no slashes behind it.
+        no_links: whether none is followed anywhere.
+        no_magic: whether none is that leads to an object itself.
+    """
+
+    follow: bool
+    creates: bool = False
+    no_links: bool = False
+    no_magic: bool = False
 
 
 class Walked(NamedTuple):
@@ -84,15 +101,19 @@ class _Stop(Exception):  # likewise
         self.component = component
 
 
-def walk(start: int, path: bytes, surroundings: Surroundings, *, follow: bool, no_links: bool = False) -> Walked:
+def walk(start: int, path: bytes, surroundings: Surroundings, how: How) -> Walked:
     """
     Walk *path* from the directory *start*, which is borrowed.
 
-    *follow* says whether a link in the place of the last component is followed, *no_links* that
-    none is anywhere.  May block, as any look-up may.  Raises OSError where we cannot go on: no fd,
-    no memory.
+    May block, as any look-up may.  Raises OSError where we cannot go on: no fd, no memory.
     """
-    walker = _Walker(start, path, surroundings, follow=follow, no_links=no_links)
+    try:
+        here = open_at(start, b"/" if path.startswith(b"/") else b".", os.O_PATH)
+    except OSError as error:
+        if error.errno not in {EACCES, ENOTDIR}:
+            raise
+        return Walked(error.errno, os.dup(start))  # no directory, or none that may be searched
+    walker = _Walker(here, path, surroundings, how)
     try:
         return walker.result()
     except BaseException:
@@ -103,13 +124,12 @@ def walk(start: int, path: bytes, surroundings: Surroundings, *, follow: bool, n
 class _Walker:
     """Where a walk is, and what is left of its path."""
 
-    def __init__(self, start: int, path: bytes, surroundings: Surroundings, *, follow: bool, no_links: bool) -> None:
-        self.here = open_at(start, b"/" if path.startswith(b"/") else b".", os.O_PATH)
+    def __init__(self, here: int, path: bytes, surroundings: Surroundings, how: How) -> None:
+        self.here = here
         self._left = deque(part for part in path.split(b"/") if part)
         self._to_directory = path.endswith(b"/")
         self._surroundings = surroundings
-        self._follow = follow
-        self._no_links = no_links
+        self._how = how
         self._links = 0
         self._foreign = False
 
@@ -131,6 +151,9 @@ class _Walker:
         if component in {b".", b".."}:
             self._go(self._opened(component, os.O_DIRECTORY))
             return
+        if self._how.creates and self._to_directory and not self._left:
+            os.close(self._opened(b".", os.O_DIRECTORY))  # it may be searched
+            raise _Stop(EISDIR, component)
         in_proc = self._surroundings.is_procfs(self.here)
         if in_proc:
             self._pass_process(component)
@@ -138,7 +161,7 @@ class _Walker:
         try:
             status = os.fstat(found)
             last = not self._left
-            if not stat.S_ISLNK(status.st_mode) or (last and not self._follow and not self._to_directory):
+            if not stat.S_ISLNK(status.st_mode) or (last and not self._how.follow and not self._to_directory):
                 found, self.here = self.here, found
                 return
             self._follow_link(component, found, status, in_proc=in_proc)
@@ -170,9 +193,11 @@ class _Walker:
     def _follow_link(self, component: bytes, link: int, status: os.stat_result, *, in_proc: bool) -> None:
         """Go to where *link* leads, or put its text before what is left."""
         self._links += 1
-        if self._links > _MOST_LINKS or self._no_links:
+        if self._links > _MOST_LINKS or self._how.no_links:
             raise _Stop(ELOOP, component)
         if in_proc and self._is_magic(component):
+            if self._how.no_magic:
+                raise _Stop(ELOOP, component)
             self._go(self._opened(component, 0, 0))
             return
         if _is_protected(self.here, status):

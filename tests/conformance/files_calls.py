@@ -107,7 +107,7 @@ BEFORE: Final = (
 """What every sequence begins with: fds 3 to 9 of some kinds.  Those of 100 and above were there before."""
 
 FDS: Final = (3, 4, 4, 5, 5, 6, 6, 7, 8, 9, 9, 9, 10, 11, 12, 13, 100, 101, 102, 103, 104, 0, 1, 2, 99, 1000)
-DIRECTORY_FDS: Final = (AT_FDCWD, *(AT_FDCWD, 4, 8, 8) * 15, *FDS, -1, -99, -101, 0x7FFFFFFF, -0x80000000)
+DIRECTORY_FDS: Final = (AT_FDCWD, *(AT_FDCWD, AT_FDCWD, 4, 8, 8) * 24, *FDS, -1, -99, -101, 0x7FFFFFFF, -0x80000000)
 
 NEW: Final = (b"made", b"made-2", b"sub/made", b"acl/made", b"group/made", b"sticky/made", b"drop/made", b"closed/made")
 
@@ -133,7 +133,7 @@ SPECIAL: Final = (
     b"", b"", b"/", b"//", b"/..", b"@", b"@/", b"..", b"./", b".//.", b"nothing", b"nothing/", b"no/where", b"made/",
     LONGEST + b"n", LONGEST + b"/n", b"to-here/" * 39 + b"plain", b"to-here/" * 40 + b"plain",
     b"to-here/" * 39 + b"to-plain", b"to-here/" * 40 + b"to-plain", b"to-here/" * 41, b"%", b"%", b"%/", b"/proc/self/exe",
-    b"/dev/null", b"/dev/zero", b"/dev/full", b"/dev/tty", b"/dev", b"/dev/null/", b"/dev/fd", b"/dev/stdin", b"/tmp",
+    b"/dev/null", b"/dev/zero", b"/dev/full", b"/dev/tty", b"/dev", b"/dev/null/", b"/dev/fd", b"/dev/stdin", b"/usr",
 )  # fmt: skip
 
 IN_PROC: Final = (
@@ -155,7 +155,7 @@ IN_PROC: Final = (
 LONE: Final = b"lone"
 """The FIFO that nobody holds: nobody may wait for it."""
 
-ATTRIBUTES: Final = (*(b"user.one", b"user.long", b"user.of-directory") * 8, b"user.long", b"user.empty", b"user.of-directory", b"user.theirs",
+ATTRIBUTES: Final = (*(b"user.one", b"user.one", b"user.long") * 12, b"user.empty", b"user.of-directory", b"user.theirs",
                      b"user.nothing", b"trusted.one", b"security.selinux", b"security.capability", b"system.posix_acl_access",
                      b"system.posix_acl_default", b"nothing", b"user.", b"", b"user." + b"x" * 250, b"user." + b"x" * 251,
                      b"other.one", b"one.user.")  # fmt: skip
@@ -200,7 +200,7 @@ def _plain_path(draw: Draw) -> bytes:
 
 def _path_bytes(draw: Draw) -> bytes:
     path = _plain_path(draw)
-    if not path.startswith((b"/", b"@", b"%")) and draw.one_in(3):
+    if not path.startswith((b"/", b"@", b"%")) and draw.one_in(2):
         path = b"@/" + path
     while not path.startswith((b"/", b"@", b"%")) and draw.one_in(8):
         path = draw.pick(BEFORE_NAMES) + path
@@ -264,6 +264,13 @@ def _open_flags(draw: Draw, path: Argument) -> int:
     return flags
 
 
+def _fitting(draw: Draw, path: Argument, flags: int) -> Argument:
+    """Return a path that *flags* can be used with, or *path*, with which they perhaps cannot."""
+    if flags & O_DIRECTORY and not draw.one_in(4):
+        return Text(draw.pick([b".", b"..", b"@", b"@/sub", b"@/to-sub", b"@/to-here", b"@/acl", b"@/group", b"@/sticky"]))
+    return path
+
+
 def _may_wait(path: Argument) -> bool:
     return not isinstance(path, Text) or LONE in path.text
 
@@ -271,6 +278,7 @@ def _may_wait(path: Argument) -> bool:
 def _open(draw: Draw) -> tuple[Argument, ...]:
     path = _path(draw)
     flags = _open_flags(draw, path)
+    path = _fitting(draw, path, flags)
     if draw.one_in(20):
         flags |= draw.pick([1 << 26, 1 << 31, 1 << 25, 0o4])
     return path, _int(draw, flags), draw.pick(MODES) | draw.pick(GARBAGE)
@@ -293,6 +301,7 @@ _SIZES: Final = (*(24,) * 40, 32, 32, 32, 0, 8, 23, 25, 4096, 4097, 1 << 32, (1 
 def _openat2(draw: Draw) -> tuple[Argument, ...]:
     path = _path(draw)
     flags = _open_flags(draw, path)
+    path = _fitting(draw, path, flags)
     mode = 0
     if flags & (O_CREAT | O_TMPFILE) or draw.one_in(20):
         mode = draw.pick(MODES) & (0xFFFF if draw.one_in(20) else 0o7777)
@@ -345,10 +354,10 @@ def _faccessat2(draw: Draw) -> tuple[Argument, ...]:
 
 
 def _link_path(draw: Draw) -> Argument:
-    if draw.one_in(2):
+    if draw.one_in(3):
         return _path(draw)
     known = [name.rstrip(b"/") + b"-slash" * name.endswith(b"/") for name, _ in LINKS]
-    return Text(draw.pick(known + [path for path in IN_PROC if path.count(b"/") > 1]))
+    return Text(draw.pick([b"@/" + name for name in known] + [path for path in IN_PROC if path.count(b"/") > 1]))
 
 
 def _link_room(draw: Draw) -> tuple[Argument, int]:

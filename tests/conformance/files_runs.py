@@ -16,7 +16,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from errno import EMFILE
+from typing import Final, NamedTuple, TypeAlias
 
 from tests.conformance.files_script import Answer, Call, Room, Seen, Sequences, decoded, encoded
 from tests.conformance.files_tree import LONG_AGO, make, remove, tell
@@ -36,6 +37,9 @@ _O_NOFOLLOW: Final = 0o400000
 
 Told = dict[bytes, tuple[object, ...]]
 
+Entry: TypeAlias = tuple[bytes, tuple[object, ...] | None]
+"""A name in a tree, and what is there."""
+
 
 class Ran(NamedTuple):
     """What came of all sequences: their answers, and their trees afterwards."""
@@ -45,12 +49,22 @@ class Ran(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One difference: in which sequence, at which call (none: in the tree afterwards), and both sides of it."""
+    """
+    One difference.
+
+    Attributes:
+        sequence: the number of its sequence.
+        call: where it showed; None: in the tree afterwards.
+        native: what the kernel did.
+        brokered: what was done instead.
+        full: whether there was no room for another fd at some call.
+    """
 
     sequence: int
     call: Call | None
-    native: object
-    brokered: object
+    native: Answer | Entry
+    brokered: Answer | Entry
+    full: bool
 
     def __str__(self) -> str:
         """Show it."""
@@ -123,15 +137,16 @@ class Place:
 def _differences(sequences: Sequences, native: Ran, brokered: Ran) -> list[Difference]:
     found = []
     for number, calls in enumerate(sequences):
+        full = any(answer.value == -EMFILE for answer in native.answers[number])
         for call, one, other in zip(calls, native.answers[number], brokered.answers[number], strict=True):
             if one != other:
-                found.append(Difference(number, call, one, other))
+                found.append(Difference(number, call, one, other, full))
                 break  # what comes behind it may follow from it
         else:
             one_tree, other_tree = native.trees[number], brokered.trees[number]
             for name in sorted(one_tree.keys() | other_tree.keys()):
                 if one_tree.get(name) != other_tree.get(name):
-                    found.append(Difference(number, None, (name, one_tree.get(name)), (name, other_tree.get(name))))
+                    found.append(Difference(number, None, (name, one_tree.get(name)), (name, other_tree.get(name)), full))
     return found
 
 
@@ -160,7 +175,7 @@ class _Normal:
                 first = self._statx(first)
             elif call.name == "statfs":
                 first = _without_free(first)
-            elif call.name.startswith("readlink"):
+            elif call.name.startswith("readlink") or call.name == "getcwd":
                 first, value = self._link(first, value)
             written = (first, *rest)
         elif any(isinstance(argument, Room) and argument.beyond for argument in call.args):
@@ -208,14 +223,11 @@ class _Normal:
 
     def _link(self, data: bytes, value: int) -> tuple[bytes, int]:
         text = data[:value]
-        whole = value < len(data) - 8
         normal = re.sub(rb"\b%d\b" % self._pid, b"PID", text)
         normal = re.sub(rb":\[\d+\]?", b":[INODE]", normal)
-        if normal == text:
-            return data, value
-        if not whole:
+        if value == len(data) - 8:  # there was no room for all of it: a number may have lost digits
             normal = re.sub(rb"\d+$", b"", normal)
-        return normal, len(normal)
+        return (data, value) if normal == text else (normal, len(normal))
 
 
 _PROC: Final = os.stat("/proc").st_dev
