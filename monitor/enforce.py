@@ -28,7 +28,7 @@ from monitor.notify.verdict import Allow, Deny, Kill, Pass, Return, Verdict
 from monitor.origin import NOWHERE, Origin
 from monitor.policy import action as actions
 from monitor.policy.action import Action, is_refusal
-from monitor.policy.beneath import is_brokered, with_beneath, with_brokered
+from monitor.policy.beneath import with_beneath, with_brokered
 from monitor.policy.bpf import Program
 from monitor.policy.compile import CompiledPolicy, compile_policy
 from monitor.policy.model import Decision, Policy
@@ -229,8 +229,7 @@ def enforced(
     refuse_unrunnable(policy)
     wanted = {arch: notified_by(handlers, arch) for arch in arches}
     notified = {arch: EVERY if numbers is None else numbers for arch, numbers in wanted.items()}
-    if is_brokered(policy):
-        notified[arches[0]] = with_brokered(notified[arches[0]], arches[0])
+    notified[arches[0]] = with_brokered(notified[arches[0]], policy, arches[0])
     own = notify_handler.routes_of(handlers, arches)
 
     def compiled(one: Policy) -> CompiledPolicy:
