@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -136,6 +137,25 @@ async def test_a_layer_can_only_tighten(tmp_path: Path) -> None:
     done = await ran(f"mkdir {tmp_path}/made", policy(rule(Allow(), "mkdir"), includes=[beneath]))
 
     assert "busy" in done.output
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "told"),
+    [(Ask(errno.EROFS), 0, False), (Audit(), 0, True), (Log(), 0, True), (Trace(), 1, True)],
+)
+async def test_what_becomes_of_an_action_where_a_handler_wants_to_see_the_call(
+    tmp_path: Path, action: Any, status: int, told: bool
+) -> None:
+    """A handler that allows answers what is asked; what it leaves open is as without it, but for the kernel's log."""
+
+    @monitor.handles("mkdir")
+    def sees(_call: monitor.Call) -> monitor.Verdict:
+        return monitor.Allow() if isinstance(action, Ask) else monitor.Pass()
+
+    done = await ran(f"mkdir {tmp_path}/made", policy(rule(action, "mkdir")), handlers=[sees])
+
+    assert done.status == status
+    assert bool(done.lines()) is told
 
 
 # ---- handlers that rules name ----
@@ -351,7 +371,7 @@ async def test_an_observed_policy_refuses_nothing_and_says_what_it_would(tmp_pat
     assert (done.status, done.output) == (0, "done\n")
     assert done.lines() == [
         f'mkdir("{tmp_path}/made", 0777) = ? <observed: would deny with EBUSY: test.toml:2>',
-        f'rmdir("{tmp_path}/made") = ? <observed: would kill the process with SIGSYS: test.toml:3>',
+        f'rmdir("{tmp_path}/made") = ? <observed: would kill the process: test.toml:3>',
         "sync() = ? <observed: would return 7: test.toml:4>",
     ]
 
@@ -359,8 +379,8 @@ async def test_an_observed_policy_refuses_nothing_and_says_what_it_would(tmp_pat
 @pytest.mark.parametrize(
     ("action", "intention"),
     [
-        (KillProcess(), "kill the process with SIGSYS"),
-        (KillThread(), "kill the thread with SIGSYS"),
+        (KillProcess(), "kill the process"),
+        (KillThread(), "kill the thread"),
         (Trap(3), "trap with SIGSYS"),
         (Deny(errno.EROFS), "deny with EROFS"),
         (Deny(0), "return 0"),
@@ -395,6 +415,56 @@ async def test_observing_refuses_nothing_even_after_a_look_and_strict(tmp_path: 
 
     assert done.status == 0
     assert seen == [f'mkdir("{tmp_path}/made", 0777)']
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize(
+    ("answer", "intention"),
+    [
+        (lambda: monitor.Deny(errno.EXDEV), "deny with EXDEV"),
+        (monitor.Kill, "kill the process"),
+        (lambda: monitor.Return(3), "return 3"),
+        (lambda: monitor.InjectFd(os.open("/", os.O_RDONLY), close_on_exec=True), "inject a descriptor"),
+        (monitor.Pass, "deny with EPERM"),
+        (monitor.Allow, None),
+    ],
+)
+async def test_what_a_rule_s_handler_says_is_observed_and_not_done(
+    tmp_path: Path, answer: Any, intention: str | None, asynchronous: bool
+) -> None:
+    """Also where it has looked at memory, after which nobody may allow."""
+
+    def decide(call: monitor.Call) -> monitor.Verdict:
+        call.read("pathname")
+        return answer()
+
+    async def later(call: monitor.Call) -> monitor.Verdict:
+        return decide(call)
+
+    handlers = [monitor.Handler.of("getpgrp", later if asynchronous else decide, name="guard")]
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    done = await ran(
+        f"exec mkdir {tmp_path}/made", policy(rule(Handle("guard"), "mkdir")), handlers=handlers, observe=True
+    )
+
+    assert done.status == 0
+    assert (tmp_path / "made").exists()
+    assert [line.partition("<observed: ")[2] for line in done.lines()] == (
+        [] if intention is None else [f"would {intention}: test.toml:1>"]
+    )
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
+async def test_a_handler_that_names_the_call_itself_decides_in_earnest_while_a_policy_is_observed(
+    tmp_path: Path,
+) -> None:
+    @monitor.handles("mkdir")
+    def refuse(_call: monitor.Call) -> monitor.Verdict:
+        return monitor.Deny(errno.EXDEV)
+
+    done = await ran(f"mkdir {tmp_path}/made", policy(), handlers=[refuse], observe=True)
+
+    assert "cross-device" in done.output
 
 
 async def test_a_default_that_refuses_is_observed_by_name() -> None:
