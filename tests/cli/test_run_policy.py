@@ -163,7 +163,7 @@ def test_a_changed_file_is_read_again_while_the_program_runs(policy: Path, tmp_p
     with asking(tmp_path, policy) as process:
         assert answer(process, "one") == "refused"
         policy.write_text(DENY.replace("mkdir", "rmdir").replace("mutable = true\n", ""))
-        assert "mark their rules mutable" in told(process)
+        assert "mark rules mutable before" in told(process)
         assert answer(process, "two") == "refused"
         policy.write_text(HEAD)
         assert "the policy was read again" in told(process)

@@ -24,6 +24,7 @@ from monitor.policy.expression import Expression
 from monitor.policy.formats import oci
 from monitor.policy.model import Policy, Rule
 from monitor.policy.text import loads
+from tests.conftest import require
 
 
 def policy(*rules: Rule, **rest: Any) -> Policy:
@@ -307,12 +308,46 @@ async def test_parameters_that_a_handler_does_not_take_are_an_error_with_their_p
         await ran("true", policy(rule(Handle("seeded", {"sed": 7}), "mkdir", line=9)), handlers=handlers)
 
 
+@pytest.fixture
+def program_of_i386(compiled: Any) -> Path:
+    probe = subprocess.run(
+        ["gcc", "-m32", "-static", "-nostdlib", "-x", "c", "-o", "/dev/null", "-"],
+        input=b"void _start(void) {}",
+        capture_output=True,
+        check=False,
+    )
+    require("gcc -m32", probe.returncode == 0)
+    return Path(compiled("k_i386", "-m32", "-static", "-nostdlib", "-ffreestanding"))
+
+
+async def test_a_rule_gives_calls_of_other_abis_to_its_handler_too(tmp_path: Path, program_of_i386: Path) -> None:
+    asked: list[tuple[str, monitor.Arch | None]] = []
+
+    def decide(call: monitor.Call) -> monitor.Verdict:
+        asked.append((call.name, call.arch))
+        return monitor.Deny(errno.ENOSYS)
+
+    handlers = [monitor.Handler.of("getpgrp", decide, name="guard")]
+    done = await ran(
+        f"cd {tmp_path}; exec {program_of_i386}", policy(rule(Handle("guard"), "mkdir")), handlers=handlers
+    )
+
+    assert done.status == 128 + signal.SIGILL  # as it says ENOSYS
+    assert asked == [("mkdir", monitor.Arch.I386)]
+
+
+async def test_a_policy_for_i386_alone_runs_a_program_of_i386(program_of_i386: Path) -> None:
+    given = policy(rule(Deny(errno.ENOSYS), "mkdir"), arches=frozenset({monitor.Arch.I386}))
+    async with monitor.supervise([program_of_i386], policy=given) as run:
+        assert await run.wait() == 128 + signal.SIGILL
+
+
 # ---- what cannot be run ----
 
 
 @pytest.mark.parametrize("number", range(512, 517))
 async def test_errnos_that_restart_a_call_are_refused_with_their_place(number: int) -> None:
-    """A filter that returns one shows 512 to the program, or EINTR, or makes the call again: measured below."""
+    """What a filter does that returns one depends on signals: see test_kernel_facts_filter.py."""
     for given in (policy(rule(Deny(number), "mkdir", line=9)), policy(rule(Ask(number), "mkdir", line=9))):
         with pytest.raises(monitor.PolicyError, match=rf"test\.toml:9: errno {number} restarts a call"):
             await ran("true", given)
