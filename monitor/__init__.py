@@ -51,7 +51,7 @@ if _TYPE_CHECKING:
         TargetExited,
         TargetStarted,
     )
-    from monitor.notify.account import Stats
+    from monitor.notify.account import Stats, Would
     from monitor.notify.decode import Arguments, Call
     from monitor.notify.handler import Handler, HandlerFunction, handles
     from monitor.notify.listener import Listener
@@ -95,7 +95,7 @@ _HOMES = {
         "TargetExited",
         "TargetStarted",
     ),
-    "notify.account": ("Stats",),
+    "notify.account": ("Stats", "Would"),
     "notify.decode": ("Arguments", "Call"),
     "notify.handler": ("Handler", "HandlerFunction", "handles"),
     "notify.listener": ("Listener",),
@@ -181,6 +181,7 @@ __all__ = [
     "TargetStarted",
     "Verdict",
     "Wish",
+    "Would",
     "handles",
     "load_policy",
     "supervise",

@@ -91,13 +91,14 @@ def _ruling(decided: PathDecision, access: str, name: bytes) -> Ruling:
     return Ruling(
         errno,
         origin,
-        decision.rule is not None,
-        strength(decision.action),
-        handler,
-        parameters,
-        isinstance(decision.action, actions.Ask),
-        access,
-        name,
+        explicit=decision.rule is not None,
+        strength=strength(decision.action),
+        handler=handler,
+        parameters=parameters,
+        asked=isinstance(decision.action, actions.Ask),
+        hidden=isinstance(decision.action, Hide),
+        access=access,
+        name=name,
     )
 
 

@@ -16,7 +16,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from errno import ENOSYS, EPERM
 from signal import SIGKILL, SIGSYS
-from typing import NamedTuple, assert_never, cast
+from typing import Final, NamedTuple, TypeGuard, assert_never, cast
 
 from monitor.abi.arch import Arch
 from monitor.errors import PolicyError, PolicyNotLoosenable
@@ -24,11 +24,12 @@ from monitor.notify import handler as notify_handler
 from monitor.notify.account import Outcome, Would
 from monitor.notify.decode import Call
 from monitor.notify.handler import Handler, no_opinion, notified_by
-from monitor.notify.verdict import Allow, Deny, Kill, Pass, Return, Verdict
+from monitor.notify.respond import close_quietly
+from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
 from monitor.origin import NOWHERE, Origin
 from monitor.policy import action as actions
 from monitor.policy.action import Action, is_refusal
-from monitor.policy.beneath import is_brokered, with_beneath, with_brokered
+from monitor.policy.beneath import with_beneath, with_brokered
 from monitor.policy.bpf import Program
 from monitor.policy.compile import CompiledPolicy, compile_policy
 from monitor.policy.model import Decision, Policy
@@ -36,6 +37,9 @@ from monitor.policy.numbers import EVERY
 from monitor.policy.replacing import Obstacle, differing, obstructed
 from monitor.policy.routes import Route, Routes
 from monitor.policy.runnable import refuse_unrunnable
+
+_NOTED: Final = 1000
+"""Verdicts that are kept until their calls are answered, of a policy that is only observed."""
 
 
 class Replaced(NamedTuple):
@@ -69,7 +73,9 @@ class PolicyJudge:
         """
         self.policy = policy
         self.routes = routes
+        self._noted: dict[int, Verdict] = {}
         self._before = routes
+        self._found: dict[tuple[int, int], Route] = {}
         self._installed = routes
         self._recompiled = recompiled
         self._bound = bound
@@ -83,23 +89,42 @@ class PolicyJudge:
             PolicyError: *new* has what is not enforced, names a handler that is not there, or says what
                 only a program does of calls that the installed one notifies.
         """
-        refuse_unrunnable(new)
+        refuse_unrunnable(new, self._installed.others)
         routes = self._recompiled(new)
         bound = self._bound(new, self, routes)
         _refuse_obstructed(self._installed, routes)
         changed = tuple(sorted(differing(self.routes, routes)))
-        self._before, self.policy, self.routes = self.routes, new, routes
+        self._before, self.policy, self.routes, self._found = self.routes, new, routes, {}
         return Replaced(changed, bound)
 
     def decide(self, call: Call) -> Decision:
         """Return what the policy says about *call*."""
-        return self.routes.of(call.audit_arch, call.nr).decide(call.registers)
+        key = call.audit_arch, call.nr
+        route = self._found.get(key)
+        if route is None:
+            route = self.routes.of(*key)
+            if route.name is not None:  # numbers without a name are as many as a program likes
+                self._found[key] = route
+        return route.decide(call.registers)
 
     def gives_elsewhere(self, call: Call) -> bool:
         """Return whether the last replacement gives *call* to a handler, or takes it from one."""
         before = self._before.of(call.audit_arch, call.nr).decide(call.registers).action
         now = self.decide(call).action
         return before != now and isinstance(before, actions.Handle) | isinstance(now, actions.Handle)
+
+    def heeded(self, call: Call, handler: str, verdict: object) -> object:
+        """Return what *handler* says; noted, where it speaks for the policy, and that is only observed."""
+        if not isinstance(verdict, Allow | Deny | Return | InjectFd | Kill):
+            return verdict
+        if not self.routes.observe or not _gives(self.decide(call).action, handler):
+            return verdict
+        if isinstance(verdict, InjectFd):
+            close_quietly(verdict)
+        if len(self._noted) >= _NOTED:  # of calls that another handler has decided after all
+            del self._noted[next(iter(self._noted))]
+        self._noted[call.id] = verdict
+        return Pass()
 
     def refuses(self, call: Call) -> Outcome | None:
         """Return the refusal of *call*, which no handler lifts."""
@@ -111,16 +136,22 @@ class PolicyJudge:
     def answers(self, call: Call) -> Outcome | None:
         """Return what the policy says where no handler has decided."""
         decision = self.decide(call)
-        would = would_of(decision.action) if self.routes.observe else None
-        if would is not None:
-            outcome = _outcome(Allow(racy="the policy is only observed"), decision)
-            outcome.would = would
-            outcome.told = True
-            return outcome
+        if self.routes.observe:
+            noted = self._noted.pop(call.id, None)
+            would = would_of(decision.action) if noted is None else would_of_verdict(noted)
+            if noted is not None or would is not None:
+                outcome = _outcome(Allow(racy="the policy is only observed"), decision)
+                outcome.would = would
+                outcome.told = would is not None
+                return outcome
         outcome = _outcome(verdict_of(decision.action), decision)
         if isinstance(decision.action, actions.Log | actions.Audit):
             outcome.told = True
         return outcome
+
+
+def _gives(action: Action, handler: str) -> TypeGuard[actions.Handle]:
+    return isinstance(action, actions.Handle) and action.handler == handler
 
 
 def _refuse_obstructed(installed: Routes, new: Routes) -> None:
@@ -201,6 +232,23 @@ def would_of(action: Action) -> Would | None:  # noqa: PLR0911  # one for each o
             assert_never(action)
 
 
+def would_of_verdict(verdict: Verdict) -> Would | None:
+    """Return what *verdict* does to a call, if it is not that the call runs."""
+    match verdict:
+        case Allow() | Pass() | Emulate():
+            return None
+        case Deny(errno):
+            return Would("deny", errno)
+        case Return(value):
+            return Would("return", value=value)
+        case InjectFd():
+            return Would("inject")
+        case Kill():
+            return Would("kill")
+        case _:
+            assert_never(verdict)
+
+
 class Enforced(NamedTuple):
     """
     A policy, ready for one run.
@@ -226,18 +274,17 @@ def enforced(
 
     Raises PolicyError: it cannot be enforced, or names a handler that is not there.
     """
-    refuse_unrunnable(policy)
+    refuse_unrunnable(policy, arches)
     wanted = {arch: notified_by(handlers, arch) for arch in arches}
     notified = {arch: EVERY if numbers is None else numbers for arch, numbers in wanted.items()}
-    if is_brokered(policy):
-        notified[arches[0]] = with_brokered(notified[arches[0]], arches[0])
+    notified[arches[0]] = with_brokered(notified[arches[0]], policy, arches[0])
     own = notify_handler.routes_of(handlers, arches)
 
     def compiled(one: Policy) -> CompiledPolicy:
         return compile_policy(with_beneath(one), arches, notified=notified, observe=observe, refusals=refusals)
 
     def bound(one: Policy, judge: PolicyJudge, routes: Routes) -> notify_handler.Routes:
-        return _with_named(own, judge, routes, _named(one, handlers))
+        return _with_notified(_with_named(own, judge, routes, _named(one, handlers)), routes)
 
     first = compiled(policy)
     judge = PolicyJudge(policy, first.routes, lambda new: compiled(new).routes, bound)
@@ -285,6 +332,16 @@ def _refuse_parameters(handler: Handler, action: actions.Handle, origin: Origin 
         raise PolicyError(message, origin) from None
 
 
+def _with_notified(bound: notify_handler.Routes, routes: Routes) -> notify_handler.Routes:
+    """Return *bound* with a route of its own for each call that is notified: none is made when it comes."""
+    known = dict(bound.known)
+    for (arch, nr), route in routes.known.items():
+        if route.notified:
+            key = arch.audit_value, nr
+            known.setdefault(key, bound.of(*key))
+    return notify_handler.Routes(known, bound.others)
+
+
 def _with_named(
     own: notify_handler.Routes, judge: PolicyJudge, routes: Routes, named: Mapping[str, Handler]
 ) -> notify_handler.Routes:
@@ -310,7 +367,7 @@ def _with_named(
 def _gives_to(route: Route, name: str) -> bool:
     """Whether any layer gives the call to the handler *name*."""
     decisions = [alternative.decision for chain in route.chains for alternative in chain]
-    return any(isinstance(one.action, actions.Handle) and one.action.handler == name for one in decisions)
+    return any(_gives(one.action, name) for one in decisions)
 
 
 def _steps(judge: PolicyJudge, own: notify_handler.Steps, given: Sequence[Handler]) -> notify_handler.Steps:
@@ -326,16 +383,18 @@ def _step(judge: PolicyJudge, handler: Handler, *, names_it: bool) -> tuple[Call
 
     def parameters_for(call: Call) -> Mapping[str, object] | None:
         action = judge.decide(call).action
-        if isinstance(action, actions.Handle) and action.handler == handler.name:
+        if _gives(action, handler.name):
             return action.parameters
         return {} if names_it else None
 
     def decide(call: Call) -> object:
         parameters = parameters_for(call)
-        return Pass() if parameters is None else function(call, **parameters)
+        return Pass() if parameters is None else judge.heeded(call, handler.name, function(call, **parameters))
 
     async def decide_later(call: Call) -> object:
         parameters = parameters_for(call)
-        return Pass() if parameters is None else await cast("Awaitable[object]", function(call, **parameters))
+        if parameters is None:
+            return Pass()
+        return judge.heeded(call, handler.name, await cast("Awaitable[object]", function(call, **parameters)))
 
     return (decide_later, True, handler) if handler.is_async else (decide, False, handler)

@@ -79,7 +79,8 @@ class PolicyNotLoosenable(PolicyError):
         """Name the *calls*."""
         self.calls = calls
         shown = ", ".join(calls[:8]) + (f" and {len(calls) - 8} more" if len(calls) > 8 else "")  # noqa: PLR2004
-        super().__init__(f"the installed program decides alone about {shown}; mark their rules mutable")
+        advice = "start it anew, or mark rules mutable before"
+        super().__init__(f"the installed program decides alone about {shown}; {advice}")
 
 
 class LaunchStage(enum.Enum):

@@ -353,3 +353,24 @@ int mon_target_kill(int listener, uint64_t id, pid_t tid, int signal)
 	close(pidfd);
 	return result;
 }
+
+int mon_target_fd(int listener, uint64_t id, pid_t tid, int fd)
+{
+	int pidfd, result;
+	long got;
+
+	if (tid <= 0)
+		return -EPERM;
+	pidfd = (int)syscall(__NR_pidfd_open, tid, PIDFD_THREAD);
+	if (pidfd < 0)
+		return (int)mon_gone_or(listener, id, -errno);
+	got = syscall(__NR_pidfd_getfd, pidfd, fd, 0);
+	result = got < 0 ? -errno : (int)got;
+	close(pidfd);
+	/* The file is this thread's, or nobody's. */
+	if (mon_listener_id_valid(listener, id) == 0)
+		return result;
+	if (result >= 0)
+		close(result);
+	return -ENOENT;
+}

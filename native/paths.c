@@ -111,7 +111,8 @@ static int open_start(const struct mon_lookup *lookup, int *start)
 	return 0;
 }
 
-/* Find the last component, and where slashes behind it begin; -ENOENT: it is no name of an entry. */
+/* Find the last component, and where slashes behind it begin; -ENOENT: it is no name of an entry.
+ */
 static int find_last(struct mon_lookup *lookup, size_t *behind)
 {
 	size_t end = lookup->path_length, last;
@@ -232,14 +233,16 @@ static int look_up_from(struct mon_lookup *lookup)
 
 int mon_path_lookup(struct mon_lookup *lookup)
 {
-	ssize_t length;
+	ssize_t length = 0;
 	int result;
 
 	lookup->fd = lookup->start = -1;
 	lookup->missing = 0;
 	lookup->path_length = lookup->name_length = lookup->last = lookup->last_length = 0;
-	length =
-		mon_memory_string(lookup->tid, lookup->address, lookup->path, sizeof(lookup->path));
+	lookup->path[0] = 0;
+	if (lookup->address || !(lookup->flags & MON_LOOKUP_NULL))
+		length = mon_memory_string(lookup->tid, lookup->address, lookup->path,
+					   sizeof(lookup->path));
 	if (length < 0)
 		return (int)mon_gone_or(lookup->listener, lookup->id, length);
 	lookup->path_length = (size_t)length;
@@ -305,6 +308,13 @@ int mon_path_statfs(int fd, void *status)
 int mon_path_access(int fd, int mode, int flags)
 {
 	return syscall(__NR_faccessat2, fd, "", mode, flags | AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+int mon_path_entries(int fd, int old, void *buffer, unsigned int size)
+{
+	long count = syscall(old ? __NR_getdents : __NR_getdents64, fd, buffer, size);
+
+	return count < 0 ? -errno : (int)count;
 }
 
 int mon_unshare_fs(void)

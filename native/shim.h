@@ -122,14 +122,24 @@ ssize_t mon_target_write(int listener, uint64_t id, pid_t tid, uint64_t address,
  */
 int mon_target_kill(int listener, uint64_t id, pid_t tid, int signal);
 
+/*
+ * A duplicate of the waiting thread's fd, of its own table and not of its process's leader's.
+ *
+ * Returns it: the offset and the file status flags are common.  -EBADF: there is none; -ENOENT: the
+ * thread no longer waits; -EPERM: it may not be looked into; -EINVAL: before Linux 6.9 only the fds
+ * of a leader can be had.
+ */
+int mon_target_fd(int listener, uint64_t id, pid_t tid, int fd);
+
 /* ---- paths.c: a path of a waiting thread is looked up, once ---- */
 
 #define MON_PATH_SIZE 4096 /* PATH_MAX: no path of a call has more bytes, its NUL included */
 
-#define MON_LOOKUP_NOFOLLOW  1 /* of a link that is the last component, the link itself */
-#define MON_LOOKUP_EMPTY     2 /* an empty path is what directory refers to */
+#define MON_LOOKUP_NOFOLLOW  1  /* of a link that is the last component, the link itself */
+#define MON_LOOKUP_EMPTY     2  /* an empty path is what directory refers to */
+#define MON_LOOKUP_MAY_BLOCK 4  /* look further than the kernel's cache, and sleep for it */
 #define MON_LOOKUP_CREATE    16 /* a file may be made: it cannot be called "there/" */
-#define MON_LOOKUP_MAY_BLOCK 4 /* look further than the kernel's cache, and sleep for it */
+#define MON_LOOKUP_NULL      8  /* no path at all is an empty one (stat(2), Linux 6.11) */
 
 /* One look-up: what is looked for, and what was found. */
 struct mon_lookup {
@@ -207,7 +217,8 @@ int mon_path_answer_open(struct mon_opening *opening);
 /*
  * What the kernel says of the object that fd holds, an O_PATH fd or not, in its own layouts: struct
  * stat (144 bytes on x86_64), struct statx (256), struct statfs (120); and whether it may be used
- * (faccessat2(2), flags 0 or AT_EACCESS).  Each returns 0 or -errno, and sleeps as a file system may.
+ * (faccessat2(2), flags 0 or AT_EACCESS).  Each returns 0 or -errno, and sleeps as a file system
+ * may.
  */
 int mon_path_status(int fd, void *status);
 int mon_path_statx(int fd, unsigned int flags, unsigned int mask, void *status);
@@ -215,8 +226,15 @@ int mon_path_statfs(int fd, void *status);
 int mon_path_access(int fd, int mode, int flags);
 
 /*
- * Give the calling thread a root, a working directory and a umask of its own (unshare(2), CLONE_FS).
- * Only for threads that do nothing else: what it changes, the rest of the process does not see.
+ * Entries of a directory, getdents64(2), or getdents(2) where old is set: how many bytes of them
+ * are in the buffer, or -errno.  Moves the offset that fd has in common with its duplicates.
+ */
+int mon_path_entries(int fd, int old, void *buffer, unsigned int size);
+
+/*
+ * Give the calling thread a root, a working directory and a umask of its own (unshare(2),
+ * CLONE_FS). Only for threads that do nothing else: what it changes, the rest of the process does
+ * not see.
  */
 int mon_unshare_fs(void);
 

@@ -27,7 +27,8 @@ PUBLIC: Final = [
     "LaunchStage", "Listener", "Look", "MonitorError", "OutOfFds", "Pass", "Policy", "PolicyError",
     "PolicyNotLoosenable", "ProcessRun", "ProgramTooLongError", "RacyAllow", "Rendered", "Return", "Run", "Sink",
     "SlowHandler", "Stats", "Subscription", "SupervisionFailed", "SupervisorError", "Target", "TargetExited",
-    "TargetGone", "TargetMemoryError", "TargetStarted", "Verdict", "Wish", "handles", "load_policy", "supervise",
+    "TargetGone", "TargetMemoryError", "TargetStarted", "Verdict", "Wish", "Would", "handles", "load_policy",
+    "supervise",
 ]  # fmt: skip
 
 ALIASES: Final = {"Event", "HandlerFunction", "Sink", "Verdict"}

@@ -24,6 +24,9 @@ MAY_BLOCK: Final = constant("MON_LOOKUP_MAY_BLOCK")
 CREATE: Final = constant("MON_LOOKUP_CREATE")
 """A file may be made, which cannot have slashes behind its name."""
 
+NULL: Final = constant("MON_LOOKUP_NULL")
+"""No path at all is an empty one."""
+
 INJECTING: Final = constant("MON_OPENING_INJECT")
 
 _STATUS_SIZE: Final = 144
@@ -177,6 +180,12 @@ def statfs_of(fd: int) -> bytes:
 def may_access(fd: int, mode: int, flags: int) -> int:
     """Return 0 where what *fd* holds may be used as *mode* says (faccessat2(2)), or a positive errno."""
     return -lib.mon_path_access(fd, mode, flags)
+
+
+def entries_of(fd: int, size: int, *, old: bool) -> bytes:
+    """Return directory entries, *size* bytes at the most, as getdents64(2) or the *old* one gives them.  Raises OSError."""
+    buffer = ffi.new("char[]", size)
+    return bytes(ffi.buffer(buffer, check(lib.mon_path_entries(fd, old, buffer, size))))
 
 
 def unshare_fs() -> None:

@@ -10,11 +10,11 @@ import os
 import resource
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EMFILE, ENFILE
+from errno import EBADF, EMFILE, ENFILE
 from pathlib import Path
 from typing import TypeVar
 
-from monitor._native import PathLooker
+from monitor._native import PathLooker, target_fd
 from monitor.broker.resolved import Resolved
 from monitor.errors import TargetGone
 from monitor.notify.decode import Call
@@ -44,6 +44,13 @@ class Acting:
         """Do nothing while the thread waits.  Raises TargetGone."""
         if not self._listener.is_valid(call.id):
             raise TargetGone
+
+    def duplicate(self, call: Call, register: int) -> int:
+        """Return a duplicate of an fd of the thread's, ours to close.  Raises OSError, TargetGone."""
+        number = register & 0xFFFFFFFF
+        if number >> 31:
+            raise OSError(EBADF, os.strerror(EBADF))
+        return target_fd(self._listener.fileno(), call.id, call.tid, number)
 
     def write(self, call: Call, address: int, data: bytes) -> None:
         """Write a result where the target wants it.  Raises TargetMemoryError, TargetGone."""

@@ -14,8 +14,9 @@ from monitor._native import PathLooker
 from monitor.abi.arch import Arch
 from monitor.broker import files, metadata
 from monitor.broker.acting import Acting, our_lack
+from monitor.broker.listing import list_directory
 from monitor.broker.opening import opening_of
-from monitor.broker.plan import PathPlan, paths_of
+from monitor.broker.plan import PathPlan, Start, paths_of
 from monitor.broker.resolve import Resolver
 from monitor.broker.resolved import Resolved
 from monitor.broker.where import go_there
@@ -41,6 +42,8 @@ class Family(NamedTuple):
     register: int
 
 
+LISTINGS: Final = frozenset({"getdents", "getdents64"})
+
 OPENS: Final = frozenset({"open", "openat", "openat2", "creat"})
 
 FAMILIES: Final[Mapping[str, Family]] = {
@@ -63,6 +66,8 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "listxattr": Family(metadata.listxattr_file, 0),
     "llistxattr": Family(metadata.listxattr_file, 0),
     "chdir": Family(go_there, 0),
+    "getdents": Family(list_directory, 0),
+    "getdents64": Family(list_directory, 0),
 }
 """The calls that are done for a target, of the machine's own ABI."""
 
@@ -83,27 +88,25 @@ class FileBroker:
         self._workers.close()
         self._resolver.close()
 
-    def can(self, name: str) -> bool:
-        """Whether the call *name* can be done for its target."""
-        return name in FAMILIES
+    def can(self, call: Call) -> bool:
+        """Whether *call* can be done for its target: it is of the machine's own ABI."""
+        return call.name in FAMILIES and call.arch is self._arch
 
     def prepare(self, call: Call) -> None:
         """Look the path of *call* up where a later look could have to sleep.  Raises MayBlockError."""
-        family = FAMILIES.get(call.name)
-        if family is not None and self._resolver.mounts.may_hang and call.arch is self._arch:
-            call.looked_up(family.register)
+        if self._resolver.mounts.may_hang and self.can(call):
+            call.looked_up(FAMILIES[call.name].register)
 
     def path(self, call: Call, index: int) -> Resolved:
         """Return what the path in register *index* leads to."""
         return self._path(self._acting, call, index)
 
     async def look_up(self, call: Call) -> None:
-        """Look up every path of *call* where it may sleep."""
-        looker = self._resolver.looker()
-        acting = self._new_acting(looker, may_block=True)
-        for index in paths_of(self._arch, call.name):
-            found = await self._workers.run(lambda index=index: self._path(acting, call, index), Resolved.close)  # type: ignore[misc]
-            call.keep(index, found)
+        """Look up the path of *call* where it may sleep."""
+        acting = self._new_acting(self._resolver.looker(), may_block=True)
+        register = FAMILIES[call.name].register
+        found = await self._workers.run(lambda: self._path(acting, call, register), Resolved.close)
+        call.keep(register, found)
 
     def emulate(self, call: Call) -> Emulated:
         """Do *call* at once.  Raises MayBlockError."""
@@ -118,6 +121,9 @@ class FileBroker:
         return Acting(self._listener, looker, self._resolver.own_fds, may_block=may_block)
 
     def _path(self, acting: Acting, call: Call, index: int) -> Resolved:
+        if call.name in LISTINGS:
+            held = Start(call.args[0], follow=True, empty=True, null=True)
+            return self._resolver.resolve(acting.looker, call, 0, held, may_block=acting.may_block)
         plan = paths_of(self._arch, call.name).get(index)
         if plan is None or call.arch is not self._arch:
             message = f"{call.name} has no path in register {index} that could be looked up"

@@ -20,6 +20,10 @@ _AT_FDCWD: Final = -100
 _EMPTY_BY_FLAG: Final = "always"
 
 
+_NULL_IS_EMPTY: Final = frozenset({"newfstatat", "statx"})
+"""Beside ``AT_EMPTY_PATH``, since Linux 6.11 (fs/stat.c, ``getname_maybe_null``)."""
+
+
 class Start(NamedTuple):
     """
     How one path is looked up.
@@ -28,12 +32,14 @@ class Start(NamedTuple):
         directory: where a relative path starts: an fd of the target, or AT_FDCWD.
         follow: whether a link in the place of the last component is followed.
         empty: whether an empty path is *directory* itself.
+        null: whether no path at all is, too.
         creates: whether a file may be made there.
     """
 
     directory: int
     follow: bool
     empty: bool
+    null: bool = False
     creates: bool = False
 
 
@@ -50,6 +56,7 @@ class PathPlan(NamedTuple):
         nofollow_also: bits that stop it together; 0: there are none.
         follow: the bits that start following.
         empty: the bits with which the path may be empty.
+        null: whether there need be none then.
     """
 
     register: int
@@ -60,6 +67,7 @@ class PathPlan(NamedTuple):
     nofollow_also: int
     follow: int
     empty: int
+    null: bool
 
     def start(self, registers: Sequence[int], flags: int | None = None) -> Start:
         """Return how it is looked up; *flags* are those that do not stand in a register."""
@@ -72,7 +80,7 @@ class PathPlan(NamedTuple):
         elif flags & self.follow:
             follow = True
         empty = bool(flags & self.empty) or self.facts.empty_path_flag == _EMPTY_BY_FLAG
-        return Start(directory, follow, empty)
+        return Start(directory, follow, empty, self.null and empty)
 
 
 @functools.cache
@@ -96,6 +104,7 @@ def paths_of(arch: Arch, name: str) -> Mapping[int, PathPlan]:
             _bits(arch, group, facts.nofollow_also),
             _bits(arch, group, facts.follow_flag),
             0 if facts.empty_path_flag == _EMPTY_BY_FLAG else _bits(arch, group, facts.empty_path_flag),
+            name in _NULL_IS_EMPTY,
         )
     return found
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from errno import EACCES, EAGAIN, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR
 from typing import Final, NamedTuple
 
-from monitor._native import CREATE, EMPTY, MAY_BLOCK, NOFOLLOW, LookedUp, Object, PathLooker
+from monitor._native import CREATE, EMPTY, MAY_BLOCK, NOFOLLOW, NULL, LookedUp, Object, PathLooker
 from monitor.broker.mounts import Mounts
 from monitor.broker.plan import Start
 from monitor.broker.resolved import Resolved, names_of
@@ -80,7 +80,7 @@ class Resolver:
         """
         may_block = may_block or not self.mounts.may_hang
         flags = (0 if start.follow else NOFOLLOW) | (MAY_BLOCK if may_block else 0)
-        flags |= (EMPTY if start.empty else 0) | (CREATE if start.creates else 0)
+        flags |= (EMPTY if start.empty else 0) | (NULL if start.null else 0) | (CREATE if start.creates else 0)
         try:
             found = looker.look_up(call.id, call.tid, address, start.directory, flags, resolve)
         except TargetMemoryError as error:

@@ -74,6 +74,7 @@ def seccomp_monitor() -> None:
 
 def main() -> int:
     """Run the command line; its exit status."""
+    _hold_standard_streams()
     # What the program does with a closed pipe is its business; we say what we have to say or not.
     try:
         status = seccomp_monitor.main(prog_name="seccomp-monitor", standalone_mode=False)
@@ -86,6 +87,21 @@ def main() -> int:
         status = INTERRUPTED
     _flush()
     return status if isinstance(status, int) else 0
+
+
+def _hold_standard_streams() -> None:
+    """
+    Put nothing where a standard stream was closed: else the next thing that we open gets its number.
+
+    Our reports would then be written to a listener, or to whatever it is.  The program still finds it closed.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, and close-on-exec
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  # a number; it stays open
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115  # likewise
 
 
 def _runs_something(error: click.ClickException) -> bool:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import click
+from attrs import frozen
 
+from monitor.cli import machine
 from monitor.cli.policies import (
     ARCH_NAMES,
     Surroundings,
@@ -27,6 +29,7 @@ from monitor.cli.policies import (
 from monitor.policy.findings import Finding
 from monitor.policy.formats import FormatFinding, Kind
 from monitor.policy.lint import RULES, lint
+from monitor.policy.patterns import TwoNames, missing, two_names
 
 _WIDTH: Final = 96
 
@@ -34,6 +37,7 @@ _WIDTH: Final = 96
 @click.command("check")
 @click.argument("policies", nargs=-1, metavar="POLICY...")
 @click.option("--arch", "names", type=ARCH_NAMES, multiple=True, help="On these ABIs; default: all that it is for.")
+@click.option("--here", is_flag=True, help="The policy is for this machine: find paths that it does not have.")
 @click.option("--ignore", multiple=True, metavar="ID", help="Leave out findings of this kind: E-IO-URING.")
 @click.option("--rules", is_flag=True, help="List what is looked for.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -43,6 +47,7 @@ def command(  # one for each option
     *,
     policies: tuple[str, ...],
     names: tuple[str, ...],
+    here: bool,
     ignore: tuple[str, ...],
     rules: bool,
     as_json: bool,
@@ -58,19 +63,39 @@ def command(  # one for each option
     if unknown := [word for word in ignore if word not in RULES]:
         message = f"--ignore: {unknown[0]!r} is no kind of finding; check --rules lists them"
         raise click.UsageError(message)
-    found = {word: _findings(word, names, surroundings) for word in policies}
-    found = {word: [one for one in findings if one.rule not in ignore] for word, findings in found.items()}
+    checked = [_checked(word, names, surroundings, frozenset(ignore), here=here) for word in dict.fromkeys(policies)]
     if as_json:
-        click.echo(json.dumps(_as_json(found), indent=1))
+        click.echo(json.dumps(_as_json(checked), indent=1))
     else:
-        click.echo("\n".join(_lines(found)))
-    return 1 if any(found.values()) else 0
+        click.echo("\n".join(_lines(checked)))
+    return 1 if any(one.findings for one in checked) else 0
 
 
-def _findings(word: str, names: Iterable[str], surroundings: Surroundings) -> list[Finding]:
+@frozen
+class _Checked:
+    """
+    What there is to say about one policy.
+
+    Attributes:
+        word: as it was named.
+        findings: what is wrong with it.
+        two_names: the patterns that stand for two names on this machine, which is nothing wrong.
+    """
+
+    word: str
+    findings: tuple[Finding, ...]
+    two_names: tuple[TwoNames, ...]
+
+
+def _checked(
+    word: str, names: Iterable[str], surroundings: Surroundings, ignored: frozenset[str], *, here: bool
+) -> _Checked:
     given = load(word, surroundings)
-    foreign = [_foreign(finding) for finding in given.findings if finding.lost]
-    return [*foreign, *lint(given.policy, arches_named(names) or None)]
+    found = [_foreign(finding) for finding in given.findings if finding.lost]
+    found += lint(given.policy, arches_named(names) or None)
+    found += missing(given.policy, machine.exists) if here else ()
+    left = tuple(finding for finding in found if finding.rule not in ignored)
+    return _Checked(word, left, tuple(two_names(given.policy, machine.resolve)))
 
 
 def _foreign(finding: FormatFinding) -> Finding:
@@ -83,14 +108,16 @@ def _foreign(finding: FormatFinding) -> Finding:
 # ---- as text ----
 
 
-def _lines(found: Mapping[str, Sequence[Finding]]) -> Iterator[str]:
-    for word, findings in found.items():
-        for finding in findings:
+def _lines(checked: Iterable[_Checked]) -> Iterator[str]:
+    for one in checked:
+        for finding in one.findings:
             on = f" [{', '.join(arch.table for arch in finding.arches)}]" if finding.arches else ""
-            yield from _wrapped(f"{place(finding.origin, word)}: {finding.rule}: {finding.text}{on}", "")
+            yield from _wrapped(f"{place(finding.origin, one.word)}: {finding.rule}: {finding.text}{on}", "")
             yield from _wrapped(f"hint: {finding.hint}", "    ")
-        count = len(findings)
-        yield f"{word}: {count or 'no'} {'finding' if count == 1 else 'findings'}"
+        for names in one.two_names:
+            yield from _wrapped(f"{place(names.origin, one.word)}: {machine.two_names_text(names)}", "")
+        count = len(one.findings)
+        yield f"{one.word}: {count or 'no'} {'finding' if count == 1 else 'findings'}"
 
 
 def _rule_lines() -> Iterator[str]:
@@ -113,12 +140,16 @@ def _wrapped(text: str, indent: str) -> Iterator[str]:
 # ---- as JSON ----
 
 
-def _as_json(found: Mapping[str, Sequence[Finding]]) -> dict[str, Any]:
+def _as_json(checked: Iterable[_Checked]) -> dict[str, Any]:
     return {
         "schema": 1,
         "policies": [
-            {"policy": word, "findings": [_finding_as_json(finding) for finding in findings]}
-            for word, findings in found.items()
+            {
+                "policy": one.word,
+                "findings": [_finding_as_json(finding) for finding in one.findings],
+                "two-names": [machine.two_names_as_json(names) for names in one.two_names],
+            }
+            for one in checked
         ],
     }
 

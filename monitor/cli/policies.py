@@ -29,6 +29,7 @@ from monitor.policy import shipped, text
 from monitor.policy.action import Action
 from monitor.policy.formats import FormatFinding, Listener, Loaded, docker, oci, spo, systemd
 from monitor.policy.formats import content as content_of
+from monitor.policy.layout import shown
 from monitor.policy.model import Decision, Policy, Version
 from monitor.policy.ranges import described
 from monitor.policy.spelling import keys_of
@@ -248,7 +249,7 @@ def action_text(action: Action) -> str:
 def decision_text(decision: Decision) -> str:
     """Return what decided: a rule by its place, or a default."""
     if decision.rule is None:
-        return f"the default of {decision.policy.name}"
+        return f"the default of {shown(decision.policy.name)}"
     return described(decision.rule)
 
 

@@ -6,6 +6,7 @@ What it is not: the lines themselves (``events.strace``), or the program's outpu
 
 from __future__ import annotations
 
+import contextlib
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -91,5 +92,6 @@ class Reporter:
 
 
 def tell(message: str) -> None:
-    """Tell the user of a trouble of ours."""
-    click.echo(f"seccomp-monitor: {message}", err=True)
+    """Tell the user of a trouble of ours; where nobody reads it any more, the program goes on all the same."""
+    with contextlib.suppress(OSError):
+        click.echo(f"seccomp-monitor: {message}", err=True)

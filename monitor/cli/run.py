@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 import trio
@@ -37,8 +37,15 @@ from monitor.sources.launch import Launch
 from monitor.supervisor import supervise
 
 if TYPE_CHECKING:
+    from monitor.cli.enforcing import Refusals
     from monitor.cli.policies import Surroundings
     from monitor.policy.model import Policy
+
+
+FAIL_HELP: Final = (
+    "Exit with the denial status if any call was refused. What a policy refuses comes to us then, which is slower; "
+    "ENOSYS, trap and kill-thread do not count."
+)
 
 
 class Choices(NamedTuple):
@@ -73,6 +80,16 @@ class Choices(NamedTuple):
 
         return load_for_run(self.policies, self.surroundings(), quiet=self.quiet)
 
+    def refusals(self, policy: Policy | None) -> Refusals | None:
+        """Return what counts the refused calls, if that matters."""
+        if not self.denial_status:
+            return None
+        from monitor.cli.enforcing import Refusals, tell_uncounted  # noqa: PLC0415  # likewise
+
+        if policy is not None and not self.quiet:
+            tell_uncounted(policy)
+        return Refusals()
+
     def is_strict(self) -> bool:
         """Whether answers that can be raced are refused: by default under a policy that is enforced."""
         return self.strict if self.strict is not None else bool(self.policies) and not self.observe
@@ -95,7 +112,7 @@ class Choices(NamedTuple):
 @click.option("--log", metavar="FILE", type=click.Path(dir_okay=False), help="Report to FILE, not to standard error.")
 @click.option("--timeout", "seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), help=TIMEOUT_HELP)
 @click.option("--wait-all/--no-wait-all", default=False, help="Wait for the last process instead of the first.")
-@click.option("--fail-on-denial", is_flag=True, help="Exit with the denial status if any call was refused.")
+@click.option("--fail-on-denial", is_flag=True, help=FAIL_HELP)
 @click.option("--denial-status", type=click.IntRange(1, 255), default=1, show_default=True)
 @click.argument("words", metavar="CMD [ARGS]...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
@@ -125,6 +142,7 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
         handlers = [handler for source in choices.sources for handler in await load_handlers(source, loaded)]
         if words := words_of(choices.names):
             handlers.append(Handler.of(words, no_opinion, name="-e"))
+        refusals = choices.refusals(policy)
         # Before anything runs: a signal that comes meanwhile waits here until somebody can mind it.
         received = loaded.enter_context(minded_signals())
         async with (
@@ -132,9 +150,10 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
                 Launch(choices.words, env=environment()),
                 policy=policy,
                 observe=choices.observe,
+                notify_refusals=bool(choices.denial_status),
                 handlers=handlers,
                 otherwise=Allow(racy="no policy"),
-                events=reporter,
+                events=reporter if refusals is None else [reporter, refusals],
                 strict=choices.is_strict(),
             ) as run,
             trio.open_nursery() as nursery,
@@ -144,8 +163,7 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
                 hangups = _keep_reading(nursery, run, choices)
             status = await watch(run, received, seconds=choices.seconds, wait_all=choices.wait_all, hangups=hangups)
             nursery.cancel_scope.cancel()
-    refused = run.stats.denied + run.stats.killed
-    return choices.denial_status if refused and choices.denial_status else status
+    return choices.denial_status if refusals is not None and refusals.count else status
 
 
 def _keep_reading(nursery: trio.Nursery, run: ProcessRun, choices: Choices) -> trio.MemorySendChannel[None] | None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import attrs
 import click
 
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import call_table
+from monitor.cli import machine
 from monitor.cli.policies import (
     ARCH_NAMES,
     Surroundings,
@@ -29,10 +30,12 @@ from monitor.cli.policies import (
     place,
 )
 from monitor.policy.explain import Heard
+from monitor.policy.layout import shown
 from monitor.policy.model import Decision, Policy, Rule
+from monitor.policy.patterns import TwoNames, two_names
 from monitor.policy.spelling import keys_of
 from monitor.policy.table import Chain, table_of
-from monitor.policy.tables import FileRule, Files, Written
+from monitor.policy.tables import Files
 from monitor.policy.writing import dumps
 
 
@@ -57,12 +60,11 @@ def command(
         else:
             click.echo("\n".join(_row_lines(rows, asked)))
         return 0
-    parts = [(title, dumps(_long(part) if is_long else part)) for title, part in _parts(shown)]
+    parts = [_part(title, _long(part) if is_long else part) for title, part in _parts(shown)]
     if as_json:
-        listed = [{"title": title, "text": text} for title, text in parts]
-        click.echo(json.dumps({"schema": 1, "parts": listed}, indent=1))
+        click.echo(json.dumps({"schema": 1, "parts": [_part_as_json(part) for part in parts]}, indent=1))
     else:
-        click.echo("\n".join(f"# {title}\n{text}" for title, text in parts), nl=False)
+        click.echo("\n".join("\n".join(_part_lines(part)) for part in parts), nl=False)
     return 0
 
 
@@ -74,13 +76,44 @@ def _parts(policy: Policy) -> Iterator[tuple[str, Policy]]:
     for layer in policy.layers():
         part: Policy | None = layer
         while part is not None:
-            how = "" if part is policy else ", included" if part is layer else f", extended by {layer.name}"
-            title = f"{part.name}{how}: {place(part.origin, 'not from a file')}"
+            how = "" if part is policy else ", included" if part is layer else f", extended by {shown(layer.name)}"
+            title = f"{shown(part.name)}{how}: {place(part.origin, 'not from a file')}"
             yield (
                 title,
                 attrs.evolve(part, includes=(), extends=None, default=layer.default, exact_errno=layer.exact_errno),
             )
             part = part.extends
+
+
+class _Part(NamedTuple):
+    """
+    One file, or preset.
+
+    Attributes:
+        title: what it is, and where it came from.
+        text: as a file has it.
+        two_names: the patterns in it that stand for two names on this machine.
+    """
+
+    title: str
+    text: str
+    two_names: tuple[TwoNames, ...]
+
+
+def _part(title: str, part: Policy) -> _Part:
+    return _Part(title, dumps(part), tuple(two_names(part, machine.resolve)))
+
+
+def _part_lines(part: _Part) -> Iterator[str]:
+    yield f"# {part.title}"
+    for names in part.two_names:
+        yield f"# {names.origin.key}: {machine.two_names_text(names)}"
+    yield part.text
+
+
+def _part_as_json(part: _Part) -> dict[str, Any]:
+    names = [machine.two_names_as_json(one) for one in part.two_names]
+    return {"title": part.title, "text": part.text, "two-names": names}
 
 
 def _long(part: Policy) -> Policy:
@@ -104,17 +137,7 @@ def _long_rule(rule: Rule, part: Policy) -> Rule:
 
 def _long_files(files: Files) -> Files:
     """Return the same with each short list as the rule that it abbreviates."""
-    rules = [FileRule(paths, action) for paths, action in _refusing(files) if paths]
-    for paths, bundle in ((files.write, "write"), (files.read, "read")):
-        if paths:
-            rules.append(FileRule(paths, "allow", access=(bundle,)))
-    return attrs.evolve(files, hide=(), deny=(), ask=(), write=(), read=(), rules=(*rules, *files.rules))
-
-
-def _refusing(files: Files) -> Iterator[tuple[tuple[Written, ...], Literal["hide", "deny", "ask"]]]:
-    yield files.hide, "hide"
-    yield files.deny, "deny"
-    yield files.ask, "ask"
+    return attrs.evolve(files, hide=(), deny=(), ask=(), write=(), read=(), rules=files.long_form())
 
 
 # ---- the calls ----

@@ -3,19 +3,21 @@
 
 What it is not: the answer; that is ``policy.explain``.
 
-The exit status is 0 when the call runs in every case that was asked about, 1 when it may not.
+The exit status is 0 when the call runs in every case that was asked about, and the tables allow what
+it is used on, 1 when it may not.
 """
 
 from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import click
 
 from monitor.abi.arch import Arch
+from monitor.cli import answers, machine
 from monitor.cli.policies import (
     ARCH_NAMES,
     Given,
@@ -31,8 +33,12 @@ from monitor.cli.policies import (
 )
 from monitor.policy import tables
 from monitor.policy.action import Deny
-from monitor.policy.explain import Answer, Explanation, Ground, Remedy, why
-from monitor.policy.layout import block
+from monitor.policy.asked import Asked, NamedPath, named_path
+from monitor.policy.asked import address as asked_address
+from monitor.policy.asked import paths as asked_paths
+from monitor.policy.deciders import deciders
+from monitor.policy.explain import Answer, Explanation, Ground, Remedy, registers, why
+from monitor.policy.layout import block, shown
 from monitor.policy.model import FALLBACKS, Policy
 from monitor.policy.ranges import described
 from monitor.policy.shipped import PREFIX
@@ -49,27 +55,69 @@ _MATCH_WORDS: Final = {"yes": "matches", "no": "does not match", "depends": "may
 @click.argument("call")
 @click.option("--arch", type=ARCH_NAMES, help="The ABI; default: this machine's own.")
 @click.option("--arg", "arguments", multiple=True, metavar="N=V", help="An argument by name or index: domain=AF_INET.")
+@click.option("--path", "paths", multiple=True, metavar="NAME", help="A canonical path, also as newpath=NAME.")
+@click.option("--access", multiple=True, metavar="CLASS", help="What is done to the path: read; default: by the call.")
+@click.option("--address", "addresses", multiple=True, metavar="ADDR", help="tcp://127.0.0.1:80, [::1]:443, unix:/x.")
+@click.option("--known-as", "names", multiple=True, metavar="HOST", help="A host name that the address is known by.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @answering
 @about_policies
-def command(
-    *, policy: str, call: str, arch: str | None, arguments: tuple[str, ...], as_json: bool, surroundings: Surroundings
+def command(  # noqa: PLR0913  # one for each option
+    *,
+    policy: str,
+    call: str,
+    arch: str | None,
+    arguments: tuple[str, ...],
+    paths: tuple[str, ...],
+    access: tuple[str, ...],
+    addresses: tuple[str, ...],
+    names: tuple[str, ...],
+    as_json: bool,
+    surroundings: Surroundings,
 ) -> int:
-    """Say which rule of POLICY decides about CALL, which were tried, and the least that would let it run."""
+    """
+    Say which rule of POLICY decides about CALL, which were tried, and the least that would let it run.
+
+    With --path or --address also what its tables say about what the call is used on.
+    """
+    if access and not paths:
+        message = "--access says what is done to a --path, and there is none"
+        raise click.UsageError(message)
+    if names and not addresses:
+        message = "--known-as says how an --address is called, and there is none"
+        raise click.UsageError(message)
     given = load(policy, surroundings)
-    asked = Arch.native() if arch is None else arches_named([arch])[0]
-    explanation = why(given.policy, asked, call, arguments)
+    abi = Arch.native() if arch is None else arches_named([arch])[0]
+    explanation = why(given.policy, abi, call, arguments)
+    asked = list(_asked(explanation, [named_path(path) for path in paths], access, addresses, names))
     if as_json:
-        click.echo(json.dumps(_as_json(explanation), indent=1))
+        click.echo(json.dumps(_as_json(explanation, asked), indent=1))
     else:
-        click.echo("\n".join(_lines(explanation, given)))
-    return 0 if explanation.always_runs else 1
+        click.echo("\n".join(_lines(explanation, given, asked)))
+    return 0 if explanation.always_runs and all(one.allowed for one in asked) else 1
+
+
+def _asked(
+    explanation: Explanation,
+    paths: Sequence[NamedPath],
+    access: Sequence[str],
+    addresses: Sequence[str],
+    names: Sequence[str],
+) -> Iterator[Asked]:
+    """Yield what the tables say; links are followed as they are on this machine."""
+    if not paths and not addresses:
+        return
+    decides = deciders(explanation.policy, machine.resolve)
+    known = registers(explanation.arch, explanation.call, explanation.given)
+    yield from asked_paths(decides, explanation.arch, explanation.call, known, paths, access)
+    for address in addresses:
+        yield from asked_address(decides, explanation.call, address, names)
 
 
 # ---- as text ----
 
 
-def _lines(explanation: Explanation, given: Given) -> Iterator[str]:
+def _lines(explanation: Explanation, given: Given, asked: Sequence[Asked]) -> Iterator[str]:
     actions = list(dict.fromkeys(action_text(answer.decision.action) for answer in explanation.answers))
     outcome = actions[0] if len(actions) == 1 else "depends on its arguments"
     yield f"{_call_text(explanation)}: {outcome}"
@@ -84,7 +132,11 @@ def _lines(explanation: Explanation, given: Given) -> Iterator[str]:
     yield from _tried_lines(explanation)
     for remedy in explanation.remedies:
         yield from _remedy_lines(remedy, explanation, given)
-    yield from _table_lines(explanation.policy)
+    if not asked:
+        yield from _table_lines(explanation.policy)
+    for one in asked:
+        yield from answers.lines(one)
+    yield from answers.moving_lines(asked)
 
 
 def _call_text(explanation: Explanation) -> str:
@@ -99,12 +151,12 @@ def _call_text(explanation: Explanation) -> str:
 
 def _by(answer: Answer, explanation: Explanation) -> str:
     decision = answer.decision
-    layer = decision.policy.name
+    layer = shown(decision.policy.name)
     match answer.ground:
         case Ground.RULE:
             text = decision_text(decision)
             if decision.rule is not None and decision.rule.reason:
-                text += f" ({decision.rule.reason})"
+                text += f" ({shown(decision.rule.reason)})"
         case Ground.DEFAULT:
             text = f"the default of {layer}: no rule names it" if not explanation.tried else f"the default of {layer}"
         case Ground.KNOWN_AS_OF:
@@ -134,7 +186,7 @@ def _tried_lines(explanation: Explanation) -> Iterator[str]:
     yield "rules tried:"
     layers = len({id(tried.policy) for tried in explanation.tried})
     for tried in explanation.tried:
-        where = f"{tried.policy.name}: " if layers > 1 else ""
+        where = f"{shown(tried.policy.name)}: " if layers > 1 else ""
         when = "" if tried.rule.when is None else f" when {tried.rule.when.source}"
         action = action_text(tried.rule.action)
         text = f"{_MATCH_WORDS[tried.matches]:14}  {where}{described(tried.rule)}: {action}{when}"
@@ -170,9 +222,21 @@ def _where_to_stand(remedy: Remedy) -> str:
 
 
 def _table_lines(policy: Policy) -> Iterator[str]:
-    names = sorted({f"[{name}]" for layer in policy.layers() for name in tables.of(layer)})
+    names = sorted({name for layer in policy.layers() for name in _tables_of(layer)})
+    options = [option for option, about in _ASKING.items() if about & {*names}]
     if names:
-        yield f"besides, {', '.join(names)} decides about what calls are used on; that is not asked here"
+        how = f"; ask with {' or '.join(options)}" if options else "; that is not asked here"
+        yield f"besides, {', '.join(f'[{name}]' for name in names)} decides about what calls are used on{how}"
+
+
+_ASKING: Final = {"--path NAME": {"files", "exec"}, "--address ADDR": {"network"}}
+
+
+def _tables_of(layer: Policy) -> Iterator[str]:
+    extending: Policy | None = layer
+    while extending is not None:
+        yield from tables.of(extending)
+        extending = extending.extends
 
 
 def _wrapped(text: str, first: str, rest: str | None = None) -> Iterator[str]:
@@ -185,7 +249,7 @@ def _wrapped(text: str, first: str, rest: str | None = None) -> Iterator[str]:
 # ---- as JSON ----
 
 
-def _as_json(explanation: Explanation) -> dict[str, Any]:
+def _as_json(explanation: Explanation, asked: Sequence[Asked]) -> dict[str, Any]:
     return {
         "schema": 1,
         "policy": explanation.policy.name,
@@ -216,7 +280,8 @@ def _as_json(explanation: Explanation) -> dict[str, Any]:
             }
             for remedy in explanation.remedies
         ],
-        "tables": sorted({name for layer in explanation.policy.layers() for name in tables.of(layer)}),
+        "tables": sorted({name for layer in explanation.policy.layers() for name in _tables_of(layer)}),
+        "asked": [answers.as_json(one) for one in asked],
     }
 
 

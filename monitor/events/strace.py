@@ -209,12 +209,14 @@ def _intention(would: Would) -> str:  # noqa: PLR0911  # one for each of a close
             return f"deny with {name}"
         case "return":
             return f"return {would.value}"
+        case "inject":
+            return "inject a descriptor"
         case "ask":
             return f"ask, without an answer deny with {name}"
         case "kill":
-            return "kill the process with SIGSYS"
+            return "kill the process"
         case "kill-thread":
-            return "kill the thread with SIGSYS"
+            return "kill the thread"
         case "trap":
             return "trap with SIGSYS"
         case "trace":

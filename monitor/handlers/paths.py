@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from monitor.abi.arch import Arch
-from monitor.broker.broker import FAMILIES
+from monitor.broker.broker import FAMILIES, LISTINGS
 from monitor.broker.plan import PathPlan, paths_of
 from monitor.broker.resolved import Resolved
 from monitor.errors import TargetGone
@@ -39,6 +39,7 @@ class Ruling(NamedTuple):
         strength: how restrictive it is, next to others.
         handler: the name of the handler that shall decide; empty: none.
         parameters: what the rule has that handler know.
+        hidden: whether there shall be nothing of that name.
         asked: whether somebody was to be asked, and nobody is there.
     """
 
@@ -49,6 +50,7 @@ class Ruling(NamedTuple):
     handler: str = ""
     parameters: Mapping[str, object] = MappingProxyType({})
     asked: bool = False
+    hidden: bool = False
     access: str = ""
     name: bytes | None = None
 
@@ -77,7 +79,7 @@ class PathJudge:
         """Ask *decider* about names."""
         self._decider = decider
         self._plans: Mapping[str, PathPlan] = {
-            name: paths_of(arch, name)[family.register] for name, family in FAMILIES.items() if paths_of(arch, name)
+            name: paths_of(arch, name)[family.register] for name, family in FAMILIES.items() if name not in LISTINGS
         }
         self._arch = arch
 
@@ -87,7 +89,7 @@ class PathJudge:
 
     def rules(self, call: Call) -> bool:
         """Whether it has anything to say about *call*."""
-        return call.arch is self._arch and call.name in self._plans
+        return call.arch is self._arch and call.name in FAMILIES
 
     def ruling(self, call: Call) -> Ruling | Outcome:
         """
@@ -95,16 +97,28 @@ class PathJudge:
 
         Raises MayBlockError: the path cannot be looked up at once.
         """
-        plan = self._plans[call.name]
         try:
-            resolved = call.looked_up(plan.register)
+            resolved = call.looked_up(FAMILIES[call.name].register)
         except TargetGone:
             return Outcome(FAILURE, "error")
         except OSError:  # we have no fd left
             return Outcome(Deny(ENFILE), "error")
         assert isinstance(resolved, Resolved)
-        ruling = self._of(plan, resolved)
+        if call.name in LISTINGS:
+            return self._listed(call, resolved)
+        ruling = self._of(self._plans[call.name], resolved)
         return self._decider.answer(call, ruling) if ruling.asked else ruling
+
+    def _listed(self, call: Call, resolved: Resolved) -> Ruling:
+        """Leave with *call* which entries of the directory are hidden; that it is open was decided before."""
+        if resolved.canonical is not None:
+            above = b"" if resolved.canonical == b"/" else resolved.canonical
+
+            def hides(entry: bytes) -> bool:
+                return self._decider("stat", above + b"/" + entry, directory=False).hidden
+
+            call.hides = hides
+        return UNDECIDED
 
     def _of(self, plan: PathPlan, resolved: Resolved) -> Ruling:
         if resolved.wrong or resolved.anonymous or (resolved.opening is not None and resolved.opening.error):
@@ -113,11 +127,8 @@ class PathJudge:
             return NAMELESS
         wanted = accesses(plan, resolved)
         ruling = self._strongest(wanted, resolved.names, directory=resolved.is_directory)
-        if ruling.errno and not ruling.explicit:
-            if resolved.by_fd:
-                return UNDECIDED  # the target has it already, and could ask without a path
-            if resolved.foreign:
-                return ruling._replace(errno=ENOENT)
+        if resolved.by_fd and (not ruling.explicit or ruling.asked):
+            return UNDECIDED  # the target has it already: only a rule against that is meant for this
         if resolved.foreign and not ruling.explicit:
             return ruling._replace(errno=ENOENT)
         return ruling

@@ -57,12 +57,12 @@ class Would(NamedTuple):
     What a policy that is only observed does to a call when it is enforced.
 
     Attributes:
-        action: as a policy file spells it.
+        action: as a policy file spells it; ``inject`` where a handler hands over a descriptor.
         errno: with which the call fails; of ``ask`` where nobody answers, of ``trace`` without a tracer.
         value: what it returns.
     """
 
-    action: Literal["deny", "return", "ask", "kill", "kill-thread", "trap", "trace"]
+    action: Literal["deny", "return", "inject", "ask", "kill", "kill-thread", "trap", "trace"]
     errno: int | None = None
     value: int | None = None
 

@@ -94,7 +94,7 @@ class Asker:
         if kind is Allow:
             outcome = Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # by its class
             return outcome if call._target is None else self._checked(call, outcome)  # noqa: SLF001  # hot: no property
-        if kind is Emulate and (call.broker is None or not call.broker.can(call.name)):
+        if kind is Emulate and (call.broker is None or not call.broker.can(call)):
             what = f"returned Emulate(), and {call.name} cannot be done on a target's behalf"
             return self._failed(call, handler, HandlerError(call.name, handler.name, what))
         if kind in _ANSWERS:

@@ -11,7 +11,7 @@ arguments, and the rest would be work for nobody.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -127,7 +127,7 @@ class Call:
     Valid until it is answered: afterwards its registers can still be read, its target cannot.
     """
 
-    __slots__ = ("_args", "_listener", "_paths", "_raw", "_target", "arch", "broker", "name", "ruling")
+    __slots__ = ("_args", "_listener", "_paths", "_raw", "_target", "arch", "broker", "hides", "name", "ruling")
 
     def __init__(self, raw: RawNotification, name: str, arch: Arch | None, listener: AnyListener) -> None:
         """Wrap *raw*; nothing is decoded yet."""
@@ -138,6 +138,8 @@ class Call:
         self._paths: dict[int, Path] | None = None
         self.broker: Broker | None = None
         """Who looks paths up and does calls for their targets, as dispatch has it."""
+        self.hides: Callable[[bytes], bool] | None = None
+        """Whether a listing has no entry of this name, where a policy hides some."""
         self.ruling: object = None
         """What a policy said about its paths, for when that policy is asked again."""
         self.name = name
@@ -284,7 +286,7 @@ class Call:
         Raises:
             TypeError: nobody can do this call for its target.
         """
-        if self.broker is None or not self.broker.can(self.name):
+        if self.broker is None or not self.broker.can(self):
             msg = f"{self.name} cannot be done on a target's behalf"
             raise TypeError(msg)
         return Emulate()

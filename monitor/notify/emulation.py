@@ -71,8 +71,8 @@ class Path(Protocol):
 class Broker(Protocol):
     """Looks paths up for calls, and does calls for their targets.  Borrowed by dispatch."""
 
-    def can(self, name: str) -> bool:
-        """Whether the call *name* can be done for the target."""
+    def can(self, call: Call) -> bool:
+        """Whether *call* can be done for its target."""
         ...
 
     def prepare(self, call: Call) -> None:

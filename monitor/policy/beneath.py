@@ -31,6 +31,9 @@ BROKERED: Final = frozenset(
 )  # fmt: skip
 """The calls that are done for a program under a ``[files]`` table, so that no name is looked up twice."""
 
+LISTINGS: Final = frozenset({"getdents", "getdents64"})
+"""Those that are done beside them where names are hidden, since what is hidden is not listed."""
+
 HERE: Final = Origin("beneath [files]")
 
 _EACCES: Final = 13
@@ -61,11 +64,20 @@ def is_brokered(policy: Policy) -> bool:
     return any(True for layer in policy.layers() for _ in _files_of(layer))
 
 
-def with_brokered(wanted: Every | frozenset[int], arch: Arch) -> Every | frozenset[int]:
+def brokered(policy: Policy) -> frozenset[str]:
+    """Return the calls that are done for programs under *policy*; none without a ``[files]`` table."""
+    found = [table for layer in policy.layers() for table in _files_of(layer)]
+    if not found:
+        return frozenset()
+    hides = any(table.hide or any(rule.action == "hide" for rule in table.rules) for table in found)
+    return BROKERED | (LISTINGS if hides else frozenset())
+
+
+def with_brokered(wanted: Every | frozenset[int], policy: Policy, arch: Arch) -> Every | frozenset[int]:
     """Return the numbers *wanted* of *arch*, and those of the calls that are done for programs."""
     if wanted is EVERY:
         return EVERY
-    return wanted | {number for name in BROKERED if (number := number_of(arch, name)) is not None}
+    return wanted | {number for name in brokered(policy) if (number := number_of(arch, name)) is not None}
 
 
 def _files_of(layer: Policy) -> Iterator[tables.Files]:

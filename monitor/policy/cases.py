@@ -201,7 +201,7 @@ class Truths(Cases[bool]):
 def _folded(
     nodes: Sequence[Node[bool]], join: Callable[[Node[bool], Node[bool]], Node[bool]], none: Node[bool]
 ) -> Node[bool]:
-    """Return *nodes* as one: neighbours first, then what these came to, so that none is walked for each of the others."""
+    """Return *nodes* as one: neighbours first, then what these came to, so that none is walked for every other."""
     left = list(nodes)
     while len(left) > 1:
         odd = left[len(left) & ~1 :]

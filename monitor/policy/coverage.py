@@ -108,14 +108,17 @@ def idle_patterns(table: FileTable) -> Iterator[Idle]:
     for bit in reversed(range(len(ranking.places))):
         pattern = ranking.places[bit].pattern
         examples = list(_examples(pattern))
-        if any(_decides_at(ranking, bit, matcher.match(components(name)).covering) for name in examples):
+        coverings = [matcher.match(components(name)).covering for name in examples]
+        if any(_decides_at(ranking, bit, covering) for covering in coverings):
             continue
-        if not _may_decide(ranking, bit):
+        if not _may_decide(ranking, bit, coverings[0]):
             yield _idle(table, bit, min(examples, key=len))
 
 
-def _may_decide(ranking: Ranking, bit: int) -> bool:
-    if any(_plainly_overrules(ranking, other, bit) for other in range(bit + 1, len(ranking.places))):
+def _may_decide(ranking: Ranking, bit: int, suspects: int) -> bool:
+    """Whether the pattern of *bit* may decide; *suspects* cover one of the names that it covers."""
+    above = (other for other in range(bit + 1, suspects.bit_length()) if suspects >> other & 1)
+    if any(_overrules(ranking, other, bit) for other in above):
         return False
     meeting = _meeting(ranking, bit)
     if bit not in meeting:
@@ -127,25 +130,19 @@ def _may_decide(ranking: Ranking, bit: int) -> bool:
         return True
 
 
-def _plainly_overrules(ranking: Ranking, other: int, bit: int) -> bool:
-    """Whether that of *other* is a directory above that of *bit*, and always counts in its place."""
+def _overrules(ranking: Ranking, other: int, bit: int) -> bool:
+    """Whether it is plain that the pattern of *other* counts wherever that of *bit* would."""
     strong, weak = ranking.places[other], ranking.places[bit]
-    if not all(
-        any(_begins(long, short) for short in strong.pattern.alternatives) for long in weak.pattern.alternatives
-    ):
+    if strong.weaker != weak.weaker:
+        takers = (place for taker, place in enumerate(ranking.places) if strong.taken_back_by >> taker & 1)
+        if strong.decision is None or not strong.rule.access >= weak.rule.access:
+            return False
+        if not all(are_apart(taker.pattern, weak.pattern) for taker in takers):
+            return False
+    try:
+        return covers(strong.pattern, weak.pattern)
+    except TooManyStatesError:
         return False
-    if strong.weaker == weak.weaker:
-        return True
-    takers = (place for taker, place in enumerate(ranking.places) if strong.taken_back_by >> taker & 1)
-    return (
-        strong.decision is not None
-        and strong.rule.access >= weak.rule.access
-        and all(are_apart(taker.pattern, weak.pattern) for taker in takers)
-    )
-
-
-def _begins(elements: Elements, start: Elements) -> bool:
-    return elements[: len(start)] == start
 
 
 def _meeting(ranking: Ranking, bit: int) -> list[int]:

@@ -77,7 +77,10 @@ class Heard:
         result = self._cases.end(self._place(chain[-1].decision))
         for condition, decision in reversed(chain[:-1]):
             assert condition is not None  # what stands behind an alternative without one was left out
-            result = self._cases.chosen(condition, self._cases.end(self._place(decision)), result)
+            try:
+                result = self._cases.chosen(condition, self._cases.end(self._place(decision)), result)
+            except PolicyError as error:
+                raise error.at((decision.rule or decision.policy).origin) from None
         return result
 
     def layers(self, chains: Iterable[Chain]) -> Node[int]:

@@ -32,6 +32,11 @@ def key_text(key: str) -> str:
     return key if _BARE.fullmatch(key) else _string(key)
 
 
+def shown(text: str) -> str:
+    """Return *text* for a line that people read: as it is, or as TOML has it where not all of it can be seen."""
+    return text if text.isprintable() else _string(text)
+
+
 def value_text(value: object) -> str:
     """Return *value* as it stands behind an equals sign.  Raises TypeError: TOML has no such values."""
     if isinstance(value, list | tuple):

@@ -14,6 +14,7 @@ from monitor.policy import tables
 from monitor.policy.baits import ignored_bits
 from monitor.policy.findings import Finding, Look
 from monitor.policy.model import Policy
+from monitor.policy.patterns import covered
 from monitor.policy.reach import unreached
 from monitor.policy.traps import TRAPS
 
@@ -30,6 +31,8 @@ RULES: Final[Mapping[str, str]] = {
     "E-IO-URING": "io_uring does what the policy refuses to system calls",
     "E-UNREACHABLE": "a rule can never match",
     "E-CONTRADICTION": "a rule can never match, and earlier ones say something else",
+    "E-COVERED": "a pattern never decides, because others cover it and say something else",
+    "E-NO-SUCH-PATH": "with --here: a path of [files] or [exec] is not there",
     "E-TABLE": "a table is not enforced by this version",
     "E-UNKNOWN-NAME": "a call that no table knows",
     "E-FORMAT": "something that the format of the file can say, and a policy cannot",
@@ -55,7 +58,7 @@ def lint(policy: Policy, arches: Iterable[Arch] | None = None) -> list[Finding]:
         Finding("E-TABLE", f"[{name}] is not enforced by this version", "run refuses this policy", origin)
         for name, origin in tables.unenforced(policy)
     ]
-    return [*_merged(found, looks), *idle, *unenforced]
+    return [*_merged(found, looks), *idle, *covered(policy), *unenforced]
 
 
 def _merged(found: Iterable[Finding], looks: Sequence[Look]) -> list[Finding]:

@@ -90,6 +90,13 @@ class IdleAddress(NamedTuple):
     by: AddressPattern
     by_rule: AddressRule
 
+    @property
+    def carve_out(self) -> str | None:
+        """What to write at the end of the list of *by*, so that the pattern comes to decide; None: nothing would."""
+        if self.by_rule is self.rule or self.pattern.carves_out:
+            return None
+        return f"!{self.pattern.text}"
+
 
 def _rules(rules: Iterable[AddressRule]) -> tuple[AddressRule, ...]:
     return tuple(rules)

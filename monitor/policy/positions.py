@@ -46,6 +46,24 @@ _PLAIN: Final = re.compile(r"[^,\]}#\n]*")
 """A number, a date, a truth value: whatever is neither a string nor a container."""
 
 
+MAX_PARTS: Final = 32
+"""Of a dotted key: ``tomllib`` takes memory by their square, and no policy has more than a few."""
+
+_KEY: Final = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_LONG_KEY: Final = re.compile(
+    rf"(?P<long>{_KEY}(?:{_DOT.pattern}{_KEY}){{{MAX_PARTS}}})|{_STRING.pattern}|#[^\n]*|[A-Za-z0-9_-]+", re.DOTALL
+)
+"""A key of more parts; or what could be taken for a piece of one, and is a string, a comment or a word."""
+
+
+def long_key(text: str) -> Position | None:
+    """Return where a key of more than ``MAX_PARTS`` begins; *text* need not be TOML."""
+    for match in _LONG_KEY.finditer(text):
+        if match["long"] is not None:
+            return Position(text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start()))
+    return None
+
+
 def positions(text: str) -> Mapping[Path, Position]:
     """Return for each key, table and array element of *text* where it stands; of a table its first header."""
     return _Scanner(text).document()

@@ -15,6 +15,7 @@ from monitor.origin import NOWHERE
 from monitor.policy.action import rank
 from monitor.policy.decisions import Decided
 from monitor.policy.diagram import Node
+from monitor.policy.layout import shown
 from monitor.policy.model import Policy, Rule
 from monitor.policy.numbers import spans
 from monitor.policy.table import Chain
@@ -30,7 +31,7 @@ _NAMED: Final = 3
 def described(behind: Behind) -> str:
     """Return a few words for a rule or a default: where it stands, or what it is about."""
     if isinstance(behind, Policy):
-        return f"the default of {behind.name}"
+        return f"the default of {shown(behind.name)}"
     if behind.origin != NOWHERE:
         return str(behind.origin)
     return "the rule for " + ", ".join(behind.names[:_NAMED]) + (", ..." if len(behind.names) > _NAMED else "")

@@ -7,6 +7,9 @@ What it is not: a look at whether the policy makes sense (``verify``), or whethe
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from monitor.abi.arch import Arch
 from monitor.abi.seccomp import RESTARTS
 from monitor.errors import PolicyError
 from monitor.origin import NOWHERE, Origin
@@ -15,18 +18,28 @@ from monitor.policy.model import Policy
 from monitor.policy.tables import refuse_unenforced
 
 
-def refuse_unrunnable(policy: Policy) -> None:
+def refuse_unrunnable(policy: Policy, machine: Collection[Arch]) -> None:
     """
-    Do nothing, if a program may run under *policy*.
+    Do nothing, if a program may run under *policy* on a *machine* of these ABIs.
 
     Raises:
-        PolicyError: it has a table that nothing would enforce, or an errno that is none to a program.
+        PolicyError: it has a table that nothing would enforce, an errno that is none to a program, or rules
+            for other machines alone.
     """
     refuse_unenforced(policy)
     for layer in policy.layers():
+        _refuse_strangers(layer, machine)
         _refuse_restart(layer.default, layer.origin)
         for rule in layer.all_rules():
             _refuse_restart(rule.action, rule.origin)
+
+
+def _refuse_strangers(layer: Policy, machine: Collection[Arch]) -> None:
+    if layer.arches is not None and layer.arches.isdisjoint(machine):
+        meant, here = (", ".join(sorted(arch.table for arch in some)) for some in (layer.arches, machine))
+        answered = "killed" if layer.other_arch == "kill" else "answered with ENOSYS"
+        message = f"its rules are for {meant}, and this machine runs {here}: every call would be {answered}"
+        raise PolicyError(message, None if layer.origin == NOWHERE else layer.origin)
 
 
 def _refuse_restart(action: Action, origin: Origin) -> None:

@@ -30,7 +30,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from monitor.errors import PolicyError
 from monitor.origin import Origin
-from monitor.policy.positions import Path, Position, path_text, positions
+from monitor.policy.positions import MAX_PARTS, Path, Position, long_key, path_text, positions
 from monitor.policy.shapes import ARRAYS, TABLES
 
 Shape = TypeVar("Shape")
@@ -59,6 +59,9 @@ def read(text: str, shape: type[Shape], file: str) -> tuple[Shape, Places]:
     Raises:
         PolicyError: it is no TOML, or has keys or types that *shape* has not.
     """
+    if (place := long_key(text)) is not None:
+        message = f"a key of more than {MAX_PARTS} parts"
+        raise PolicyError(message, Origin(file, *place))
     try:
         data = tomllib.loads(text)
         places = Places(file, positions(text))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from monitor.abi import constants, tables
 from monitor.abi.arch import Arch
-from monitor.abi.syscalls import Argument, Signature, call_table, name_of, names, number_of, signature_of
+from monitor.abi.syscalls import Argument, Signature, call_table, name_of, names, number_of, signature_of, since
 
 REGISTERS = st.integers(min_value=0, max_value=2**64 - 1)
 TYPES = st.tuples(st.sampled_from([16, 32, 64]), st.booleans())
@@ -167,3 +167,12 @@ def test_bits_above_the_type_never_count(register: int, noise: int, c_type: tupl
     one = Argument("x", "int", width, signed)
 
     assert one.value(register) == one.value((register ^ noise << width) & (2**64 - 1))
+
+
+@pytest.mark.parametrize(
+    ("call", "version"),
+    [("membarrier", (4, 3)), ("pkey_alloc", (4, 9)), ("pkey_mprotect", (4, 9)), ("riscv_hwprobe", (6, 4))],
+)
+def test_the_first_kernel_of_a_call_is_the_one_that_was_released_with_it(call: str, version: tuple[int, int]) -> None:
+    """syscalls(2) has the release before, or nothing."""
+    assert since(call) == version

@@ -580,3 +580,17 @@ def test_presets_are_listed_and_one_is_printed() -> None:
     for name in listed:
         assert text.loads(ask("presets", name).stdout).rules
     assert ask("presets", "nothing").returncode == 2
+
+
+@pytest.mark.parametrize("verb", [["why"], ["show"], ["show", "--calls"], ["disasm"], ["check"]])
+def test_a_terminal_obeys_nothing_that_a_policy_says(verb: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "loud.toml"
+    loud = r"\u001b]0;title\u0007"
+    path.write_text(
+        f'[policy]\nversion = 1\nname = "{loud}"\nsyscalls-default = "kill"\n'
+        f'[[syscalls]]\nnames = ["read"]\naction = "deny"\nreason = "{loud}"\n'
+    )
+
+    answer = ask(verb[0], path, *(["read"] if verb == ["why"] else []), *verb[1:])
+
+    assert not {"\x1b", "\x07"}.intersection(answer.stdout + answer.stderr)

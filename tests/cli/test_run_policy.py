@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -162,7 +163,7 @@ def test_a_changed_file_is_read_again_while_the_program_runs(policy: Path, tmp_p
     with asking(tmp_path, policy) as process:
         assert answer(process, "one") == "refused"
         policy.write_text(DENY.replace("mkdir", "rmdir").replace("mutable = true\n", ""))
-        assert "mark their rules mutable" in told(process)
+        assert "mark rules mutable before" in told(process)
         assert answer(process, "two") == "refused"
         policy.write_text(HEAD)
         assert "the policy was read again" in told(process)
@@ -186,3 +187,151 @@ def test_a_hangup_without_a_terminal_reads_the_policies_again(policy: Path, tmp_
         os.kill(process.pid, signal.SIGHUP)
         assert "the policy was read again; 0 calls are decided differently" in told(process)
         assert answer(process, "two") == "refused"
+
+
+def test_a_storm_of_hangups_is_answered_and_ends_with_the_program(policy: Path, tmp_path: Path) -> None:
+    """They come while the policy is read, while calls are answered, and while the program ends."""
+    with asking(tmp_path, policy) as process:
+        assert answer(process, "one") == "refused"
+        time.sleep(0.1)
+        ended = threading.Event()
+
+        def storm() -> None:
+            while not ended.wait(0.0005):
+                os.kill(process.pid, signal.SIGHUP)
+
+        thread = threading.Thread(target=storm)
+        thread.start()
+        try:
+            assert [answer(process, str(number)) for number in range(50)] == ["refused"] * 50
+            assert process.stdin is not None
+            process.stdin.close()
+            # Not reaped yet: its number stays its own until the storm is over.
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        finally:
+            ended.set()
+            thread.join()
+        assert process.wait() == 0
+        assert process.stderr is not None
+        lines = process.stderr.read().splitlines()
+
+    assert 1 <= len(lines) < 100
+    assert all("the policy was read again; 0 calls" in line for line in lines)
+
+
+def test_a_policy_that_names_a_handler_that_is_not_there_is_not_put_in_force(policy: Path, tmp_path: Path) -> None:
+    with asking(tmp_path, policy) as process:
+        assert answer(process, "one") == "refused"
+        policy.write_text(HEAD + '[[syscalls]]\nnames = ["mkdir"]\naction = "handle"\nhandler = "guard"\n')
+        line = told(process)
+        assert f"{policy}:4" in line
+        assert "no handler is called 'guard'" in line
+        assert "what was in force stays" in line
+        assert answer(process, "two") == "refused"
+    assert "EBUSY" in (tmp_path / "log").read_text()
+
+
+def test_a_run_ends_although_a_file_of_its_policy_blocks(policy: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    with asking(tmp_path, policy) as process:
+        assert answer(process, "one") == "refused"
+        policy.write_text(HEAD + 'include = ["pipe.toml"]\n')
+        os.kill(process.pid, signal.SIGHUP)
+        assert [answer(process, str(number)) for number in range(5)] == ["refused"] * 5
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(5) == 0
+
+
+# ---- --fail-on-denial ----
+
+
+@pytest.mark.parametrize(
+    ("action", "status"),
+    [
+        ('"deny"', 9),
+        ('"deny"\nerrno = "EACCES"\nmutable = true', 9),
+        ('"kill"', 9),
+        ('"ask"', 9),
+        ('"deny"\nerrno = "ENOSYS"', 0),
+        ('"deny"\nerrno = "ENOSYS"\nmutable = true', 0),
+        ('"deny"\nerrno = 0', 0),
+        ('"return"\nvalue = 3', 0),
+        ('"log"', 0),
+    ],
+)
+def test_what_a_policy_refuses_in_the_kernel_counts_as_a_denial(tmp_path: Path, action: str, status: int) -> None:
+    """The program goes on and ends well; the status must not say that nothing was refused."""
+    path = tmp_path / "mine.toml"
+    path.write_text(HEAD + f'[[syscalls]]\nnames = ["mkdir"]\naction = {action}\n')
+    words = ["-p", str(path), "--", "sh", "-c", f"mkdir {tmp_path}/made; true"]
+
+    assert run("--fail-on-denial", "--denial-status", "9", *words).returncode == status
+    assert run(*words).returncode == 0
+
+
+def test_what_only_the_kernel_refuses_is_said_not_to_count(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(HEAD + '[[syscalls]]\nnames = ["mkdir"]\naction = "trap"\n')
+    done = run("--fail-on-denial", "-p", str(path), "--", "true")
+
+    assert done.returncode == 0
+    assert f"--fail-on-denial does not count what only the kernel can do: trap ({path}:4)" in done.stderr
+    assert run("-p", str(path), "--", "true").stderr == ""
+
+
+# ---- surroundings ----
+
+
+def test_a_policy_for_other_machines_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[policy]\nversion = 1\narches = ["aarch64"]\n')
+    done = run("-p", str(path), "--", "true")
+
+    assert done.returncode == 125
+    assert f"{path}: its rules are for aarch64, and this machine runs" in done.stderr
+
+
+def test_a_policy_for_another_abi_of_this_machine_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[policy]\nversion = 1\narches = ["i386"]\n')
+    done = run("-p", str(path), "--", "true")
+
+    assert done.returncode == 128 + signal.SIGSYS
+    assert f"{path}: its rules are for i386; every call of x86_64 kills the process" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "0<&- 1>&- 2>&-"])
+def test_closed_standard_streams_change_nothing(policy: Path, tmp_path: Path, closed: str) -> None:
+    """Otherwise what we open next has the number 2, and the reports are written to it."""
+    seen = tmp_path / "seen"
+    script = f"mkdir {tmp_path}/made; readlink /proc/self/fd/2 > {seen}; exit 7"
+    words = [*RUN, "-p", str(policy), "--", "sh", "-c", script]
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *words], capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (7, b"")
+    assert not (tmp_path / "made").exists()
+    assert seen.read_text() == ""
+
+
+def test_a_mistake_has_its_status_although_nobody_can_be_told() -> None:
+    words = [*RUN, "-p", "not-there.toml", "--", "true"]
+    assert subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *words], check=False).returncode == 125
+
+
+def test_reports_that_nobody_reads_end_nothing(policy: Path, tmp_path: Path) -> None:
+    """The reader of standard error goes away, a call is refused, and the policy is read again, which is told."""
+    with asking(tmp_path, policy) as process:
+        assert answer(process, "one") == "refused"
+        assert process.stderr is not None
+        process.stderr.close()
+        policy.write_text(HEAD)
+        os.kill(process.pid, signal.SIGHUP)
+        for _ in range(100):
+            if answer(process, str(_)) == "made":
+                break
+            time.sleep(0.1)
+        assert answer(process, "three") == "made"
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait() == 0

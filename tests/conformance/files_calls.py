@@ -267,7 +267,9 @@ def _open_flags(draw: Draw, path: Argument) -> int:
 def _fitting(draw: Draw, path: Argument, flags: int) -> Argument:
     """Return a path that *flags* can be used with, or *path*, with which they perhaps cannot."""
     if flags & O_DIRECTORY and not draw.one_in(4):
-        return Text(draw.pick([b".", b"..", b"@", b"@/sub", b"@/to-sub", b"@/to-here", b"@/acl", b"@/group", b"@/sticky"]))
+        return Text(
+            draw.pick([b".", b"..", b"@", b"@/sub", b"@/to-sub", b"@/to-here", b"@/acl", b"@/group", b"@/sticky"])
+        )
     return path
 
 

@@ -146,7 +146,9 @@ def _differences(sequences: Sequences, native: Ran, brokered: Ran) -> list[Diffe
             one_tree, other_tree = native.trees[number], brokered.trees[number]
             for name in sorted(one_tree.keys() | other_tree.keys()):
                 if one_tree.get(name) != other_tree.get(name):
-                    found.append(Difference(number, None, (name, one_tree.get(name)), (name, other_tree.get(name)), full))
+                    found.append(
+                        Difference(number, None, (name, one_tree.get(name)), (name, other_tree.get(name)), full)
+                    )
     return found
 
 

@@ -138,7 +138,7 @@ access = ["stat"]
 action = "deny"
 errno = "EBUSY"
 """
-    done = await ran(policy(lists, tree), f"cat < {tree}/open/file; stat {tree}/open/file")
+    done = await ran(policy(lists, tree), f"read -r line < {tree}/open/file; echo $line; stat {tree}/open/file")
 
     assert done.output.startswith("read me\n")
     assert "Device or resource busy" in done.output
@@ -149,6 +149,15 @@ async def test_otherwise_allow_lets_the_broker_do_everything(tree: Path) -> None
 
     assert done.output == "hidden\nopen\nsecret\n"
     assert done.stats.allowed == 0
+
+
+async def test_what_is_hidden_is_not_listed(tree: Path) -> None:
+    lists = 'write = ["$T"]\nhide = ["$T/secret", "**/*.key"]'
+    for number in range(2000):
+        (tree / "open" / f"{number}.key").touch()
+    done = await ran(policy(lists, tree), f"ls -a {tree}; ls -aU {tree}/open; find {tree} -name '*key'")
+
+    assert done.output.split() == [".", "..", "open", ".", "..", "file"]
 
 
 # ---- names ----
@@ -204,7 +213,7 @@ async def test_pipes_have_no_name_and_are_opened_again(tree: Path) -> None:
 
 
 async def test_what_a_program_was_given_it_may_ask_about(tree: Path) -> None:
-    """fstat of a descriptor is no question of names."""
+    """Fstat of a descriptor is no question of names."""
     given = os.open(tree / "secret" / "key", os.O_RDONLY)
     try:
         launch = monitor.Launch(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from errno import EBUSY, ENOSYS, EPERM
+import sys
+from errno import EBUSY, EINTR, ENOSYS, EPERM
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import monitor
 from monitor.abi.arch import Arch
 from monitor.abi.seccomp import OFFSET_NR, RetValue
 from monitor.abi.syscalls import number_of
+from monitor.policy.action import Deny
 from monitor.policy.bpf import Instruction, Op, Program
+from monitor.policy.compile import compile_policy
+from monitor.policy.model import Policy, Rule
 from tests.conftest import require
 
 _ID = 0
@@ -189,3 +193,34 @@ async def test_the_filter_is_inherited_by_every_child(run_target: Any, compiled:
     assert done.status == 0
     assert [number for number, _ in asked] == [1, 2, 3]
     assert len({pid for _, pid in asked} | {done.run.pid}) == 4
+
+
+_RESTARTING = """
+import ctypes, signal, sys, time
+syscall = ctypes.CDLL(None, use_errno=True).syscall
+number, nr = int(sys.argv[1]), int(sys.argv[2])
+syscall(nr)
+print(ctypes.get_errno())
+signal.signal(signal.SIGALRM, lambda *_: None)
+signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+deadline, seen = time.monotonic() + 20, set()
+while time.monotonic() < deadline and len(seen) < 2:
+    syscall(nr)
+    seen.add(ctypes.get_errno())
+print(*sorted(seen))
+"""
+
+
+@pytest.mark.parametrize("number", [512, 514, 516])
+async def test_a_filter_that_returns_a_restarting_errno_shows_it_or_eintr_as_signals_come(
+    launched: Any, number: int
+) -> None:
+    """Why no program runs under such a policy: what it would see depends on when a signal comes."""
+    nr = number_of(Arch.native(), "getpgrp")
+    assert nr is not None
+    program = compile_policy(Policy("p", rules=[Rule(["getpgrp"], Deny(number))]), [Arch.native()]).program
+    words = [sys.executable, "-c", _RESTARTING, str(number), str(nr)]
+    async with launched(words, "getsid", program=program) as started:
+        output = b"".join([chunk async for chunk in started.process.streams[1]]).decode()
+
+    assert output == f"{number}\n{EINTR} {number}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from monitor.policy.expression import Expression
 from monitor.policy.formats import oci
 from monitor.policy.model import Policy, Rule
 from monitor.policy.text import loads
+from tests.conftest import require
 
 
 def policy(*rules: Rule, **rest: Any) -> Policy:
@@ -136,6 +138,25 @@ async def test_a_layer_can_only_tighten(tmp_path: Path) -> None:
     done = await ran(f"mkdir {tmp_path}/made", policy(rule(Allow(), "mkdir"), includes=[beneath]))
 
     assert "busy" in done.output
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "told"),
+    [(Ask(errno.EROFS), 0, False), (Audit(), 0, True), (Log(), 0, True), (Trace(), 1, True)],
+)
+async def test_what_becomes_of_an_action_where_a_handler_wants_to_see_the_call(
+    tmp_path: Path, action: Any, status: int, told: bool
+) -> None:
+    """A handler that allows answers what is asked; what it leaves open is as without it, but for the kernel's log."""
+
+    @monitor.handles("mkdir")
+    def sees(_call: monitor.Call) -> monitor.Verdict:
+        return monitor.Allow() if isinstance(action, Ask) else monitor.Pass()
+
+    done = await ran(f"mkdir {tmp_path}/made", policy(rule(action, "mkdir")), handlers=[sees])
+
+    assert done.status == status
+    assert bool(done.lines()) is told
 
 
 # ---- handlers that rules name ----
@@ -287,12 +308,46 @@ async def test_parameters_that_a_handler_does_not_take_are_an_error_with_their_p
         await ran("true", policy(rule(Handle("seeded", {"sed": 7}), "mkdir", line=9)), handlers=handlers)
 
 
+@pytest.fixture
+def program_of_i386(compiled: Any) -> Path:
+    probe = subprocess.run(
+        ["gcc", "-m32", "-static", "-nostdlib", "-x", "c", "-o", "/dev/null", "-"],
+        input=b"void _start(void) {}",
+        capture_output=True,
+        check=False,
+    )
+    require("gcc -m32", probe.returncode == 0)
+    return Path(compiled("k_i386", "-m32", "-static", "-nostdlib", "-ffreestanding"))
+
+
+async def test_a_rule_gives_calls_of_other_abis_to_its_handler_too(tmp_path: Path, program_of_i386: Path) -> None:
+    asked: list[tuple[str, monitor.Arch | None]] = []
+
+    def decide(call: monitor.Call) -> monitor.Verdict:
+        asked.append((call.name, call.arch))
+        return monitor.Deny(errno.ENOSYS)
+
+    handlers = [monitor.Handler.of("getpgrp", decide, name="guard")]
+    done = await ran(
+        f"cd {tmp_path}; exec {program_of_i386}", policy(rule(Handle("guard"), "mkdir")), handlers=handlers
+    )
+
+    assert done.status == 128 + signal.SIGILL  # as it says ENOSYS
+    assert asked == [("mkdir", monitor.Arch.I386)]
+
+
+async def test_a_policy_for_i386_alone_runs_a_program_of_i386(program_of_i386: Path) -> None:
+    given = policy(rule(Deny(errno.ENOSYS), "mkdir"), arches=frozenset({monitor.Arch.I386}))
+    async with monitor.supervise([program_of_i386], policy=given) as run:
+        assert await run.wait() == 128 + signal.SIGILL
+
+
 # ---- what cannot be run ----
 
 
 @pytest.mark.parametrize("number", range(512, 517))
 async def test_errnos_that_restart_a_call_are_refused_with_their_place(number: int) -> None:
-    """A filter that returns one shows 512 to the program, or EINTR, or makes the call again: measured below."""
+    """What a filter does that returns one depends on signals: see test_kernel_facts_filter.py."""
     for given in (policy(rule(Deny(number), "mkdir", line=9)), policy(rule(Ask(number), "mkdir", line=9))):
         with pytest.raises(monitor.PolicyError, match=rf"test\.toml:9: errno {number} restarts a call"):
             await ran("true", given)
@@ -351,7 +406,7 @@ async def test_an_observed_policy_refuses_nothing_and_says_what_it_would(tmp_pat
     assert (done.status, done.output) == (0, "done\n")
     assert done.lines() == [
         f'mkdir("{tmp_path}/made", 0777) = ? <observed: would deny with EBUSY: test.toml:2>',
-        f'rmdir("{tmp_path}/made") = ? <observed: would kill the process with SIGSYS: test.toml:3>',
+        f'rmdir("{tmp_path}/made") = ? <observed: would kill the process: test.toml:3>',
         "sync() = ? <observed: would return 7: test.toml:4>",
     ]
 
@@ -359,8 +414,8 @@ async def test_an_observed_policy_refuses_nothing_and_says_what_it_would(tmp_pat
 @pytest.mark.parametrize(
     ("action", "intention"),
     [
-        (KillProcess(), "kill the process with SIGSYS"),
-        (KillThread(), "kill the thread with SIGSYS"),
+        (KillProcess(), "kill the process"),
+        (KillThread(), "kill the thread"),
         (Trap(3), "trap with SIGSYS"),
         (Deny(errno.EROFS), "deny with EROFS"),
         (Deny(0), "return 0"),
@@ -395,6 +450,56 @@ async def test_observing_refuses_nothing_even_after_a_look_and_strict(tmp_path: 
 
     assert done.status == 0
     assert seen == [f'mkdir("{tmp_path}/made", 0777)']
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize(
+    ("answer", "intention"),
+    [
+        (lambda: monitor.Deny(errno.EXDEV), "deny with EXDEV"),
+        (monitor.Kill, "kill the process"),
+        (lambda: monitor.Return(3), "return 3"),
+        (lambda: monitor.InjectFd(os.open("/", os.O_RDONLY), close_on_exec=True), "inject a descriptor"),
+        (monitor.Pass, "deny with EPERM"),
+        (monitor.Allow, None),
+    ],
+)
+async def test_what_a_rule_s_handler_says_is_observed_and_not_done(
+    tmp_path: Path, answer: Any, intention: str | None, asynchronous: bool
+) -> None:
+    """Also where it has looked at memory, after which nobody may allow."""
+
+    def decide(call: monitor.Call) -> monitor.Verdict:
+        call.read("pathname")
+        return answer()
+
+    async def later(call: monitor.Call) -> monitor.Verdict:
+        return decide(call)
+
+    handlers = [monitor.Handler.of("getpgrp", later if asynchronous else decide, name="guard")]
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    done = await ran(
+        f"exec mkdir {tmp_path}/made", policy(rule(Handle("guard"), "mkdir")), handlers=handlers, observe=True
+    )
+
+    assert done.status == 0
+    assert (tmp_path / "made").exists()
+    assert [line.partition("<observed: ")[2] for line in done.lines()] == (
+        [] if intention is None else [f"would {intention}: test.toml:1>"]
+    )
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
+async def test_a_handler_that_names_the_call_itself_decides_in_earnest_while_a_policy_is_observed(
+    tmp_path: Path,
+) -> None:
+    @monitor.handles("mkdir")
+    def refuse(_call: monitor.Call) -> monitor.Verdict:
+        return monitor.Deny(errno.EXDEV)
+
+    done = await ran(f"mkdir {tmp_path}/made", policy(), handlers=[refuse], observe=True)
+
+    assert "cross-device" in done.output
 
 
 async def test_a_default_that_refuses_is_observed_by_name() -> None:

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import cffi
 import pytest
-from attrs import frozen
+
+from tests.mutants.mutant import Mutant
+from tests.mutants.policy_mutants import POLICY_MUTANTS
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 15
@@ -25,18 +27,8 @@ SECONDS = 15
 pytestmark = pytest.mark.root
 
 
-@frozen
-class Mutant:
-    """*before* stands exactly once in *file*; with *after* in its place one of *tests* must fail."""
-
-    name: str
-    file: str
-    before: str
-    after: str
-    tests: tuple[str, ...]
-
-
 MUTANTS = (
+    *POLICY_MUTANTS,
     Mutant(
         "the target may make a listener of its own",
         "monitor/policy/notify_program.py",

@@ -7,11 +7,13 @@ What it is not: made of anything that joins them in the package.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import NamedTuple
 
 import attrs
 from hypothesis import strategies as st
 
+from monitor.origin import Origin
 from monitor.policy.endpoints import Address
 from monitor.policy.model import Policy
 from monitor.policy.tables import Exec, FileRule, Files, Network, Written
@@ -136,8 +138,15 @@ def most_restrictive(answers: Sequence[Answer | None]) -> Answer | None:
 # ---- drawn ----
 
 
+_LINES = count(1)
+"""So that no two patterns stand at one place."""
+
+
 def _carved(texts: list[tuple[str, bool]]) -> tuple[Written, ...]:
-    return tuple(Written(f"!{text}" if carved and place else text) for place, (text, carved) in enumerate(texts))
+    return tuple(
+        Written(f"!{text}" if carved and place else text, origin=Origin("drawn", next(_LINES)))
+        for place, (text, carved) in enumerate(texts)
+    )
 
 
 LISTS = st.lists(st.tuples(plain.texts, st.booleans()), max_size=3).map(_carved)

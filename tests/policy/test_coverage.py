@@ -70,6 +70,23 @@ def test_a_pattern_that_covers_another_is_not_covered(first: str, second: str) -
     assert not covers(other, one)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "uncovered"),
+    [
+        ("/a/b", "/a", b"/a"),
+        ("/a/*/c", "/a/b", b"/a/b"),
+        ("**/b", "/a", b"/a"),
+        ("/a/b*", "/a/*", b"/a/\0"),
+        ("/a", "/a/**/b", None),
+    ],
+)
+def test_a_directory_is_not_covered_by_what_is_below_it(first: str, second: str, uncovered: bytes | None) -> None:
+    name = uncovered_name(PathPattern.parse(first), PathPattern.parse(second))
+
+    assert (name is None) == (uncovered is None)
+    assert name is None or uncovered is None or len(name) == len(uncovered)
+
+
 def test_both_names_must_be_covered() -> None:
     lib = PathPattern.parse("/lib").with_resolved_head(b"/usr/lib")
 

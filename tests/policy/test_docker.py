@@ -135,6 +135,18 @@ def test_a_row_for_an_abi_is_about_the_host_too() -> None:
     assert decided(loaded, Arch.AARCH64, "read") == Deny(EPERM)
 
 
+def test_a_row_for_one_host_says_nothing_of_the_abis_of_another() -> None:
+    text = profile(
+        allow("mount", includes={"arches": ["amd64"]}),
+        allow("ptrace", excludes={"arches": ["amd64"]}),
+        architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_AARCH64"],
+    )
+    loaded = docker.load(text)
+
+    for arch, allowed in ((Arch.X86_64, "mount"), (Arch.I386, "mount"), (Arch.AARCH64, "ptrace")):
+        assert [call for call in ("mount", "ptrace") if decided(loaded, arch, call) == Allow()] == [allowed]
+
+
 def test_errnos_by_name_or_by_digits_win_over_numbers() -> None:
     named = {"names": ["read"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "errno": "ENOTTY"}
     digits = {"names": ["write"], "action": "SCMP_ACT_ERRNO", "errno": "13"}

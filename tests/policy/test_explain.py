@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from monitor.abi.arch import NO_CALL, Arch
 from monitor.abi.syscalls import name_of, number_of
 from monitor.errors import PolicyError
+from monitor.origin import Origin
+from monitor.policy import cases
 from monitor.policy.action import Action, Allow, Ask, Deny, KillProcess
 from monitor.policy.explain import Ground, diff, number_for, runs, why
 from monitor.policy.expression import Expression
@@ -311,3 +313,13 @@ def test_what_runs_is_what_nobody_is_asked_about() -> None:
     assert runs(Allow())
     assert not runs(Ask())
     assert not runs(Deny(EPERM))
+
+
+def test_the_rule_whose_condition_is_too_much_is_named() -> None:
+    pairs = " || ".join(f"args[0] & {1 << bit} != 0 && args[4] & {1 << bit} != 0" for bit in range(12))
+    refusing = attrs.evolve(rule(Deny(EPERM), "prctl", when=pairs), origin=Origin("p.toml", 7))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cases, "LIMIT", 500)
+        with pytest.raises(PolicyError, match=r"p\.toml:7: the conditions are too many"):
+            why(Policy("one", Allow(), rules=[refusing]), X86, "prctl")

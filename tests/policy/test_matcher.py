@@ -44,6 +44,18 @@ def test_patterns_of_a_component_are_found_by_either_end() -> None:
     assert covering == (1 << len(texts)) - 1
 
 
+def test_one_end_of_a_component_is_not_enough() -> None:
+    texts = ["/ab*z", "/*yz", "/a*b*z", "/a*yz"]
+    matcher = Matcher(map(PathPattern.parse, texts))
+
+    def covering(component: bytes) -> list[str]:
+        return [text for bit, text in enumerate(texts) if matcher.match([component]).covering >> bit & 1]
+
+    assert covering(b"abx") == covering(b"a") == covering(b"az") == []
+    assert covering(b"ayz") == ["/*yz", "/a*yz"]
+    assert covering(b"abz") == ["/ab*z", "/a*b*z"]
+
+
 def seconds_for(matcher: Matcher, name: list[bytes]) -> float:
     """Return what one pass takes: the least of several tries, in this process's own time."""
     best = float("inf")

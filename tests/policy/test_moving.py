@@ -210,6 +210,16 @@ def test_a_question_about_two_hundred_patterns_is_settled_quickly() -> None:
     assert time.process_time() - before < 2
 
 
+def test_a_file_gains_what_only_the_place_to_which_it_is_moved_allows() -> None:
+    table = FileTable(
+        [FileRule(listed(["/a"]), {"read", "write"}, Allow()), FileRule(listed(["/b"]), {"read"}, Allow())]
+    )
+
+    assert gained(table, b"/b/x", b"/a/x") == {"write"}
+    assert gained(table, b"/a/x", b"/b/x") == frozenset()
+    assert gained(table, b"/c/x", b"/a/x") == {"read", "write"}
+
+
 @given(table=plain.tables, old=plain.names, new=plain.names, access=st.sampled_from(plain.ACCESSES))
 def test_a_file_gains_what_only_its_new_name_allows(table: FileTable, old: bytes, new: bytes, access: str) -> None:
     EXAMPLES["a file gains what only its new name allows"] += 1

@@ -23,6 +23,7 @@ AGENT = AddressTable(
         AddressRule(
             listed(["tcp://127.0.0.1:*", "tcp://*.example.org:443", "unix:/run/app.sock"]), ["connect"], Allow()
         ),
+        AddressRule(listed(["tcp://10.0.0.0/8:*", "!tcp://10.9.0.0/16:*"]), ["connect"], Allow()),
         AddressRule(listed(["tcp://127.0.0.1:0"]), ["bind"], Allow()),
         AddressRule(listed(["unix:/run/docker.sock", "*:25"]), ACCESSES, REFUSED, origin=Origin("a.toml", 4)),
     ],
@@ -47,6 +48,8 @@ def tcp(address: str, port: int, *names: str) -> InetAddress:
         ("connect", UnixPath(b"/run/docker.sock"), REFUSED, "unix:/run/docker.sock"),
         ("connect", UnixPath(b"/run/app.sock"), Allow(), "unix:/run/app.sock"),
         ("bind", UnixUnnamed(), Ask(), None),
+        ("connect", tcp("10.1.2.3", 80), Allow(), "tcp://10.0.0.0/8:*"),
+        ("connect", tcp("10.9.2.3", 80), Ask(), None),
     ],
 )
 def test_what_an_agents_policy_says(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -179,7 +180,7 @@ def test_keys_that_no_runtime_knows_and_keys_written_twice_are_named() -> None:
 
     assert loaded.policy.default == KillThread()
     assert ["more than once" in loaded.findings[0].message, "syscall" in loaded.findings[1].message] == [True, True]
-    assert "did you mean 'names'" in oci.load(profile(row("ALLOW", NAMES=[]))).findings[0].message
+    assert "did you mean 'names'" in oci.load(profile(row("ALLOW", NAMES=[])), runtime="crun").findings[0].message
 
 
 @pytest.mark.parametrize(
@@ -408,3 +409,43 @@ def test_libseccomp_compiles_what_goes_out_to_what_was_meant(own: list[Rule], ar
         assert rank(loaded.policy.decide(Arch.X86_64, nr, (*args, 0, 0, 0, 0)).action) >= rank(wanted)
         return
     assert libseccomp.answer(program, Arch.X86_64, nr, (*args, 0, 0, 0, 0)) == libseccomp.return_value(wanted)
+
+
+def test_keys_are_read_in_any_case_where_go_reads_them_and_the_last_counts() -> None:
+    row = '{"Names": ["read"], "action": "SCMP_ACT_ALLOW", "Action": "SCMP_ACT_LOG"}'
+    text = f'{{"DefaultAction": "SCMP_ACT_ERRNO", "syscalls": [{row}]}}'.encode()
+
+    loaded = oci.load(text, machine=Arch.X86_64)
+
+    assert loaded.policy.decide(Arch.X86_64, 0, (0,) * 6).action == Audit()
+    assert ["unknown to crun" in finding.message for finding in loaded.findings] == [True] * 3
+    with pytest.raises(PolicyError, match="no defaultAction"):
+        oci.load(text, machine=Arch.X86_64, runtime="crun")
+
+
+def test_half_a_surrogate_pair_is_no_word_that_cannot_be_printed() -> None:
+    row = '{"names": ["read", "\\ud800"], "action": "SCMP_ACT_ALLOW", "\\udfff": 1, "\\udfff": 2}'
+
+    loaded = oci.load(f'{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{row}]}}'.encode())
+
+    assert len("\n".join(map(str, loaded.findings)).encode()) > 0
+    assert len(loaded.findings) == 3
+
+
+@pytest.mark.parametrize("arches", [{Arch.X32}, X86])
+def test_what_x32_decides_by_bits_that_libseccomp_does_not_look_at_is_never_looser(arches: set[Arch]) -> None:
+    wide = Rule(("prctl",), Deny(1), when=Expression("args[1] != 5"))
+    narrow = Rule(("socket",), Deny(1), when=Expression("domain != AF_UNIX"))
+    policy = Policy("one", Allow(), rules=[wide, narrow], arches=frozenset(arches))
+    dumped = oci.dump(policy)
+
+    loaded = oci.load(dumped.text.encode(), machine=Arch.X86_64, runtime="crun")
+
+    nr = number_of(Arch.X32, "prctl")
+    assert nr is not None
+    assert any("looks at 32" in finding.message and finding.lost for finding in dumped.findings)
+    assert policy.decide(Arch.X32, nr, (0, 1 << 32 | 5, 0, 0, 0, 0)).action == Deny(1)
+    assert loaded.policy.decide(Arch.X32, nr, (0, 1 << 32 | 5, 0, 0, 0, 0)).action in {Deny(1), KillProcess()}
+    assert not any(
+        "looks at 32" in finding.message for finding in oci.dump(attrs.evolve(policy, rules=[narrow])).findings
+    )

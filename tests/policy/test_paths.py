@@ -23,6 +23,13 @@ def test_a_pattern_covers_what_a_plain_reading_says(pattern: PathPattern, name: 
     assert pattern.covers(name) == plain.covers(pattern, name)
 
 
+def test_the_ends_of_a_component_do_not_overlap() -> None:
+    glob = Glob((b"ab", b"", b"ba"))
+
+    assert not glob.matches(b"aba")
+    assert glob.matches(b"abba")
+
+
 @given(listed=plain.lists, name=plain.names)
 def test_the_last_match_in_a_list_decides(listed: PathList, name: bytes) -> None:
     EXAMPLES["the last match in a list of paths decides"] += 1

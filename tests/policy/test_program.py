@@ -94,8 +94,13 @@ def test_a_refusal_that_stands_for_an_ask_wins_over_nothing_that_the_ask_would_h
 
 
 def test_everything_that_a_program_cannot_say_is_named_once_with_its_place() -> None:
-    lost = {Ask(EACCES): "with EACCES", Handle("x"): "'x' is not there", Log(): "of ours", Return(5): "returns 5"}
-    kept = [Allow(), Audit(), Deny(5), Return(0)]
+    lost: dict[Action, str] = {
+        Ask(EACCES): "with EACCES",
+        Handle("x"): "'x' is not there",
+        Log(): "of ours",
+        Return(5): "returns 5",
+    }
+    kept: list[Action] = [Allow(), Audit(), Deny(5), Return(0)]
     rules = [Rule(["read"], action, origin=Origin("p", line)) for line, action in enumerate([*lost, *kept], start=1)]
     rules.append(Rule(["write"], Allow(), mutable=True, origin=Origin("p", 20)))
     above = Policy("above", Ask(), origin=Origin("above"))

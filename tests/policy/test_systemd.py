@@ -289,3 +289,40 @@ def test_presets_go_out_no_looser_than_they_are(name: str) -> None:
 
     assert loose == set()
     assert max(map(len, dumped.text.splitlines())) <= 110
+
+
+@pytest.mark.parametrize(
+    ("number", "errno"),
+    [("38", 38), ("046", 38), ("0x26", 38), ("+38", 38), ("0b100110", 38), ("0o46", 38), ("4095", 4095)],
+)
+def test_an_errno_is_a_number_as_c_reads_it(number: str, errno: int) -> None:
+    text = f"SystemCallFilter=~ptrace:{number}\nSystemCallErrorNumber={number}\nSystemCallFilter=~mount"
+    loaded = systemd.load(text.encode())
+
+    assert {rule.action for rule in loaded.policy.rules} == {Deny(errno)}
+
+
+@pytest.mark.parametrize(
+    "number", ["4096", "0x1000", "08", "0o", "0x", "-1", "1_0", "\N{ARABIC-INDIC DIGIT THREE}", "1 "]
+)
+def test_what_is_no_number_to_c_is_no_errno(number: str) -> None:
+    loaded = systemd.load(f"SystemCallErrorNumber={number or ''}x\nSystemCallFilter=~mount:{number}".encode())
+
+    assert len(loaded.findings) >= 1
+
+
+def test_what_stands_before_the_first_section_is_not_read() -> None:
+    loaded = systemd.load(b"SystemCallFilter=~mount\n[Service]\nSystemCallFilter=~ptrace")
+
+    assert [rule.names for rule in loaded.policy.rules] == [("ptrace",)]
+
+
+def test_a_line_goes_on_to_the_end_of_the_text() -> None:
+    loaded = systemd.load(b"[Service]\nSystemCallFilter=~ptrace \\")
+
+    assert [rule.names for rule in loaded.policy.rules] == [("ptrace",)]
+
+
+def test_a_header_that_does_not_close_refuses_the_unit() -> None:
+    with pytest.raises(PolicyError, match="systemd refuses"):
+        systemd.load(b"[Service\nSystemCallFilter=~ptrace")

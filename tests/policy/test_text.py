@@ -210,6 +210,8 @@ class TestRefusals:
             (f"{HEAD}name = \n", "p.toml:3: no TOML: Invalid value"),
             (f"{HEAD}name = [\n", "p.toml:3: no TOML: Invalid value, at its end"),
             (f"{HEAD}name = {'[' * 5000}\n", "p.toml: nested too deeply"),
+            (f"{HEAD}{'a.' * 100_000}b = 1\n", "p.toml:3: a key of more than 32 parts"),
+            (f"{HEAD}[x]\n" + "'a' . \"b\" ." * 16 + "c = 1\n", "p.toml:4: a key of more than 32 parts"),
             (f"{HEAD}name = {'9' * 5000}\n", "p.toml: Exceeds the limit"),
             (f"\ufeff{HEAD}", "p.toml:1: no TOML: a byte order mark"),
             (
@@ -527,3 +529,8 @@ def test_nothing_of_this_is_loaded_by_who_has_no_policy() -> None:
     )
 
     assert not re.search(r"cattrs|tomllib|monitor\.policy\.(model|text|expression)", done.stdout)
+
+
+@pytest.mark.parametrize("string", ['"{}"', "'{}'", '"""\n{}"""', "'''\n{}'''", '"" # {}'])
+def test_what_looks_like_a_long_key_and_is_a_string_or_a_comment_is_none(string: str) -> None:
+    assert text.loads(f"{HEAD}reason = {string.format('a.' * 40)}\n").name == "policy"

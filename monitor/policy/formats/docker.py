@@ -84,7 +84,7 @@ def load(
     """
     text, origin = content(source)
     findings: list[FormatFinding] = []
-    profile = read(Place(document(text, origin, findings), origin, findings), wider=True)
+    profile = read(Place(document(text, origin, findings), origin, findings, folds=True), wider=True)
     selects = _selection(frozenset(caps), kernel)
     return loaded(profile, findings, name=name or name_of(origin), machine=machine, runtime=runtime, selects=selects)
 

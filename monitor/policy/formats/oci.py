@@ -43,7 +43,7 @@ def load(
     """
     text, origin = content(source)
     findings: list[FormatFinding] = []
-    place = _profile(Place(document(text, origin, findings), origin, findings))
+    place = _profile(Place(document(text, origin, findings), origin, findings, folds=runtime == "runc"))
     profile = read(place, wider=False)
     return loaded(profile, findings, name=name or name_of(origin), machine=machine, runtime=runtime)
 

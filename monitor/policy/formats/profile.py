@@ -14,12 +14,13 @@ are not given runc, ``libcontainer/seccomp/seccomp_linux.go``, and crun, ``src/l
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from errno import EPERM
 from types import MappingProxyType
 from typing import Final, NoReturn, cast
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from monitor.abi import constants
 from monitor.abi.arch import Arch
@@ -99,7 +100,7 @@ def document(text: str, origin: Origin, findings: list[FormatFinding]) -> object
         result = dict(pairs)
         if len(result) < len(pairs):
             keys = [key for key, _ in pairs]
-            twice = ", ".join(sorted({key for key in keys if keys.count(key) > 1}))
+            twice = _whole(", ".join(sorted(key for key, count in Counter(keys).items() if count > 1)))
             findings.append(
                 FormatFinding(f"written more than once in one object: {twice}; the last one counts", origin)
             )
@@ -122,6 +123,8 @@ class Place:
     value: object
     origin: Origin
     findings: list[FormatFinding] = field(eq=False, repr=False)
+    folds: bool = field(default=False, kw_only=True)
+    """Whether keys may be written in any case, and the last of them counts: so Go reads JSON (encoding/json)."""
 
     def fail(self, message: str) -> NoReturn:
         """Raise PolicyError at this place."""
@@ -137,12 +140,18 @@ class Place:
                 near = next((one for one in known if one.lower() == str(key).lower()), None)
                 hint = f"; did you mean {near!r}?" if near else ""
                 message = f"unknown key {key!r}: no runtime looks at it{hint}"
+                if near and self.folds:
+                    message = f"key {key!r} is {near!r} to Docker, Podman and runc, and unknown to crun"
                 self.findings.append(FormatFinding(message, self.origin, kind=Kind.NOTE))
 
     def get(self, key: str) -> Place | None:
         """Return what stands under *key*; None for nothing and for null, which are one to a runtime."""
-        value = cast("dict[str, object]", self.value).get(key)
-        return None if value is None else Place(value, self.origin.within(key), self.findings)
+        having = cast("dict[str, object]", self.value)
+        value = having.get(key)
+        if self.folds:
+            alike = [one for written, one in having.items() if written.lower() == key.lower() and one is not None]
+            value = alike[-1] if alike else None
+        return None if value is None else evolve(self, value=value, origin=self.origin.within(key))
 
     def elements(self, key: str) -> Iterator[Place]:
         """Yield the elements of the list under *key*; none where there is no list."""
@@ -153,13 +162,13 @@ class Place:
         if not isinstance(values, list):
             place.fail(f"a list was expected, not {_shape(values)}")
         for index, value in enumerate(cast("Iterable[object]", values)):
-            yield Place(value, Origin(self.origin.file, key=f"{place.origin.key}[{index}]"), self.findings)
+            yield evolve(self, value=value, origin=Origin(self.origin.file, key=f"{place.origin.key}[{index}]"))
 
     def text(self) -> str:
         """Return it as the string that it must be."""
         if not isinstance(self.value, str):
             self.fail(f"a string was expected, not {_shape(self.value)}")
-        return self.value
+        return _whole(self.value)
 
     def integer(self, most: int) -> int:
         """Return it as the integer, 0 to *most*, that it must be."""
@@ -172,6 +181,11 @@ class Place:
     def texts(self, key: str) -> tuple[str, ...]:
         """Return the strings in the list under *key*."""
         return tuple(element.text() for element in self.elements(key))
+
+
+def _whole(text: str) -> str:
+    """Return *text* without the halves of surrogate pairs that JSON lets stand alone: nothing could print them."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _shape(value: object) -> str:

@@ -7,6 +7,7 @@ What it is not: JSON or YAML (``oci``, ``spo``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from attrs import frozen
@@ -67,6 +68,7 @@ def written(policy: Policy, machine: Arch | None) -> Written:
     """Return the rows of *policy*, for the ABIs of *machine* alone where one is given."""
     arches = (policy.arches or frozenset(Arch)) & (frozenset(Arch) if machine is None else machine.family())
     findings: dict[FormatFinding, None] = {}
+    arches = _without_x32(policy, arches, findings)
     _note_tables(policy, findings)
     default = max((layer.default for layer in policy.layers()), key=rank)
     out_default = out_action(default, policy.origin, findings)
@@ -88,6 +90,9 @@ def _rows_of(
     origin = policy.origin
     try:
         by_arch = {arch: _out_cases(cases_of(policy, arch, name), findings) for arch in having}
+        always = {cases[0].action for cases in by_arch.values()}
+        if len(always) == 1 and all(len(cases) == 1 for cases in by_arch.values()):
+            return _row_of_all(always.pop(), default)
         # The ABI with the widest registers is the pattern; others have to say the same of what they have of them.
         pattern = next((arch for arch in having if arch not in SHORT), having[0])
         alike = all(
@@ -95,13 +100,18 @@ def _rows_of(
             == [(narrowed(case.condition, arch), case.action) for case in by_arch[pattern]]
             for arch in having
         )
-        if alike:
+        if Arch.X32 in having and any(_is_wide(case.condition) for case in by_arch[Arch.X32]):
+            message = (
+                f"{name} is decided by 64 bits of a register, of which libseccomp looks at 32: the strictest action is"
+            )
+        elif alike:
             return [
                 (out_action(action, origin, {}), comparisons)
                 for action, clause in clauses_of(by_arch[pattern], _action_of(default))
                 for comparisons in comparisons_of(clause)
             ]
-        message = f"{name} is decided otherwise on other ABIs; a profile says one thing for all: the strictest"
+        else:
+            message = f"{name} is decided otherwise on other ABIs; a profile says one thing for all: the strictest"
     except TooManyClausesError:
         message = f"the conditions of {name} are too many to be written without an order: the strictest action is"
         by_arch = {}
@@ -110,6 +120,41 @@ def _rows_of(
     strictest = max(said, key=rank) if said else _strictest(policy, name, having)
     out = out_action(strictest, origin, findings)
     return [] if out == default else [(out, ())]
+
+
+def _row_of_all(action: Action, default: OutAction) -> Iterable[tuple[OutAction, tuple[Comparison, ...]]]:
+    """Return what goes out for a call of which neither registers nor ABIs decide, as of most."""
+    return [] if action == _action_of(default) else [(out_action(action, NOWHERE, {}), ())]
+
+
+def _without_x32(policy: Policy, arches: frozenset[Arch], findings: dict[FormatFinding, None]) -> frozenset[Arch]:
+    """Return *arches* without x32 where a call is decided by bits there that libseccomp does not look at (``scmp``)."""
+    if Arch.X32 not in arches or len(arches) == 1:
+        return arches
+    wide: list[str] = []
+    conditional = [rule for layer in policy.layers() for rule in layer.all_rules() if rule.when is not None]
+    for name in sorted({call for rule in conditional for call in rule.calls(Arch.X32)}):
+        with suppress(TooManyClausesError):  # the strictest is written then, whatever registers hold
+            wide += [name] if any(_is_wide(case.condition) for case in cases_of(policy, Arch.X32, name)) else []
+    if not wide:
+        return arches
+    message = (
+        f"libseccomp looks at 32 bits of a register of x32, and {wide[0]} is decided by 64: x32 is left out, and its"
+        " calls are killed"
+    )
+    findings[FormatFinding(message, policy.origin)] = None
+    return arches - {Arch.X32}
+
+
+def _is_wide(condition: Condition) -> bool:
+    """Whether it looks at the upper half of a register."""
+    match condition:
+        case Test():
+            return condition.width > HALF.bit_length() and (condition.mask is None or condition.mask > HALF)
+        case AllOf(parts) | AnyOf(parts):
+            return any(map(_is_wide, parts))
+        case Not(part):
+            return _is_wide(part)
 
 
 def _strictest(policy: Policy, name: str, having: Sequence[Arch]) -> Action:

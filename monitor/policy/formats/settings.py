@@ -77,6 +77,11 @@ _BLANKS: Final = " \t\r\n"
 VERSION: Final = 262
 """Whose groups are in the tables."""
 
+_HEADER: Final = re.compile(r"\[[^\[\]]*\]")
+
+_NUMBER: Final = re.compile(r"\+?(?:0[xX][0-9a-fA-F]{1,3}|0[bB][01]{1,12}|0[oO]?[0-7]{0,4}|[1-9][0-9]{0,3})")
+"""As C reads it, a leading 0 for octal, and as systemd does besides (src/basic/parse-util.c, ``safe_atoi``)."""
+
 _SECTIONS: Final = frozenset({"", "Service", "Socket", "Mount", "Swap"})
 """Those that have execution settings (systemd.exec(5)); "" is a text without sections."""
 
@@ -175,7 +180,9 @@ def settings(text: str, origin: Origin) -> Iterator[Setting]:
     A line that ends with a backslash goes on in the next that is no comment; the two are joined by a blank.
     """
     section, held, start = "", "", 0
-    for number, raw in enumerate(text.split("\n"), start=1):
+    lines = [*text.split("\n"), ""]  # at its end a text has no more to go on with
+    has_sections = any(_HEADER.fullmatch(line.strip(_BLANKS)) for line in lines)
+    for number, raw in enumerate(lines, start=1):
         line = raw.strip(_BLANKS)
         if line.startswith(("#", ";")) or (not line and not held):
             continue
@@ -184,9 +191,12 @@ def settings(text: str, origin: Origin) -> Iterator[Setting]:
         if line.endswith("\\"):
             continue
         whole, held = held.strip(_BLANKS), ""
-        if re.fullmatch(r"\[[^\[\]]*\]", whole):
+        if _HEADER.fullmatch(whole):
             section = whole[1:-1]
-        elif section in _SECTIONS:
+        elif whole.startswith("["):
+            message = f"{whole!r} is no header of a section; systemd refuses the unit"
+            raise PolicyError(message, Origin(origin.file, start))
+        elif section in _SECTIONS and (section or not has_sections):  # before the first header systemd reads nothing
             key, equals, value = whole.partition("=")
             if equals:
                 key = key.strip(_BLANKS)
@@ -204,9 +214,11 @@ def _answer(written: str) -> Answer | Literal["unknown"]:
     known = values("errno", Arch.X86_64)
     if written in known:
         return known[written]
-    if re.fullmatch(r"[0-9]{1,4}", written) and int(written) <= MAX_ERRNO:
-        return int(written)
-    return "unknown"
+    if _NUMBER.fullmatch(written) is None or written.lower().endswith("o"):
+        return "unknown"
+    octal = re.fullmatch(r"\+?0[0-7]+", written) is not None
+    number = int(written, 8 if octal else 0)
+    return number if number <= MAX_ERRNO else "unknown"
 
 
 def _refusal(setting: Setting, before: Action, findings: list[FormatFinding]) -> Action:
