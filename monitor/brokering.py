@@ -8,8 +8,9 @@ What it is not: either of them.  It belongs to the roof, where ``policy`` and ``
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
+from errno import EACCES
 from typing import Final
 
 from monitor.abi.arch import Arch
@@ -23,12 +24,16 @@ from monitor.notify.verdict import Allow
 from monitor.origin import Origin
 from monitor.policy import action as actions
 from monitor.policy import tables
+from monitor.policy.access import CHANGE
 from monitor.policy.beneath import is_brokered
 from monitor.policy.deciders import Deciders, PathDecision, deciders
 from monitor.policy.files import Hide, strength
 from monitor.policy.model import Policy
 from monitor.policy.paths import PathPattern
 from monitor.sources.launch import Started
+
+PROTECTED: Final = Origin("the supervisor reads it again")
+"""Why files of the policy itself cannot be changed, whatever it says of them."""
 
 KEPT: Final = 4096
 """How many answers are kept; programs ask about the same names again and again."""
@@ -47,6 +52,7 @@ class TableDecider:
         self._deciders: Deciders = deciders(policy, resolve)
         self._policy = policy
         self._kept: dict[tuple[str, bytes, bool], Ruling] = {}
+        self._protected = frozenset(_files_of(policy))
 
     def __call__(self, access: str, name: bytes, *, directory: bool) -> Ruling:
         """Return what is said about *access* to *name*."""
@@ -59,6 +65,8 @@ class TableDecider:
         return found
 
     def _decided(self, access: str, name: bytes, *, directory: bool) -> Ruling:
+        if name in self._protected and access in CHANGE:
+            return Ruling(EACCES, PROTECTED, explicit=True, strength=strength(Hide()), access=access, name=name)
         decided = self._deciders.path(access, name, directory=directory)
         if decided is None:
             return Ruling(0, Origin(self._policy.name), explicit=False, access=access, name=name)
@@ -117,6 +125,16 @@ def _covers(written: tables.Written, name: bytes) -> bool:
 
 def _is_over(expires: date | None) -> bool:
     return expires is not None and tables.is_over(expires)
+
+
+def _files_of(policy: Policy) -> Iterator[bytes]:
+    """Yield the names of the files that *policy* was read from."""
+    for layer in policy.layers():
+        extending: Policy | None = layer
+        while extending is not None:
+            if os.path.exists(extending.origin.file):  # noqa: PTH110  # presets have words in its place
+                yield os.fsencode(os.path.realpath(extending.origin.file))
+            extending = extending.extends
 
 
 class BrokeringJudge:

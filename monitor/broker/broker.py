@@ -82,6 +82,7 @@ class FileBroker:
         self._acting = self._new_acting(self._resolver.looker(), may_block=False)
         self._workers = Workers()
         self._arch = Arch.native()
+        self._plans = {name: paths_of(self._arch, name) for name in FAMILIES}  # before the first call waits for it
 
     def close(self) -> None:
         """Give back what was opened, and end the workers."""
@@ -124,7 +125,7 @@ class FileBroker:
         if call.name in LISTINGS:
             held = Start(call.args[0], follow=True, empty=True, null=True)
             return self._resolver.resolve(acting.looker, call, 0, held, may_block=acting.may_block)
-        plan = paths_of(self._arch, call.name).get(index)
+        plan = self._plans.get(call.name, {}).get(index)
         if plan is None or call.arch is not self._arch:
             message = f"{call.name} has no path in register {index} that could be looked up"
             raise TypeError(message)

@@ -50,6 +50,10 @@ def with_beneath(policy: Policy) -> Policy:
     found = [table for layer in policy.layers() for table in _files_of(layer)]
     if not found:
         return policy
+    for table in found:
+        if table.enforce == "kernel":
+            message = 'enforce = "kernel" is not there in this version; a broker enforces [files]'
+            raise PolicyError(message, table.origin)
     if not any(layer.known_as_of for layer in policy.layers()):
         message = "[files] needs known-as-of: a call that is newer than the policy could open what it wants"
         raise PolicyError(message, found[0].origin)

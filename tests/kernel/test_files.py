@@ -16,7 +16,7 @@ from monitor.errors import PolicyError
 from monitor.events.record import CallAnswered
 from monitor.events.strace import call_text
 from monitor.origin import Origin
-from monitor.policy.text import loads
+from monitor.policy.text import load, loads
 
 HEAD = """
 [policy]
@@ -158,6 +158,16 @@ async def test_what_is_hidden_is_not_listed(tree: Path) -> None:
     done = await ran(policy(lists, tree), f"ls -a {tree}; ls -aU {tree}/open; find {tree} -name '*key'")
 
     assert done.output.split() == [".", "..", "open", ".", "..", "file"]
+
+
+async def test_the_file_of_the_policy_is_not_written_whatever_it_says(tree: Path) -> None:
+    text = HEAD + SYSTEM.replace("READ", "").replace(", ]", "]") + f'write = ["{tree}"]'
+    (tree / "policy.toml").write_text(text)
+    done = await ran(load(tree / "policy.toml"), f"echo >> {tree}/policy.toml; echo x >> {tree}/open/file")
+
+    assert (tree / "policy.toml").read_text() == text
+    assert (tree / "open" / "file").read_text() == "read me\nx\n"
+    assert "the supervisor reads it again" in done.refused(tree / "policy.toml")[0]
 
 
 # ---- names ----
