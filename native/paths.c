@@ -97,8 +97,9 @@ static int open_start(const struct mon_lookup *lookup, int *start)
 	*start = -1;
 	if (lookup->path_length == 0 && !(lookup->flags & MON_LOOKUP_EMPTY))
 		return -ENOENT; /* whatever the directory is: getname_flags() in fs/namei.c */
-	if (lookup->path[0] == '/' && !(lookup->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)))
-		return 0;
+	if (lookup->path[0] == '/' && !(lookup->resolve & RESOLVE_IN_ROOT))
+		return 0; /* RESOLVE_BENEATH is for the kernel to refuse, whatever the directory is
+			   */
 	if (lookup->directory != AT_FDCWD) {
 		if (lookup->directory < 0)
 			return -EBADF;

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from errno import EAGAIN, EBADF, EEXIST, EISDIR, ELOOP, EMFILE, ENOENT, ENOTDIR, ENXIO
+from errno import EAGAIN, EBADF, EEXIST, EISDIR, ELOOP, EMFILE, ENOENT, ENOTDIR, ENXIO, EOPNOTSUPP
 from typing import Final
 
 from monitor._native import open_at
@@ -153,6 +153,8 @@ def _temporary(acting: Acting, call: Call, resolved: Resolved, opening: Opening)
         return Emulated(-ENOENT)
     if not resolved.is_directory:
         return Emulated(-ENOTDIR)
+    if resolved.is_own_table:
+        return Emulated(-EOPNOTSUPP)
     if not acting.may_block:
         raise MayBlockError
     flags = opening.flags & ~os.O_NOFOLLOW | os.O_NOCTTY

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import stat
 from collections.abc import Callable
-from errno import E2BIG, EFAULT, EINVAL, ENAMETOOLONG, ENOENT, ENOTSUP, ERANGE
+from errno import E2BIG, EFAULT, EINVAL, ENOENT, ENOTSUP, ERANGE
 from typing import Final
 
 from monitor._native import may_access, statfs_of, status_of, statx_of
@@ -37,9 +36,6 @@ _RWX: Final = 7
 _XATTR_NAME_MAX: Final = 255
 _XATTR_SIZE_MAX: Final = 65536
 _XATTR_LIST_MAX: Final = 65536
-
-_OWN_FDS: Final = re.compile(rb"/proc/self(/map_files|(/task/\d+)?/fd)")
-"""Where a process may do what it likes, whatever the mode says (fs/proc/fd.c, ``proc_fd_permission``)."""
 
 DONE: Final = Emulated(0)
 
@@ -67,14 +63,19 @@ def _int(register: int) -> int:
     return register & 0xFFFFFFFF
 
 
-def _means_something(acting: Acting, call: Call, index: int, flags: int) -> bool:
+def _means_something(call: Call, index: int, flags: int) -> bool:
     """Whether the kernel takes *flags*; those that there are not it overlooks beside an fd (Linux 6.11, fs/stat.c)."""
     if not flags & ~_STAT_FLAGS:
         return True
     if not flags & _AT_EMPTY_PATH or _int(call.registers[0]) >> 31 or not _overlooks_flags():
         return False
-    resolved = acting.path(call, index)
-    return not resolved.path and resolved.wrong not in {EFAULT, ENAMETOOLONG}
+    address = call.registers[index]
+    try:
+        return address == 0 or call.target.read(address, 1) == b"\0"
+    except TargetMemoryError:
+        return False
+    finally:
+        call.target.looked = False  # whatever stands there later, the flags were all that was in question
 
 
 @functools.cache
@@ -89,7 +90,7 @@ def _overlooks_flags() -> bool:
 def stat_file(acting: Acting, call: Call, index: int) -> Emulated:
     """stat(2), lstat(2), newfstatat(2): ``vfs_statx`` in fs/stat.c."""
     buffer = index + 1
-    if call.name == "newfstatat" and not _means_something(acting, call, index, _int(call.registers[3])):
+    if call.name == "newfstatat" and not _means_something(call, index, _int(call.registers[3])):
         return Emulated(-EINVAL)
     resolved = _resolved_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
@@ -102,7 +103,7 @@ def statx_file(acting: Acting, call: Call, index: int) -> Emulated:
     flags, mask = _int(call.registers[2]), _int(call.registers[3])
     if mask & _STATX_RESERVED or flags & _AT_STATX_SYNC_TYPE == _AT_STATX_SYNC_TYPE:
         return Emulated(-EINVAL)
-    if not _means_something(acting, call, index, flags):
+    if not _means_something(call, index, flags):
         return Emulated(-EINVAL)
     resolved = _resolved_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
@@ -128,7 +129,7 @@ def access_file(acting: Acting, call: Call, index: int) -> Emulated:
     resolved = _resolved_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
         return resolved
-    if _OWN_FDS.fullmatch(resolved.canonical or b""):
+    if resolved.is_own_table:
         mode = 0
     return Emulated(-may_access(resolved.fd, mode, flags & _AT_EACCESS))
 

@@ -15,14 +15,14 @@ import os
 import select
 import socket
 from collections.abc import Callable
-from errno import EACCES, EAGAIN, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR
+from errno import EACCES, EAGAIN, EISDIR, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR
 from typing import Final, NamedTuple
 
-from monitor._native import CREATE, EMPTY, MAY_BLOCK, NOFOLLOW, NULL, LookedUp, Object, PathLooker
+from monitor._native import CREATE, EMPTY, MAY_BLOCK, NOFOLLOW, NULL, LookedUp, Object, PathLooker, open_at
 from monitor.broker.mounts import Mounts
 from monitor.broker.plan import Start
 from monitor.broker.resolved import Resolved, names_of
-from monitor.broker.walk import NO_MAGICLINKS, NO_SYMLINKS, How, Surroundings, Walked, walk
+from monitor.broker.walk import MOST_LINKS, NO_MAGICLINKS, NO_SYMLINKS, How, Surroundings, Walked, walk
 from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.decode import Call
 from monitor.notify.emulation import MayBlockError
@@ -32,6 +32,9 @@ AT_FDCWD: Final = -100
 
 _WALKED_AGAIN: Final = frozenset({ENOENT, ELOOP, ENOTDIR, EACCES, ENAMETOOLONG})
 """Errors after which it matters how far the path leads: a policy may not want it told."""
+
+_NO_END: Final = frozenset({ENOENT, ENOTDIR})
+"""Errors of what may be the last component alone."""
 
 _OURS: Final = frozenset({EMFILE, ENFILE, ENOMEM})
 """What can only be said of us."""
@@ -145,23 +148,62 @@ class _SlowWay(NamedTuple):
 
     def after(self, found: LookedUp, *, may_block: bool) -> Resolved:
         """Say what a failed look-up means, and walk where that has to be known."""
-        if found.error in _WALKED_AGAIN and found.path and not self.resolve & _CONFINED and may_block:
-            if found.error == ENOENT and not self.resolver.is_valid(self.call):
-                _close(found.start)
-                raise TargetGone
-            return self.walked(found.path, found.start)
-        _close(found.start)
         if found.error == ENOENT and not self.resolver.is_valid(self.call):
+            _close(found.start)
             raise TargetGone
+        if found.path and may_block:
+            if found.error in _WALKED_AGAIN and not self.resolve & _CONFINED:
+                return self.walked(found.path, found.start)
+            if found.error in _NO_END and self.start.creates and self.start.follow:
+                return self._through_last_links(found)
+        _close(found.start)
         if found.error in _OURS:
             raise OSError(found.error, os.strerror(found.error))
         if found.error == EAGAIN and not self.resolve & _CACHED:
             raise MayBlockError
         if found.error not in _WALKED_AGAIN or not found.path:
             return _wrong(found.path, found.error)
-        if self.resolve & _CONFINED:
+        if may_block:
             return Resolved(found.path, error=found.error)
         raise MayBlockError
+
+    def _through_last_links(self, found: LookedUp) -> Resolved:
+        """
+        Follow links that are the last component, and where a file is to be made, within the confines of openat2(2).
+
+        A link's text is put into the path, and the kernel looks up from the start again: so nothing leaves the
+        confines, and no error is ours.
+        """
+        try:
+            return self._last_of(found.path, found.start if found.start >= 0 else AT_FDCWD, found.error)
+        finally:
+            _close(found.start)
+
+    def _last_of(self, path: bytes, start: int, otherwise: int) -> Resolved:
+        asked = path
+        for _ in range(MOST_LINKS):
+            named = path.rstrip(b"/")
+            name = named.rpartition(b"/")[2]
+            above = named[: len(named) - len(name)]
+            if name in {b"", b".", b".."}:
+                break
+            try:
+                fd = open_at(start, above + b".", os.O_PATH | os.O_DIRECTORY, resolve=self.resolve | NO_MAGICLINKS)
+            except OSError as error:
+                return Resolved(asked, error=error.errno or ENOENT)
+            if named != path:
+                os.close(fd)
+                return Resolved(asked, error=EISDIR)
+            try:
+                path = os.readlink(name, dir_fd=fd)
+            except FileNotFoundError:
+                return self._of(asked, Walked(0, fd, name), self.call.target.pid)
+            except OSError:
+                os.close(fd)
+                break  # no link: what is there is found another time
+            os.close(fd)
+            path = path if path.startswith(b"/") else above + path
+        return Resolved(asked, error=otherwise)
 
     def walked(self, path: bytes, start: int) -> Resolved:
         """Walk *path* from *start*, which is ours to close, or from where it starts by itself."""

@@ -7,6 +7,7 @@ What it is not: the look-up (``resolve``, ``walk``), or a decision.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from typing import Final
 
@@ -15,6 +16,9 @@ from monitor.broker.opening import Opening
 
 _DELETED: Final = b" (deleted)"
 """What fs/d_path.c puts behind the name of what has none any more; files may be called so, too."""
+
+
+_OWN_TABLE: Final = re.compile(rb"/proc/self(/map_files|(/task/\d+)?/fd)")
 
 
 class Resolved:
@@ -76,6 +80,11 @@ class Resolved:
     def is_directory(self) -> bool:
         """Whether it is a directory, as far as it exists."""
         return self.exists and self.object is not None and stat.S_ISDIR(self.object.mode)
+
+    @property
+    def is_own_table(self) -> bool:
+        """Whether a process may do here what it likes, whatever the mode says (fs/proc/fd.c, ``proc_fd_permission``)."""
+        return self.exists and _OWN_TABLE.fullmatch(self.canonical or b"") is not None
 
     @property
     def name(self) -> bytes:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from monitor._native import open_at
 
-_MOST_LINKS: Final = 40
+MOST_LINKS: Final = 40
 """``MAXSYMLINKS``: include/linux/namei.h."""
 
 _PROC_ROOT: Final = 1
@@ -193,7 +193,7 @@ class _Walker:
     def _follow_link(self, component: bytes, link: int, status: os.stat_result, *, in_proc: bool) -> None:
         """Go to where *link* leads, or put its text before what is left."""
         self._links += 1
-        if self._links > _MOST_LINKS or self._how.no_links:
+        if self._links > MOST_LINKS or self._how.no_links:
             raise _Stop(ELOOP, component)
         if in_proc and self._is_magic(component):
             if self._how.no_magic:

@@ -132,7 +132,7 @@ BEHIND_NAMES: Final = (b"/", b"//", b"/.", b"/./", b"/..", b"/../", b"/../sub", 
 SPECIAL: Final = (
     b"", b"", b"/", b"//", b"/..", b"@", b"@/", b"..", b"./", b".//.", b"nothing", b"nothing/", b"no/where", b"made/",
     LONGEST + b"n", LONGEST + b"/n", b"to-here/" * 39 + b"plain", b"to-here/" * 40 + b"plain",
-    b"to-here/" * 39 + b"to-plain", b"to-here/" * 40 + b"to-plain", b"to-here/" * 41, b"%", b"%", b"%/", b"/proc/self/exe",
+    b"to-here/" * 39 + b"to-plain", b"to-here/" * 40 + b"to-plain", b"to-here/" * 41, b"%", b"%", b"%", b"%", b"%", b"%/", b"/proc/self/exe", b"/proc/self/exe",
     b"/dev/null", b"/dev/zero", b"/dev/full", b"/dev/tty", b"/dev", b"/dev/null/", b"/dev/fd", b"/dev/stdin", b"/usr",
 )  # fmt: skip
 

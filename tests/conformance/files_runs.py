@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import struct
 import subprocess
 import sys
@@ -197,6 +198,8 @@ class _Normal:
     def _status(self, data: bytes) -> bytes:
         device, inode, links, *rest = struct.unpack_from("=QQQIIIIQqqqqqqqqqqq", data)
         times = rest[-9:-3]
+        if stat.S_ISLNK(rest[0]):
+            times = (0, *times[1:])  # of links, the tree tells afterwards whether they were read
         if device == _PROC and inode == 1:
             links = 0  # as many as there are processes
         return (
@@ -216,6 +219,8 @@ class _Normal:
         rdev_major, rdev_minor, major, minor, mount = struct.unpack_from("=IIIIQ", data, 128)
         if os.makedev(major, minor) == _PROC and inode == 1:
             links = 0
+        if stat.S_ISLNK(mode):
+            times = (0, *times[1:])
         head = struct.pack(
             "=IIQIIIHQQQQ", mask, block_size, attributes, links, uid, gid, mode,
             self._number("inode", os.makedev(major, minor), inode), size, blocks, attributes_mask,
