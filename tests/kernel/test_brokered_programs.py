@@ -78,13 +78,13 @@ Same = Callable[..., Awaitable[bytes]]
 
 
 def told(directory: Path) -> dict[str, tuple[int, str]]:
-    """Return mode and content of everything below *directory*."""
+    """Return mode and content of everything below *directory*; not of git's index, which has times and inodes in it."""
     found = dict[str, tuple[int, str]]()
     for path in sorted(directory.rglob("*")):
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
             content = str(path.readlink())
-        elif stat.S_ISREG(mode):
+        elif stat.S_ISREG(mode) and path.parts[-2:] != (".git", "index"):
             content = hashlib.sha256(path.read_bytes()).hexdigest()
         else:
             content = ""
@@ -181,14 +181,14 @@ async def test_ls_tells_of_a_whole_tree(same: Same, policy: str) -> None:
 
 @BOTH
 async def test_find_finds(same: Same, policy: str) -> None:
-    script = f"find {DOCUMENTS} -printf '%p %y %s %m %u %i %l\\n'; find /usr/include -newer /usr/bin/gcc -name 'std*'"
+    script = f"find /usr/share/perl /usr/lib/python3 -printf '%p %y %s %m %u %i %l\\n'; find /usr/include -newer /usr/bin/gcc -name 'std*'"
 
     assert len(await same(script, policy=policy, at_least=1000)) > 10_000
 
 
 @BOTH
 async def test_grep_reads_a_whole_tree(same: Same, policy: str) -> None:
-    assert await same("grep -rn 'define EOF' /usr/include; grep -rc GPL /usr/share/common-licenses", policy=policy)
+    assert await same("grep -rn 'define E2BIG' /usr/include/asm-generic /usr/include/linux; grep -rc GPL /usr/share/common-licenses", policy=policy)
 
 
 async def test_python_compiles_a_package(same: Same) -> None:
@@ -236,8 +236,7 @@ async def test_git_tells_of_a_repository(same: Same, policy: str) -> None:
 async def test_git_commits_and_clones(same: Same) -> None:
     script = """
         git init -q -b main && git add . && git commit -q -m first && echo more >> one.c && git commit -q -a -m second
-        git fsck; git clone -q . clone 2>&1; git -C clone log --format='%H %s'
-        rm -rf .git/index clone/.git/index  # times and inodes are in them
+        git fsck; git clone -q . clone; git -C clone log --format='%H %s'
     """
 
     assert b"second" in await same(script, files=PROJECT)
@@ -247,7 +246,7 @@ async def test_git_commits_and_clones(same: Same) -> None:
 async def test_tar_packs(same: Same, policy: str) -> None:
     """The bytes of the archive are the same: modes, owners and times as well as contents."""
     files = {f"tree/{number % 5}/{number}": "x" * number * 100 for number in range(40)}
-    script = "tar -cf - --xattrs tree | tee tree.tar | sha256sum; tar -tvf tree.tar"
+    script = "tar -cf - --xattrs --pax-option=delete=atime,delete=ctime tree | tee tree.tar | sha256sum; tar -tvf tree.tar"
     before = "ln -s 0/5 tree/link; ln tree/0/5 tree/hard; touch -h -d @1700000000 tree/link; touch -d @1700000000 tree tree/*"
 
     assert b"tree/4/39" in await same(script, files=files, before=before, policy=policy)
