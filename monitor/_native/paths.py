@@ -183,7 +183,7 @@ def may_access(fd: int, mode: int, flags: int) -> int:
 
 
 def entries_of(fd: int, size: int, *, old: bool) -> bytes:
-    """Return directory entries, *size* bytes at the most, as getdents64(2) or the *old* one gives them.  Raises OSError."""
+    """Return entries of a directory, *size* bytes at most, as getdents64(2) or the *old* one.  Raises OSError."""
     buffer = ffi.new("char[]", size)
     return bytes(ffi.buffer(buffer, check(lib.mon_path_entries(fd, old, buffer, size))))
 

@@ -26,7 +26,7 @@ from monitor.notify.target import PATH_MAX, NoMemory, Target
 from monitor.notify.verdict import Emulate
 
 if TYPE_CHECKING:
-    from monitor.notify.emulation import Broker, Path
+    from monitor.notify.emulation import Broker, TargetPath
     from monitor.notify.look import Look
     from monitor.notify.render import Rendered
 
@@ -135,7 +135,7 @@ class Call:
         self._listener = listener
         self._args: Arguments | None = None
         self._target: Target | None = None
-        self._paths: dict[int, Path] | None = None
+        self._paths: dict[int, TargetPath] | None = None
         self.broker: Broker | None = None
         """Who looks paths up and does calls for their targets, as dispatch has it."""
         self.hides: Callable[[bytes], bool] | None = None
@@ -239,7 +239,7 @@ class Call:
         """Return the strings of an argument such as execve's argv."""
         return list(self.target.read_strings(self.args[argument], word=self._word()))
 
-    def path(self, argument: str | int) -> Path:
+    def path(self, argument: str | int) -> TargetPath:
         """
         Return what a path argument leads to, looked up once: what ``emulate`` will use.
 
@@ -256,7 +256,7 @@ class Call:
         self.target.looked = True
         return self.looked_up(index)
 
-    def looked_up(self, index: int) -> Path:
+    def looked_up(self, index: int) -> TargetPath:
         """Return what the path in register *index* leads to, for who does not decide by memory: a policy, a broker."""
         found = None if self._paths is None else self._paths.get(index)
         if found is None:
@@ -267,7 +267,7 @@ class Call:
             self.keep(index, found)
         return found
 
-    def keep(self, index: int, path: Path) -> None:
+    def keep(self, index: int, path: TargetPath) -> None:
         """Keep what the path in register *index* leads to, until the call is answered."""
         if self._paths is None:
             self._paths = {}

@@ -35,7 +35,7 @@ class Emulated(NamedTuple):
     continued: bool = False
 
 
-class Path(Protocol):
+class TargetPath(Protocol):
     """One path argument of a call, looked up once: what it leads to, and what that is called."""
 
     @property
@@ -83,7 +83,7 @@ class Broker(Protocol):
         """
         ...
 
-    def path(self, call: Call, index: int) -> Path:
+    def path(self, call: Call, index: int) -> TargetPath:
         """
         Return what the path in register *index* leads to.
 

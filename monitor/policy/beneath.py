@@ -68,6 +68,17 @@ def is_brokered(policy: Policy) -> bool:
     return any(True for layer in policy.layers() for _ in _files_of(layer))
 
 
+def unserved(policy: Policy) -> Iterator[str]:
+    """Yield, in words, what is refused under *policy* because of its ``[files]``, and how a policy lifts it."""
+    found = [table for layer in policy.layers() for table in _files_of(layer)]
+    if not found:
+        return
+    yield "changes of names, modes, owners and attributes (presets beneath-files lists the calls, and why)"
+    for rule in _by_words(found):
+        if rule.when is None or rule.names == ("socket",):
+            yield f"{', '.join(rule.names)}: {rule.reason}"
+
+
 def brokered(policy: Policy) -> frozenset[str]:
     """Return the calls that are done for programs under *policy*; none without a ``[files]`` table."""
     found = [table for layer in policy.layers() for table in _files_of(layer)]

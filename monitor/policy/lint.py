@@ -16,6 +16,7 @@ from monitor.policy.findings import Finding, Look
 from monitor.policy.model import Policy
 from monitor.policy.patterns import covered
 from monitor.policy.reach import unreached
+from monitor.policy.runnable import restarts
 from monitor.policy.traps import TRAPS
 
 RULES: Final[Mapping[str, str]] = {
@@ -33,6 +34,7 @@ RULES: Final[Mapping[str, str]] = {
     "E-CONTRADICTION": "a rule can never match, and earlier ones say something else",
     "E-COVERED": "a pattern never decides, because others cover it and say something else",
     "E-NO-SUCH-PATH": "with --here: a path of [files] or [exec] is not there",
+    "E-RESTART": "an errno by which the kernel makes a call again, and which no program knows",
     "E-TABLE": "a table is not enforced by this version",
     "E-UNKNOWN-NAME": "a call that no table knows",
     "E-FORMAT": "something that the format of the file can say, and a policy cannot",
@@ -50,7 +52,8 @@ def lint(policy: Policy, arches: Iterable[Arch] | None = None) -> list[Finding]:
     Raises:
         PolicyError: a condition names an argument that a call has not.
     """
-    wanted = policy.arches or frozenset(Arch)
+    # Where one of the layers has no rules for an ABI, its calls are refused as a whole: no trap among them.
+    wanted = frozenset(Arch).intersection(*(layer.arches for layer in policy.layers() if layer.arches is not None))
     looks = [Look(policy, arch) for arch in (arches or Arch) if arch in wanted]
     found = [finding for check in _CHECKS for look in looks for finding in check(look)]
     idle = [finding for layer in policy.layers() for finding in unreached(layer, [look.arch for look in looks])]
@@ -58,7 +61,11 @@ def lint(policy: Policy, arches: Iterable[Arch] | None = None) -> list[Finding]:
         Finding("E-TABLE", f"[{name}] is not enforced by this version", "run refuses this policy", origin)
         for name, origin in tables.unenforced(policy)
     ]
-    return [*_merged(found, looks), *idle, *covered(policy), *unenforced]
+    again = [
+        Finding("E-RESTART", f"errno {errno} is the kernel's own word", "run refuses this policy; name another", origin)
+        for errno, origin in restarts(policy)
+    ]
+    return [*_merged(found, looks), *idle, *covered(policy), *again, *unenforced]
 
 
 def _merged(found: Iterable[Finding], looks: Sequence[Look]) -> list[Finding]:

@@ -75,6 +75,7 @@ def _of_arch(decided: Decided) -> Iterator[Segment]:
     """Yield the segments of one ABI, neighbours alike or not."""
     numbers = sorted(decided.nodes)
     default_behind = _behind(decided.table.unnamed)
+    known: dict[tuple[int, ...], tuple[Behind, ...]] = {}
     for span in spans(decided.arch):
         following = span.start
         for nr in numbers:
@@ -82,7 +83,11 @@ def _of_arch(decided: Decided) -> Iterator[Segment]:
                 continue
             if nr != following:
                 yield Segment(following, decided.default, default_behind)
-            yield Segment(nr, decided.nodes[nr], _behind(decided.chains(nr)))
+            chains = decided.chains(nr)
+            key = tuple(map(id, chains))  # calls about which the same is said have the same chains
+            if key not in known:
+                known[key] = _behind(chains)
+            yield Segment(nr, decided.nodes[nr], known[key])
             following = nr + 1
         if following in span:
             yield Segment(following, decided.default, default_behind)

@@ -7,13 +7,13 @@ What it is not: a look at whether the policy makes sense (``verify``), or whethe
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from monitor.abi.arch import Arch
 from monitor.abi.seccomp import RESTARTS
 from monitor.errors import PolicyError
 from monitor.origin import NOWHERE, Origin
-from monitor.policy.action import Action, Ask, Deny
+from monitor.policy.action import Ask, Deny
 from monitor.policy.model import Policy
 from monitor.policy.tables import refuse_unenforced
 
@@ -29,9 +29,9 @@ def refuse_unrunnable(policy: Policy, machine: Collection[Arch]) -> None:
     refuse_unenforced(policy)
     for layer in policy.layers():
         _refuse_strangers(layer, machine)
-        _refuse_restart(layer.default, layer.origin)
-        for rule in layer.all_rules():
-            _refuse_restart(rule.action, rule.origin)
+    for errno, origin in restarts(policy):
+        message = f"errno {errno} restarts a call inside of the kernel; a program must never see it"
+        raise PolicyError(message, None if origin == NOWHERE else origin)
 
 
 def _refuse_strangers(layer: Policy, machine: Collection[Arch]) -> None:
@@ -42,14 +42,16 @@ def _refuse_strangers(layer: Policy, machine: Collection[Arch]) -> None:
         raise PolicyError(message, None if layer.origin == NOWHERE else layer.origin)
 
 
-def _refuse_restart(action: Action, origin: Origin) -> None:
+def restarts(policy: Policy) -> Iterator[tuple[int, Origin]]:
     """
-    Refuse the errnos by which the kernel says to itself that a call is to be made again.
+    Yield the errnos of *policy* by which the kernel says to itself that a call is to be made again, and where.
 
     A filter can return them, and only profiles of others say so.  What a program gets depends on whether a
     signal is pending when the call returns: the number itself, which no program knows, EINTR, or the same
     call once more (measured; arch/x86/kernel/signal.c, ``handle_signal``).  Nobody means that.
     """
-    if isinstance(action, Deny | Ask) and action.errno in RESTARTS:
-        message = f"errno {action.errno} restarts a call inside of the kernel; a program must never see it"
-        raise PolicyError(message, None if origin == NOWHERE else origin)
+    for layer in policy.layers():
+        said = [(layer.default, layer.origin), *((rule.action, rule.origin) for rule in layer.all_rules())]
+        for action, origin in said:
+            if isinstance(action, Deny | Ask) and action.errno in RESTARTS:
+                yield action.errno, origin

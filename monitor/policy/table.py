@@ -8,6 +8,7 @@ What it is not: one answer.  What a layer says may depend on registers, and the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
@@ -79,18 +80,36 @@ def _chains(layer: Policy, arch: Arch) -> Mapping[str, Chain]:
         open_ended.setdefault(name, []).append(alternative)
         if alternative.condition is None:
             closed.add(name)
-    defaults: dict[Action, Alternative] = {}
-    for nr, name in call_table(arch).items():
-        if name not in closed:
-            action = layer.default_for(arch, nr)
-            default = defaults.setdefault(action, Alternative(None, Decision(action, None, layer)))
-            open_ended.setdefault(name, []).append(default)
+    defaults = {
+        # An equal action need not be the same one: parameters of 1 and true are equal.
+        action: Alternative(None, Decision(layer.default if action == layer.default else action, None, layer))
+        for action in _defaults(layer, arch)
+    }
     # Calls about which the same is said get the same chain, so that it has to be looked at once.
     shared: dict[tuple[int, ...], Chain] = {}
-    return {
-        name: shared.setdefault(tuple(map(id, alternatives)), tuple(alternatives))
-        for name, alternatives in open_ended.items()
-    }
+    chains: dict[str, Chain] = {}
+    for action, calls in _defaults(layer, arch).items():
+        default = defaults[action]
+        chains |= dict.fromkeys(calls, (default,))
+        for name in calls & open_ended.keys() - closed:
+            open_ended[name].append(default)
+    for name, alternatives in open_ended.items():
+        chains[name] = shared.setdefault(tuple(map(id, alternatives)), tuple(alternatives))
+    return chains
+
+
+def _defaults(layer: Policy, arch: Arch) -> Mapping[Action, frozenset[str]]:
+    """Return what *layer* says about calls that no rule names, and which calls they are that it says it about."""
+    bare = Policy("bare", layer.default, exact_errno=layer.exact_errno, known_as_of=layer.known_as_of)
+    return _defaults_of(bare, arch)
+
+
+@lru_cache(256)
+def _defaults_of(layer: Policy, arch: Arch) -> Mapping[Action, frozenset[str]]:
+    calls: dict[Action, set[str]] = {}
+    for nr, name in call_table(arch).items():
+        calls.setdefault(layer.default_for(arch, nr), set()).add(name)
+    return MappingProxyType({action: frozenset(found) for action, found in calls.items()})
 
 
 def _alternatives(layer: Policy, arch: Arch, closed: set[str]) -> Iterator[tuple[str, Alternative]]:

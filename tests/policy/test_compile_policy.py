@@ -97,6 +97,16 @@ def test_each_action_is_what_the_kernel_calls_it(action: Action, value: int) -> 
     assert returned(compile_policy(Policy("p", rules=[Rule(["read"], action)]), NATIVE), "read") == value
 
 
+def test_a_default_keeps_its_own_parameters() -> None:
+    """To Python 1 and true are equal, and what is worked out for one policy serves for an equal one."""
+    for value in (1, True, 1.0):
+        routes = compile_policy(Policy("p", Handle("x", {"n": value})), NATIVE).routes
+        action = routes.of(AUDIT, number("read")).decide(NO_ARGS).action
+
+        assert isinstance(action, Handle)
+        assert type(action.parameters["n"]) is type(value)
+
+
 CALLS_EACH = 40
 
 seeds = st.integers(0, (1 << 64) - 1)

@@ -251,3 +251,17 @@ def test_dockers_profile_can_be_walked_around_with_bits_that_the_kernel_ignores(
 def test_our_own_presets_have_no_findings(name: str) -> None:
     assert name in shipped.names()
     assert lint(text.load(f"preset:{name}")) == []
+
+
+def test_an_abi_that_one_layer_refuses_as_a_whole_has_no_traps() -> None:
+    """Its calls fail with ENOSYS one and all, as they do where nothing was built for it."""
+    beneath = Policy("beneath", Allow(), arches=X86, other_arch="enosys")
+
+    assert lint(Policy("p", Allow(), rules=[rule(Deny(ENOSYS), "io_uring_setup")], includes=[beneath])) == []
+
+
+def test_an_errno_that_restarts_a_call_is_found() -> None:
+    finding = only(lint(allowing(rule(Deny(512), "ptrace", line=7))), "E-RESTART")
+
+    assert finding.origin.line == 7
+    assert "E-RESTART" in found(Policy("p", Deny(514), arches=X86, rules=[rule(Allow(), "exit_group")]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -388,10 +389,16 @@ def test_libseccomp_compiles_what_goes_out_to_what_was_meant(own: list[Rule], ar
     dumped = oci.dump(policy, machine=Arch.X86_64)
     shape = json.loads(dumped.text)
     loaded = oci.load(json.dumps(shape).encode(), machine=Arch.X86_64, runtime="crun")
+
+    @cache
+    def action(name: str, errno: int | None) -> Action:
+        row = {"names": ["socket"], "action": name} | ({} if errno is None else {"errnoRet": errno})
+        return decided(oci.load(json.dumps(shape | {"syscalls": [row]}).encode(), runtime="crun"), "socket")
+
     rows = [
         libseccomp.Rule(
             name,
-            decided(oci.load(json.dumps(shape | {"syscalls": [{**one, "args": []}]}).encode(), runtime="crun"), name),
+            action(one["action"], one.get("errnoRet")),
             tuple(
                 Comparison(each["index"], each["op"], each["value"], each.get("valueTwo", 0))
                 for each in one.get("args", [])
