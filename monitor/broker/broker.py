@@ -122,6 +122,13 @@ class FileBroker:
         return Acting(self._listener, looker, self._resolver.own_fds, may_block=may_block)
 
     def _path(self, acting: Acting, call: Call, index: int) -> Resolved:
+        try:
+            return self._looked_up(acting, call, index)
+        except OSError:
+            self._listener.reserve.needed += 1  # it is of no use here: a look-up takes more than one fd
+            raise
+
+    def _looked_up(self, acting: Acting, call: Call, index: int) -> Resolved:
         if call.name in LISTINGS:
             held = Start(call.args[0], follow=True, empty=True, null=True)
             return self._resolver.resolve(acting.looker, call, 0, held, may_block=acting.may_block)
