@@ -1,7 +1,7 @@
 """
 Sequences of file calls, drawn by hypothesis: ordinary ones mostly, and whatever else a register can hold.
 
-What it is not: the tree in which they are made (``files_tree``), or what is compared.
+What it is not: their paths (``files_paths``), the tree in which they are made (``files_tree``), or what is compared.
 """
 
 from __future__ import annotations
@@ -9,37 +9,26 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.conformance.files_script import KERNEL, READ_ONLY, UNMAPPED, Argument, Call, Room, Struct, Text
-from tests.conformance.files_tree import DIRECTORIES, FILES, HARD_LINKS, LINKS, LONGEST, NODES
-
-T = TypeVar("T")
-
-
-class Draw:
-    """Choices out of bytes, the first of every choice where they are zero or at an end."""
-
-    def __init__(self, data: bytes) -> None:
-        self._numbers = iter(struct.unpack(f"={len(data) // 2}H", data))
-
-    def below(self, end: int) -> int:
-        """Return a number from 0 up to, and without, *end*."""
-        return next(self._numbers, 0) % end
-
-    def pick(self, choices: Sequence[T]) -> T:
-        """Return one of *choices*."""
-        return choices[self.below(len(choices))]
-
-    def one_in(self, count: int) -> bool:
-        """Whether something happens that does so once in *count* times."""
-        return self.below(count) == count - 1
-
-
-AT_FDCWD: Final = -100
+from tests.conformance.files_paths import (
+    AT_FDCWD,
+    ATTRIBUTES,
+    GARBAGE,
+    IN_PROC,
+    LONE,
+    ORDINARY,
+    Draw,
+    any_path,
+    as_int,
+    directory,
+    room,
+)
+from tests.conformance.files_script import KERNEL, UNMAPPED, Argument, Call, Room, Struct, Text
+from tests.conformance.files_tree import LINKS
 
 OPEN_FLAGS: Final = {
     "O_WRONLY": 0o1,
@@ -106,62 +95,6 @@ BEFORE: Final = (
 )
 """What every sequence begins with: fds 3 to 9 of some kinds.  Those of 100 and above were there before."""
 
-FDS: Final = (3, 4, 4, 5, 5, 6, 6, 7, 8, 9, 9, 9, 10, 11, 12, 13, 100, 101, 102, 103, 104, 0, 1, 2, 99, 1000)
-DIRECTORY_FDS: Final = (AT_FDCWD, *(AT_FDCWD, AT_FDCWD, 4, 8, 8) * 24, *FDS, -1, -99, -101, 0x7FFFFFFF, -0x80000000)
-
-NEW: Final = (b"made", b"made-2", b"sub/made", b"acl/made", b"group/made", b"sticky/made", b"drop/made", b"closed/made")
-
-NAMES: Final = (
-    *(name for name, _, _ in FILES),
-    *(name for name, _ in DIRECTORIES),
-    *(name.rstrip(b"/") + b"-slash" * name.endswith(b"/") for name, _ in LINKS),
-    *(name for name, _, _ in NODES),
-    *(name for name, _ in HARD_LINKS),
-)
-
-ORDINARY: Final = (b"plain", b"empty", b"tool", b"sub", b"to-plain", b"to-sub", b"to-here", b"hard", b"with space", b".",
-                   b"private", b"one", b"deep", b"sub/one", b"sub/deep/three", b"@/to-inside", b"@/sub/up/plain")  # fmt: skip
-
-BEFORE_NAMES: Final = (b"./", b"sub/../", b"sub/up/", b"@/", b"//", b"to-here/", b"to-sub/up/", b"to-sub/../", b"sub//..///",
-                       b"to-root/../", b"plain/../", b"nothing/../", b"../", b"sub/deep/../../", b"to-self/cwd/",
-                       b"/proc/self/cwd/", b"/proc/thread-self/cwd/", b"/proc/self/root/", b"/dev/fd/8/", b"/proc/self/fd/4/",
-                       b"/proc/self/fd/4/../", b"/proc/self/fd/6/up/", b"to-fd-of-self/", b"to-itself/", b"@/to-absolute/../")  # fmt: skip
-BEHIND_NAMES: Final = (b"/", b"//", b"/.", b"/./", b"/..", b"/../", b"/../sub", b"/nothing", b"/one", b"/../plain",
-                       b"/" + LONGEST, b"/" + LONGEST + b"n")  # fmt: skip
-
-SPECIAL: Final = (
-    b"", b"", b"/", b"//", b"/..", b"@", b"@/", b"..", b"./", b".//.", b"nothing", b"nothing/", b"no/where", b"made/",
-    LONGEST + b"n", LONGEST + b"/n", b"to-here/" * 39 + b"plain", b"to-here/" * 40 + b"plain",
-    b"to-here/" * 39 + b"to-plain", b"to-here/" * 40 + b"to-plain", b"to-here/" * 41, b"%", b"%", b"%", b"%", b"%", b"%/", b"/proc/self/exe", b"/proc/self/exe",
-    b"/dev/null", b"/dev/zero", b"/dev/full", b"/dev/tty", b"/dev", b"/dev/null/", b"/dev/fd", b"/dev/stdin", b"/usr",
-)  # fmt: skip
-
-IN_PROC: Final = (
-    b"/proc", b"/proc/", b"/proc/self", b"/proc/self/", b"/proc/thread-self", b"/proc/thread-self/", b"/proc/self/status",
-    b"/proc/self/comm", b"/proc/thread-self/comm", b"/proc/self/cwd", b"/proc/self/cwd/", b"/proc/self/cwd/plain",
-    b"/proc/self/root", b"/proc/self/root/proc/self/comm", b"/proc/self/exe", b"/proc/self/exe/", b"/proc/self/fd",
-    b"/proc/self/fd/", b"/proc/self/fd/5", b"/proc/self/fd/6", b"/proc/self/fd/7", b"/proc/self/fd/8", b"/proc/self/fd/9",
-    b"/proc/self/fd/10", b"/proc/self/fd/4/one", b"/proc/self/fd/6/one", b"/proc/self/fd/5/", b"/proc/self/fd/4/",
-    b"/proc/self/fd/100", b"/proc/self/fd/101", b"/proc/self/fd/102", b"/proc/self/fd/103", b"/proc/self/fd/104",
-    b"/proc/self/fd/99", b"/proc/self/fd/-1", b"/proc/self/fd/05", b"/proc/self/fd/x", b"/dev/fd/4", b"/dev/fd/5",
-    b"/dev/fd/8", b"/dev/fd/99", b"/dev/fd/100", b"/dev/fd/4/../plain", b"/proc/self/fdinfo/5", b"/proc/self/task",
-    b"/proc/self/nothing", b"/proc/nothing", b"/proc/self/../self/comm", b"/proc/self/cwd/../..", b"/proc/mounts",
-    b"/proc/sys/kernel/ostype", b"/proc/self/ns/mnt", b"/proc/self/ns/", b"/proc/self/status/", b"/proc/net", b"/proc/net/",
-    b"/proc/self/attr/current", b"/proc/.", b"/proc/..", b"/proc/self/.", b"/proc/self/..", b"/proc/./self/comm",
-    b"//proc//self//comm", b"/proc/self/fd/3", b"/proc/self/cwd/to-plain", b"/proc/self/cwd/to-nothing", b"to-self",
-    b"/proc/self/cwd/made", b"/proc/self/fd/8/made", b"/proc/version", b"/proc/self/map_files", b"/proc/self/fd/4/../made",
-)  # fmt: skip
-
-LONE: Final = b"lone"
-"""The FIFO that nobody holds: nobody may wait for it."""
-
-ATTRIBUTES: Final = (*(b"user.one", b"user.one", b"user.long") * 12, b"user.empty", b"user.of-directory", b"user.theirs",
-                     b"user.nothing", b"trusted.one", b"security.selinux", b"security.capability", b"system.posix_acl_access",
-                     b"system.posix_acl_default", b"nothing", b"user.", b"", b"user." + b"x" * 250, b"user." + b"x" * 251,
-                     b"other.one", b"one.user.")  # fmt: skip
-
-GARBAGE: Final = (0, 0, 0, 0, 0, 0, 1 << 32, 0xFFFFFFFF00000000, 0x8000000000000000, 0xDEADBEEF00000000)
-
 MODES: Final = (
     0o644,
     0o666,
@@ -180,58 +113,6 @@ MODES: Final = (
 )
 
 
-def _int(draw: Draw, number: int) -> int:
-    """Return a register that holds *number* in its lower half: the kernel looks at no more of an int."""
-    return number & 0xFFFFFFFF | draw.pick(GARBAGE)
-
-
-def _plain_path(draw: Draw) -> bytes:
-    kind = draw.below(12)
-    if kind < 5:
-        return draw.pick(ORDINARY)
-    if kind < 8:
-        return draw.pick(NAMES)
-    if kind < 9:
-        return draw.pick(NEW)
-    if kind < 10:
-        return draw.pick(SPECIAL)
-    return draw.pick(IN_PROC)
-
-
-def _path_bytes(draw: Draw) -> bytes:
-    path = _plain_path(draw)
-    if not path.startswith((b"/", b"@", b"%")) and draw.one_in(2):
-        path = b"@/" + path
-    while not path.startswith((b"/", b"@", b"%")) and draw.one_in(8):
-        path = draw.pick(BEFORE_NAMES) + path
-    if draw.one_in(8):
-        path += draw.pick(BEHIND_NAMES)
-    return path
-
-
-def _path(draw: Draw) -> Argument:
-    """Return a path, or an address that is none."""
-    text = _path_bytes(draw)
-    if not draw.one_in(30):
-        return Text(text)
-    odd = draw.below(9)
-    if odd < 4:
-        return Text(text, length=draw.pick([4094, 4095, 4096, 4097]))
-    if odd < 5:
-        return Text(text, edge=True)
-    return (Text(text, edge=None), 0, UNMAPPED, KERNEL)[odd - 5]
-
-
-def _room(draw: Draw, size: int) -> Argument:
-    if not draw.one_in(30):
-        return Room(size)
-    return draw.pick([0, READ_ONLY, UNMAPPED, KERNEL, Room(size, beyond=1), Room(size, beyond=size)])
-
-
-def _directory(draw: Draw) -> int:
-    return _int(draw, draw.pick(DIRECTORY_FDS))
-
-
 def _flags_of(draw: Draw, table: dict[str, int], most: int) -> int:
     flags = 0
     for _ in range(draw.below(most + 1)):
@@ -239,9 +120,11 @@ def _flags_of(draw: Draw, table: dict[str, int], most: int) -> int:
     return flags
 
 
-SANE: Final = (0, 0, 0, 1, 2, 2, O_CREAT | 1, O_CREAT | 2, O_CREAT | 0o1001, O_CREAT | 0o201, O_DIRECTORY, O_DIRECTORY, 0o1001,
-               0o2001, O_PATH, O_PATH | O_DIRECTORY, O_PATH | 0o400000, 0o400000, O_TMPFILE | O_DIRECTORY | 2,
-               O_TMPFILE | O_DIRECTORY | 1, O_TMPFILE | O_DIRECTORY | 0o202, 0o1000, O_CREAT)  # fmt: skip
+SANE: Final = (
+    0, 0, 0, 1, 2, 2, O_CREAT | 1, O_CREAT | 2, O_CREAT | 0o1001, O_CREAT | 0o201, O_DIRECTORY, O_DIRECTORY, 0o1001,
+    0o2001, O_PATH, O_PATH | O_DIRECTORY, O_PATH | 0o400000, 0o400000, O_TMPFILE | O_DIRECTORY | 2,
+    O_TMPFILE | O_DIRECTORY | 1, O_TMPFILE | O_DIRECTORY | 0o202, 0o1000, O_CREAT,
+)  # fmt: skip
 
 
 HARMLESS: Final = {
@@ -278,30 +161,30 @@ def _may_wait(path: Argument) -> bool:
 
 
 def _open(draw: Draw) -> tuple[Argument, ...]:
-    path = _path(draw)
+    path = any_path(draw)
     flags = _open_flags(draw, path)
     path = _fitting(draw, path, flags)
     if draw.one_in(20):
         flags |= draw.pick([1 << 26, 1 << 31, 1 << 25, 0o4])
-    return path, _int(draw, flags), draw.pick(MODES) | draw.pick(GARBAGE)
+    return path, as_int(draw, flags), draw.pick(MODES) | draw.pick(GARBAGE)
 
 
 def _creat(draw: Draw) -> tuple[Argument, ...]:
-    path = _path(draw)
+    path = any_path(draw)
     if _may_wait(path):  # there is no flag that would keep it from waiting
         path = Text(b"made")
     return path, draw.pick(MODES) | draw.pick(GARBAGE)
 
 
 def _openat(draw: Draw) -> tuple[Argument, ...]:
-    return _directory(draw), *_open(draw)
+    return directory(draw), *_open(draw)
 
 
 _SIZES: Final = (*(24,) * 40, 32, 32, 32, 0, 8, 23, 25, 4096, 4097, 1 << 32, (1 << 64) - 1)
 
 
 def _openat2(draw: Draw) -> tuple[Argument, ...]:
-    path = _path(draw)
+    path = any_path(draw)
     flags = _open_flags(draw, path)
     path = _fitting(draw, path, flags)
     mode = 0
@@ -322,7 +205,7 @@ def _openat2(draw: Draw) -> tuple[Argument, ...]:
     struct_at: Argument = Struct(how, tail, last=bool(tail) and draw.one_in(2), edge=draw.one_in(6))
     if draw.one_in(20) and size:
         struct_at = draw.pick([0, UNMAPPED, KERNEL])
-    return _directory(draw), path, struct_at, size
+    return directory(draw), path, struct_at, size
 
 
 def _at_flags(draw: Draw, wanted: int) -> int:
@@ -331,7 +214,7 @@ def _at_flags(draw: Draw, wanted: int) -> int:
         flags |= _flags_of(draw, AT_FLAGS, 2)
     if draw.one_in(40):
         flags |= draw.pick([1, 0x400, 0x8000, 1 << 31])
-    return _int(draw, flags)
+    return as_int(draw, flags)
 
 
 def _empty_or(draw: Draw, path: Argument) -> Argument:
@@ -339,37 +222,42 @@ def _empty_or(draw: Draw, path: Argument) -> Argument:
 
 
 def _newfstatat(draw: Draw) -> tuple[Argument, ...]:
-    return _directory(draw), _empty_or(draw, _path(draw)), _room(draw, 144), _at_flags(draw, 0x4000)
+    return directory(draw), _empty_or(draw, any_path(draw)), room(draw, 144), _at_flags(draw, 0x4000)
 
 
 def _statx(draw: Draw) -> tuple[Argument, ...]:
     mask = draw.pick([0x7FF, 0xFFF, 0x17FF, 0, 1, 0x1FFF, 0x7FFFFFFF, 0xFFF, 0x7FF, 0x7FF, 0xFFFFFFFF])
-    return _directory(draw), _empty_or(draw, _path(draw)), _at_flags(draw, 0x2000), _int(draw, mask), _room(draw, 256)
+    return (
+        directory(draw),
+        _empty_or(draw, any_path(draw)),
+        _at_flags(draw, 0x2000),
+        as_int(draw, mask),
+        room(draw, 256),
+    )
 
 
 def _access_mode(draw: Draw) -> int:
-    return _int(draw, draw.pick([*range(8), *range(8), 0, 4, 4, 8, -1]))
+    return as_int(draw, draw.pick([*range(8), *range(8), 0, 4, 4, 8, -1]))
 
 
 def _faccessat2(draw: Draw) -> tuple[Argument, ...]:
-    return _directory(draw), _empty_or(draw, _path(draw)), _access_mode(draw), _at_flags(draw, 0x200)
+    return directory(draw), _empty_or(draw, any_path(draw)), _access_mode(draw), _at_flags(draw, 0x200)
 
 
 def _link_path(draw: Draw) -> Argument:
     if draw.one_in(3):
-        return _path(draw)
-    known = [name.rstrip(b"/") + b"-slash" * name.endswith(b"/") for name, _ in LINKS]
-    return Text(draw.pick([b"@/" + name for name in known] + [path for path in IN_PROC if path.count(b"/") > 1]))
+        return any_path(draw)
+    return Text(draw.pick([b"@/" + name for name, _ in LINKS] + [path for path in IN_PROC if path.count(b"/") > 1]))
 
 
 def _link_room(draw: Draw) -> tuple[Argument, int]:
     size = draw.pick([4096, 4096, 4096, 4096, 4096, 100, 5, 4, 1, 0, -1, -0x80000000])
-    return _room(draw, max(size, 1)), _int(draw, size)
+    return room(draw, max(size, 1)), as_int(draw, size)
 
 
 def _attribute_room(draw: Draw) -> tuple[Argument, int]:
     size = draw.pick([1001, 65536, 1000, 100, 0, 0, 1, 999, 65537])
-    return _room(draw, max(size, 1)), size | draw.pick(GARBAGE[:8]) if size >= 1000 else size
+    return room(draw, max(size, 1)), size | draw.pick(GARBAGE[:8]) if size >= 1000 else size
 
 
 def _attribute(draw: Draw) -> Argument:
@@ -382,7 +270,7 @@ def _attribute_path(draw: Draw) -> Argument:
     return (
         Text(draw.pick([b"@/plain", b"@/plain", b"@/hard", b"@/sub", b"@/to-plain", b"@/theirs"]))
         if draw.one_in(2)
-        else _path(draw)
+        else any_path(draw)
     )
 
 
@@ -396,23 +284,26 @@ BROKERED: Final[dict[str, tuple[int, Callable[[Draw], tuple[Argument, ...]]]]] =
     "openat": (13, _openat),
     "openat2": (16, _openat2),
     "creat": (3, _creat),
-    "stat": (3, lambda draw: (_path(draw), _room(draw, 144))),
-    "lstat": (3, lambda draw: (_path(draw), _room(draw, 144))),
+    "stat": (3, lambda draw: (any_path(draw), room(draw, 144))),
+    "lstat": (3, lambda draw: (any_path(draw), room(draw, 144))),
     "newfstatat": (5, _newfstatat),
     "statx": (5, _statx),
-    "statfs": (3, lambda draw: (_path(draw), _room(draw, 120))),
-    "access": (3, lambda draw: (_path(draw), _access_mode(draw))),
-    "faccessat": (3, lambda draw: (_directory(draw), _path(draw), _access_mode(draw))),
+    "statfs": (3, lambda draw: (any_path(draw), room(draw, 120))),
+    "access": (3, lambda draw: (any_path(draw), _access_mode(draw))),
+    "faccessat": (3, lambda draw: (directory(draw), any_path(draw), _access_mode(draw))),
     "faccessat2": (5, _faccessat2),
     "readlink": (3, lambda draw: (_link_path(draw), *_link_room(draw))),
-    "readlinkat": (4, lambda draw: (_directory(draw), _empty_or(draw, _link_path(draw)), *_link_room(draw))),
+    "readlinkat": (4, lambda draw: (directory(draw), _empty_or(draw, _link_path(draw)), *_link_room(draw))),
     "getxattr": (4, lambda draw: (_attribute_path(draw), _attribute(draw), *_attribute_room(draw))),
     "lgetxattr": (4, lambda draw: (_attribute_path(draw), _attribute(draw), *_attribute_room(draw))),
     "listxattr": (2, lambda draw: (_attribute_path(draw), *_attribute_room(draw))),
     "llistxattr": (2, lambda draw: (_attribute_path(draw), *_attribute_room(draw))),
-    "chdir": (3, lambda draw: (_path(draw),)),
+    "chdir": (3, lambda draw: (any_path(draw),)),
 }
 """The calls that are done for a target: weight, and what draws their arguments."""
+
+_REMOVED: Final = (b"@/plain", b"@/made", b"@/gone", b"@/to-plain", b"@/sub/one", b"@/hard")
+_RENAMED: Final = (b"@/made", b"@/sub/made", b"@/empty")
 
 BETWEEN: Final[dict[str, tuple[int, Callable[[Draw], tuple[Argument, ...]]]]] = {
     "chdir": (4, lambda _draw: (Text(b"@"),)),
@@ -420,9 +311,9 @@ BETWEEN: Final[dict[str, tuple[int, Callable[[Draw], tuple[Argument, ...]]]]] = 
     "umask": (2, lambda draw: (draw.pick([0, 0o22, 0o27, 0o77, 0o777]),)),
     "prlimit64": (3, _rlimit),
     "write": (2, lambda draw: (5 + draw.below(10), Struct(b"written"), 7)),
-    "unlink": (1, lambda draw: (Text(draw.pick([b"@/plain", b"@/made", b"@/gone", b"@/to-plain", b"@/sub/one", b"@/hard"])),)),
+    "unlink": (1, lambda draw: (Text(draw.pick(_REMOVED)),)),
     "rmdir": (1, lambda draw: (Text(draw.pick([b"@/rmdir", b"@/dir (deleted)", b"@/acl"])),)),
-    "rename": (1, lambda draw: (Text(b"@/" + draw.pick(ORDINARY)), Text(draw.pick([b"@/made", b"@/sub/made", b"@/empty"])))),
+    "rename": (1, lambda draw: (Text(b"@/" + draw.pick(ORDINARY)), Text(draw.pick(_RENAMED)))),
     "getcwd": (1, lambda _draw: (Room(4096), 4096)),
 }  # fmt: skip
 """Calls that the kernel does, and that change what the others find."""

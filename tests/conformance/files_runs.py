@@ -16,8 +16,8 @@ import struct
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from errno import EMFILE
+from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from tests.conformance.files_script import Answer, Call, Room, Seen, Sequences, decoded, encoded
@@ -79,7 +79,7 @@ class Place:
         """Make *directory*; *program* is the compiled files_target.c."""
         self._directory = directory
         self._program = program
-        self._user = user
+        self.user = user
         directory.mkdir()
         directory.chmod(0o755)
 
@@ -90,7 +90,7 @@ class Place:
         return native, list(_differences(sequences, native, brokered))
 
     def minimised(self, calls: Sequence[Call], kept: int) -> Sequence[Call]:
-        """Return what is left of *calls* when nothing can be left out of it, but the first *kept*, that still differs."""
+        """Return the calls behind the first *kept* of *calls*, and those, without which nothing differs any more."""
         size = max(len(calls) // 2, 1)
         while True:
             shorter = [[*calls[:at], *calls[at + size :]] for at in range(kept, len(calls), size)]
@@ -108,9 +108,9 @@ class Place:
         script.write_bytes(encoded(sequences, trees, os.fsencode(self._program)))
         answers.write_bytes(b"")
         for file in (script, answers):
-            os.chown(file, self._user, self._user)
+            os.chown(file, self.user, self.user)
         for tree in trees:
-            make(tree, self._user)
+            make(tree, self.user)
         try:
             with script.open("rb") as input_file, answers.open("r+b") as output_file:
                 done = subprocess.run(
@@ -128,10 +128,19 @@ class Place:
         return Ran(normal, told)
 
     def _confined(self) -> list[str]:
-        own_mounts = ["unshare", "--mount", "--propagation=private", "sh", "-ec", CONFINED, "sh", str(self._directory)]
-        if self._user == 0:
+        own_mounts = [
+            "unshare",
+            "--mount",
+            "--propagation=private",
+            "sh",
+            "-ec",
+            CONFINED,
+            "sh",
+            str(self._directory / "t"),
+        ]
+        if self.user == 0:
             return own_mounts
-        user = str(self._user)
+        user = str(self.user)
         return [*own_mounts, "setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--inh-caps=-all"]
 
 
@@ -145,11 +154,11 @@ def _differences(sequences: Sequences, native: Ran, brokered: Ran) -> list[Diffe
                 break  # what comes behind it may follow from it
         else:
             one_tree, other_tree = native.trees[number], brokered.trees[number]
-            for name in sorted(one_tree.keys() | other_tree.keys()):
-                if one_tree.get(name) != other_tree.get(name):
-                    found.append(
-                        Difference(number, None, (name, one_tree.get(name)), (name, other_tree.get(name)), full)
-                    )
+            found += [
+                Difference(number, None, (name, one_tree.get(name)), (name, other_tree.get(name)), full)
+                for name in sorted(one_tree.keys() | other_tree.keys())
+                if one_tree.get(name) != other_tree.get(name)
+            ]
     return found
 
 
@@ -196,10 +205,10 @@ class _Normal:
         return self._order.setdefault(key, len(self._order))
 
     def _status(self, data: bytes) -> bytes:
-        device, inode, links, *rest = struct.unpack_from("=QQQIIIIQqqqqqqqqqqq", data)
-        times = rest[-9:-3]
-        if stat.S_ISLNK(rest[0]):
-            times = (0, *times[1:])  # of links, the tree tells afterwards whether they were read
+        device, inode, links, mode = struct.unpack_from("=QQQI", data)
+        times = list(struct.unpack_from("=qqqqqq", data, 72))
+        if stat.S_ISLNK(mode):
+            times[0] = 0  # of links, the tree tells afterwards whether they were read
         if device == _PROC and inode == 1:
             links = 0  # as many as there are processes
         return (
@@ -215,12 +224,12 @@ class _Normal:
         mask, block_size, attributes, links, uid, gid, mode, inode, size, blocks, attributes_mask = struct.unpack_from(
             "=IIQIIIHxxQQQQ", data
         )
-        times = struct.unpack_from("=qIiqIiqIiqIi", data, 64)
+        times = list(struct.unpack_from("=qIiqIiqIiqIi", data, 64))
         rdev_major, rdev_minor, major, minor, mount = struct.unpack_from("=IIIIQ", data, 128)
         if os.makedev(major, minor) == _PROC and inode == 1:
             links = 0
         if stat.S_ISLNK(mode):
-            times = (0, *times[1:])
+            times[0] = 0
         head = struct.pack(
             "=IIQIIIHQQQQ", mask, block_size, attributes, links, uid, gid, mode,
             self._number("inode", os.makedev(major, minor), inode), size, blocks, attributes_mask,
@@ -232,12 +241,13 @@ class _Normal:
         text = data[:value]
         normal = re.sub(rb"\b%d\b" % self._pid, b"PID", text)
         normal = re.sub(rb":\[\d+\]?", b":[INODE]", normal)
-        if value == len(data) - 8:  # there was no room for all of it: a number may have lost digits
-            normal = re.sub(rb"\d+$", b"", normal)
+        normal = re.sub(rb"/#\d+", b"/#INODE", normal)  # of a file that was made without a name
+        if value == len(data) - 8:  # there was no room for all of it: how much there was hangs on the number
+            normal = re.sub(rb"^(PID|\d).*|\d+$", b"", normal)
         return (data, value) if normal == text else (normal, len(normal))
 
 
-_PROC: Final = os.stat("/proc").st_dev
+_PROC: Final = Path("/proc").stat().st_dev
 
 
 def _without_free(data: bytes) -> bytes:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
-from attrs import NOTHING, field, fields, frozen
+from attrs import NOTHING, AttrsInstance, fields, frozen
 
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
@@ -21,8 +21,9 @@ OUTPUT: Final = 0x20100000
 OUTPUT_END: Final = OUTPUT + 0x20000
 READ_ONLY: Final = 0x20200000
 UNMAPPED: Final = 0x20300000
+HIDDEN: Final = 0x20400000
 KERNEL: Final = 0xFFFF888000000000
-"""Addresses of files_target.c; behind INPUT_END and OUTPUT_END nothing is mapped."""
+"""Addresses of files_target.c; behind INPUT_END and OUTPUT_END nothing is mapped, and HIDDEN is ``PROT_NONE``."""
 
 _NUMBERS: Final[dict[str, int]] = {}
 
@@ -36,7 +37,7 @@ def nr_of(name: str) -> int:
     return _NUMBERS[name]
 
 
-class _Shown:
+class _Shown(AttrsInstance):
     """What is shown as it would be written in a case of test_files.py."""
 
     def __repr__(self) -> str:
@@ -116,7 +117,7 @@ class Call(_Shown):
     """One call: its name and its arguments, numbers as the 64 bits that the register holds."""
 
     name: str
-    args: tuple[Argument, ...] = field(converter=tuple)
+    args: tuple[Argument, ...]
 
     @property
     def text(self) -> bytes:

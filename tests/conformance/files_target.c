@@ -33,6 +33,7 @@
 #define OUTPUT      ((char *)0x20100000)
 #define OUTPUT_SIZE 0x20000
 #define READ_ONLY   ((char *)0x20200000)
+#define HIDDEN      ((char *)0x20400000)
 
 #define FIRST_KEPT 100
 #define LAST_KEPT  105
@@ -198,6 +199,7 @@ int main(void)
 	map(INPUT, INPUT_SIZE, PROT_READ | PROT_WRITE);
 	map(OUTPUT, OUTPUT_SIZE, PROT_READ | PROT_WRITE);
 	map(READ_ONLY, 4096, PROT_READ);
+	map(HIDDEN, 4096, PROT_NONE);
 	read_script();
 	make_kept();
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)

@@ -68,15 +68,15 @@ DIRECTORIES: Final[tuple[tuple[bytes, int], ...]] = (
 LINKS: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"to-plain", b"plain"),
     (b"to-sub", b"sub"),
-    (b"to-sub/", b"sub/"),
-    (b"to-plain/", b"plain/"),
+    (b"to-sub-slash", b"sub/"),
+    (b"to-plain-slash", b"plain/"),
     (b"to-here", b"."),
     (b"sub/up", b".."),
     (b"to-inside", b"sub/up/sub/../sub/one"),
     (b"to-absolute", b"@/sub/deep/three"),
     (b"to-root", b"/"),
     (b"to-nothing", b"made"),
-    (b"to-nothing/", b"made/"),
+    (b"to-nothing-slash", b"made/"),
     (b"to-nowhere", b"no/where"),
     (b"to-absolute-nothing", b"@/sub/made"),
     (b"to-to-nothing", b"to-nothing"),
@@ -96,7 +96,7 @@ LINKS: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"closed/link", b"../plain"),
     (b"to-closed", b"closed/inside"),
 )
-"""Name and text; a slash behind the name tells links apart that differ in it."""
+"""Name and text; ``@`` stands for the tree."""
 
 HARD_LINKS: Final = ((b"hard", b"plain"), (b"sub/hard", b"sub/one"))
 
@@ -137,7 +137,7 @@ _FLAGS: Final = {b"frozen": 0x10, b"grows": 0x20}
 
 def make(tree: bytes, owner: int) -> None:
     """Make the tree, in a directory of its own; most of it belongs to *owner*.  Needs to be root."""
-    os.makedirs(tree, 0o755)
+    os.makedirs(tree, 0o755)  # noqa: PTH103  # likewise bytes
     os.chown(tree, owner, owner)
     here = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -147,18 +147,7 @@ def make(tree: bytes, owner: int) -> None:
 
 
 def _fill(here: int, tree: bytes, owner: int) -> None:
-    for name, _mode in DIRECTORIES:
-        os.mkdir(name, 0o700, dir_fd=here)
-    for name, _mode, content in FILES:
-        fd = os.open(name, os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=here)
-        os.write(fd, content)
-        os.close(fd)
-    for name, text in LINKS:
-        os.symlink(text.replace(b"@", tree), name.rstrip(b"/") + b"-slash" * name.endswith(b"/"), dir_fd=here)
-    for name, mode, device in NODES:
-        os.mknod(name, mode, os.makedev(*device), dir_fd=here)
-    for name, other in HARD_LINKS:
-        os.link(other, name, src_dir_fd=here, dst_dir_fd=here)
+    _make_entries(here, tree)
     for name, attribute, value in _ATTRIBUTES:
         os.setxattr(tree + b"/" + name, attribute, value)
     os.setxattr(tree + b"/acl", b"system.posix_acl_default", _DEFAULT_ACL)
@@ -174,10 +163,25 @@ def _fill(here: int, tree: bytes, owner: int) -> None:
         _flag(tree + b"/" + name, flag)
 
 
+def _make_entries(here: int, tree: bytes) -> None:
+    for name, _mode in DIRECTORIES:
+        os.mkdir(name, 0o700, dir_fd=here)
+    for name, _mode, content in FILES:
+        fd = os.open(name, os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=here)
+        os.write(fd, content)
+        os.close(fd)
+    for name, text in LINKS:
+        os.symlink(text.replace(b"@", tree), name, dir_fd=here)
+    for name, mode, device in NODES:
+        os.mknod(name, mode, os.makedev(*device), dir_fd=here)
+    for name, other in HARD_LINKS:
+        os.link(other, name, src_dir_fd=here, dst_dir_fd=here)
+
+
 def _names() -> Iterator[bytes]:
     yield from (name for name, _ in DIRECTORIES)
     yield from (name for name, _, _ in (*FILES, *NODES))
-    yield from (name.rstrip(b"/") + b"-slash" * name.endswith(b"/") for name, _ in LINKS)
+    yield from (name for name, _ in LINKS)
 
 
 def _flag(path: bytes, flag: int) -> None:
@@ -191,7 +195,11 @@ def _flag(path: bytes, flag: int) -> None:
 
 
 def tell(tree: bytes) -> dict[bytes, tuple[object, ...]]:
-    """Return what is in the tree by name: kind, mode, owner, links, size, content, attributes, whether it was used."""
+    """
+    Return what is in the tree by name.
+
+    Mode, owner, links, size, content, attributes; whether it was left unread, and unwritten.
+    """
     told: dict[bytes, tuple[object, ...]] = {}
     for path in _below(tree.rpartition(b"/")[0]):
         status = os.lstat(path)
@@ -201,9 +209,9 @@ def tell(tree: bytes) -> dict[bytes, tuple[object, ...]]:
             content = os.read(fd, 4096)
             os.close(fd)
         elif stat.S_ISLNK(status.st_mode):
-            content = os.readlink(path)
+            content = os.readlink(path)  # noqa: PTH115  # bytes, not a path
         attributes = tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in _attributes(path))
-        used = status.st_atime == LONG_AGO, status.st_mtime == LONG_AGO
+        unused = status.st_atime == LONG_AGO, status.st_mtime == LONG_AGO
         owner = status.st_uid, status.st_gid
         told[path[len(tree) :]] = (
             oct(status.st_mode),
@@ -212,7 +220,7 @@ def tell(tree: bytes) -> dict[bytes, tuple[object, ...]]:
             status.st_size,
             content,
             attributes,
-            used,
+            *unused,
         )
     return told
 
@@ -240,7 +248,7 @@ def remove(tree: bytes) -> None:
                 _flag(path, 0)
     for path in reversed(below):
         if stat.S_ISDIR(os.lstat(path).st_mode):
-            os.rmdir(path)
+            os.rmdir(path)  # noqa: PTH106
         else:
-            os.unlink(path)
-    os.rmdir(above)
+            os.unlink(path)  # noqa: PTH108
+    os.rmdir(above)  # noqa: PTH106
