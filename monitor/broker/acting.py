@@ -71,11 +71,11 @@ class Acting:
 
     def _count(self, tid: int, limit: int) -> int:
         """Return how many fds below *limit* the thread has, or another number less than it."""
-        fds = f"/proc/{tid}/fd"
-        count = os.stat(fds).st_size  # of all of them: proc_pid_fd(5), Linux 6.2
+        fds = Path(f"/proc/{tid}/fd")
+        count = fds.stat().st_size  # of all of them: proc_pid_fd(5), Linux 6.2
         if 0 < count < limit:
             return count
-        return sum(int(name) < limit for name in os.listdir(fds))  # some lie behind a limit that was lowered
+        return sum(int(entry.name) < limit for entry in fds.iterdir())  # some lie behind a limit that was lowered
 
     def with_umask(self, call: Call, function: Callable[[], T]) -> T:
         """

@@ -83,7 +83,7 @@ class Resolved:
 
     @property
     def is_own_table(self) -> bool:
-        """Whether a process may do here what it likes, whatever the mode says (fs/proc/fd.c, ``proc_fd_permission``)."""
+        """Whether a process may do here what it likes, whatever the mode says (``proc_fd_permission``)."""
         return self.exists and _OWN_TABLE.fullmatch(self.canonical or b"") is not None
 
     @property

@@ -23,7 +23,7 @@ def may_create_in_sticky(resolved: Resolved) -> int:
     held = resolved.object
     assert held is not None
     rule = _RULES.get(stat.S_IFMT(held.mode))
-    level = 0 if rule is None else _level(rule)
+    level = 1 if rule is None else _level(rule)  # devices, sockets and links: no sysctl lifts it
     owner = os.fstat(resolved.fd).st_uid
     if level == 0 or owner == os.geteuid():
         return 0
