@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from errno import EAGAIN, EBADF, EEXIST, EISDIR, ELOOP, EMFILE, ENOENT, ENOTDIR, ENXIO, EOPNOTSUPP
+from errno import EAGAIN, EBADF, EEXIST, EISDIR, ELOOP, EMFILE, ENOENT, ENOSYS, ENOTDIR, ENXIO, EOPNOTSUPP
 from typing import Final
 
 from monitor._native import open_at
@@ -42,6 +42,8 @@ def open_file(acting: Acting, call: Call, index: int) -> Emulated:
 
 
 def _open(acting: Acting, call: Call, resolved: Resolved, opening: Opening) -> Emulated:
+    if opening.holds_only and call.name == "openat2":
+        return Emulated(-ENOSYS)  # its flags stand in memory, and the kernel would read them again
     if opening.holds_only:
         return CONTINUED  # a descriptor that gives no access: it is judged when it is used
     if resolved.error:

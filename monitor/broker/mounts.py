@@ -33,10 +33,12 @@ class Mount(NamedTuple):
     Attributes:
         point: where it is, as the view has it.
         kind: the type of its file system: ``ext4``, ``fuse.sshfs``.
+        root: which directory of that is there; another than / where a part of it was bound.
     """
 
     point: bytes
     kind: str
+    root: bytes
 
 
 class Mounts:
@@ -79,7 +81,8 @@ def parsed(text: bytes) -> dict[int, Mount]:
     for line in text.splitlines():
         fields = line.split(b" ")
         kind = fields[fields.index(b"-", 6) + 1]
-        found[int(fields[0])] = Mount(_ESCAPED.sub(_byte, fields[4]), kind.decode("ascii", "replace"))
+        root, point = (_ESCAPED.sub(_byte, path) for path in fields[3:5])
+        found[int(fields[0])] = Mount(point, kind.decode("ascii", "replace"), root)
     return found
 
 

@@ -16,10 +16,11 @@ import select
 import socket
 from collections.abc import Callable
 from errno import EACCES, EAGAIN, EISDIR, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from monitor._native import CREATE, EMPTY, MAY_BLOCK, NOFOLLOW, NULL, LookedUp, Object, PathLooker, open_at
-from monitor.broker.mounts import Mounts
+from monitor.broker.mounts import Mount, Mounts
 from monitor.broker.plan import Start
 from monitor.broker.resolved import Resolved, names_of
 from monitor.broker.walk import MOST_LINKS, NO_MAGICLINKS, NO_SYMLINKS, How, Surroundings, Walked, walk
@@ -111,7 +112,14 @@ class Resolver:
         """Give *resolved* the names that may be believed; *process* is the target's, if anything is on procfs."""
         held = resolved.object
         assert held is not None
-        if self.mounts.find(held.mount) is None:
+        mount = self.mounts.find(held.mount)
+        owner = None if mount is None else _owner(mount, held)
+        if owner is not None and _is_ours(owner):
+            resolved.wrong = ENOENT  # as if it were not there, however it was come by
+            return
+        if owner is not None and not self._is_supervised(owner):
+            resolved.foreign = True
+        if mount is None:
             resolved.anonymous = held.device in self._anonymous
             return
         names = names_of(held.link, resolved.missing)
@@ -121,6 +129,11 @@ class Resolver:
         """Whether it is on a procfs of this view."""
         mount = self.mounts.find(held.mount)
         return mount is not None and mount.kind == "proc"
+
+    def owner(self, held: Object) -> int | None:
+        """Return the number of the process to which a thing on procfs belongs; None: it is elsewhere, or nobody's."""
+        mount = self.mounts.find(held.mount)
+        return None if mount is None else _owner(mount, held)
 
     def is_valid(self, call: Call) -> bool:
         """Whether the thread still waits."""
@@ -132,6 +145,7 @@ class Resolver:
             tid,
             process,
             lambda fd: self.is_procfs(looker.describe(fd)),
+            lambda fd: self.owner(looker.describe(fd)),
             _is_ours,
             lambda number: not self._is_supervised(number),
         )
@@ -259,9 +273,24 @@ def _close(fd: int) -> None:
         os.close(fd)
 
 
+def _owner(mount: Mount, held: Object) -> int | None:
+    if mount.kind != "proc":
+        return None
+    below = mount.root + b"/" + held.link.removeprefix(mount.point)
+    number = below.lstrip(b"/").split(b"/", 1)[0]
+    return int(number) if number.isdigit() else None
+
+
 def _is_ours(number: int) -> bool:
-    """Whether *number* in /proc is this process, or one of its threads."""
-    return number == os.getpid() or os.path.exists(f"/proc/self/task/{number}")  # noqa: PTH110  # no exception for a race
+    """Whether *number* in /proc is this process, one of its threads, or a child: guards have our memory."""
+    own = os.getpid()
+    if number == own or os.path.exists(f"/proc/self/task/{number}"):  # noqa: PTH110  # no exception for a race
+        return True
+    try:
+        status = Path(f"/proc/{number}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return int(status.rpartition(b")")[2].split()[1]) == own
 
 
 def _own(name: bytes, process: int) -> bytes:

@@ -37,6 +37,7 @@ class Surroundings(NamedTuple):
         tid: the thread.
         process: the process of it, in the pid namespace of our /proc.
         is_procfs: whether an fd is on procfs.
+        owner: the process of /proc to which belongs what an fd is on; None: it is nobody's.
         is_hidden: whether a number in /proc belongs to us: such a process is not there.
         is_foreign: whether it belongs to a process that is none of the supervised.
     """
@@ -44,6 +45,7 @@ class Surroundings(NamedTuple):
     tid: int
     process: int
     is_procfs: Callable[[int], bool]
+    owner: Callable[[int], int | None]
     is_hidden: Callable[[int], bool]
     is_foreign: Callable[[int], bool]
 
@@ -185,10 +187,12 @@ class _Walker:
         """Hide what is ours in /proc, and note what is nobody's here."""
         if not component.isdigit() or os.fstat(self.here).st_ino != _PROC_ROOT:
             return
-        number = int(component)
-        if self._surroundings.is_hidden(number):
+        self._meet(int(component), component)
+
+    def _meet(self, process: int, component: bytes) -> None:
+        if self._surroundings.is_hidden(process):
             raise _Missing(component) if not self._left else _Stop(ENOENT, component)
-        self._foreign |= self._surroundings.is_foreign(number)
+        self._foreign |= self._surroundings.is_foreign(process)
 
     def _follow_link(self, component: bytes, link: int, status: os.stat_result, *, in_proc: bool) -> None:
         """Go to where *link* leads, or put its text before what is left."""
@@ -198,6 +202,9 @@ class _Walker:
         if in_proc and self._is_magic(component):
             if self._how.no_magic:
                 raise _Stop(ELOOP, component)
+            owner = self._surroundings.owner(self.here)  # the walk may have started below it
+            if owner is not None:
+                self._meet(owner, component)
             self._go(self._opened(component, 0, 0))
             return
         if _is_protected(self.here, status):

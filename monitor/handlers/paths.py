@@ -68,6 +68,7 @@ class Decider(Protocol):
 
 
 NAMELESS: Final = Ruling(EACCES, Origin("no name that can be believed"), explicit=True)
+NOBODYS: Final = Ruling(ENOENT, Origin("a process that is not supervised"), explicit=True)
 UNDECIDED: Final = Ruling(0, NOWHERE, explicit=True)
 """About what never had a name, and what the kernel refuses before it looks anything up."""
 
@@ -121,8 +122,10 @@ class PathJudge:
         return UNDECIDED
 
     def _of(self, plan: PathPlan, resolved: Resolved) -> Ruling:
-        if resolved.wrong or resolved.anonymous or (resolved.opening is not None and resolved.opening.error):
+        if resolved.wrong or (resolved.opening is not None and resolved.opening.error):
             return UNDECIDED
+        if resolved.anonymous:
+            return NOBODYS if resolved.foreign else UNDECIDED
         if not resolved.names:
             return NAMELESS
         wanted = accesses(plan, resolved)

@@ -89,7 +89,19 @@ def _is_time_of_link(difference: Difference) -> bool:
     return one[:-2] == other[:-2] and one[-1] == other[-1] and stat.S_ISLNK(int(str(one[0]), 8))
 
 
+def _holds_by_memory(difference: Difference) -> bool:
+    call = difference.call
+    how = call.args[2] if call is not None and call.name == "openat2" else None
+    if not isinstance(how, Struct) or len(how.data) < 8 or not int.from_bytes(how.data[:8], "little") & os.O_PATH:
+        return False
+    return getattr(difference.brokered, "value", 0) == -errno.ENOSYS
+
+
 KNOWN: Final[tuple[Known, ...]] = (
+    Known(
+        why="an O_PATH descriptor is for the kernel to make, and the flags of openat2 stand in memory: ENOSYS",
+        explains=_holds_by_memory,
+    ),
     Known(
         why="memory is read through PROT_NONE, where the kernel says EFAULT: a target that can undo it gains nothing",
         explains=lambda difference: difference.call is not None and HIDDEN in difference.call.args,
