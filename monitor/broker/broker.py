@@ -44,6 +44,9 @@ class Family(NamedTuple):
 
 LISTINGS: Final = frozenset({"getdents", "getdents64"})
 
+HELD: Final = frozenset({"fstat", "fstatfs"})
+"""Those that ask about an fd: it may be an ``O_PATH`` fd of what may not be looked at."""
+
 OPENS: Final = frozenset({"open", "openat", "openat2", "creat"})
 
 FAMILIES: Final[Mapping[str, Family]] = {
@@ -54,8 +57,10 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "stat": Family(metadata.stat_file, 0),
     "lstat": Family(metadata.stat_file, 0),
     "newfstatat": Family(metadata.stat_file, 1),
+    "fstat": Family(metadata.stat_file, 0),
     "statx": Family(metadata.statx_file, 1),
     "statfs": Family(metadata.statfs_file, 0),
+    "fstatfs": Family(metadata.statfs_file, 0),
     "access": Family(metadata.access_file, 0),
     "faccessat": Family(metadata.access_file, 1),
     "faccessat2": Family(metadata.access_file, 1),
@@ -129,7 +134,7 @@ class FileBroker:
             raise
 
     def _looked_up(self, acting: Acting, call: Call, index: int) -> Resolved:
-        if call.name in LISTINGS:
+        if call.name in HELD | LISTINGS:
             held = Start(call.args[0], follow=True, empty=True, null=True)
             return self._resolver.resolve(acting.looker, call, 0, held, may_block=acting.may_block)
         plan = self._plans.get(call.name, {}).get(index)

@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from monitor.abi.arch import Arch
-from monitor.broker.broker import FAMILIES, LISTINGS
+from monitor.broker.broker import FAMILIES, HELD, LISTINGS
+from monitor.broker.held import gives_access
 from monitor.broker.plan import PathPlan, paths_of
 from monitor.broker.resolved import Resolved
 from monitor.errors import TargetGone
@@ -69,6 +70,7 @@ class Decider(Protocol):
 
 NAMELESS: Final = Ruling(EACCES, Origin("no name that can be believed"), explicit=True)
 NOBODYS: Final = Ruling(ENOENT, Origin("a process that is not supervised"), explicit=True)
+_PROC: Final = b"/proc/"
 UNDECIDED: Final = Ruling(0, NOWHERE, explicit=True)
 """About what never had a name, and what the kernel refuses before it looks anything up."""
 
@@ -79,9 +81,12 @@ class PathJudge:
     def __init__(self, decider: Decider, arch: Arch) -> None:
         """Ask *decider* about names."""
         self._decider = decider
-        self._plans: Mapping[str, PathPlan] = {
-            name: paths_of(arch, name)[family.register] for name, family in FAMILIES.items() if name not in LISTINGS
+        self._plans: dict[str, PathPlan] = {
+            name: paths_of(arch, name)[family.register]
+            for name, family in FAMILIES.items()
+            if name not in HELD | LISTINGS
         }
+        self._plans |= dict.fromkeys(HELD, self._plans["newfstatat"])  # which takes the fd in the same place
         self._arch = arch
 
     def ask(self, decider: Decider) -> None:
@@ -107,7 +112,7 @@ class PathJudge:
         assert isinstance(resolved, Resolved)
         if call.name in LISTINGS:
             return self._listed(call, resolved)
-        ruling = self._of(self._plans[call.name], resolved)
+        ruling = self._of(call, self._plans[call.name], resolved)
         return self._decider.answer(call, ruling) if ruling.asked else ruling
 
     def _listed(self, call: Call, resolved: Resolved) -> Ruling:
@@ -121,19 +126,19 @@ class PathJudge:
             call.hides = hides
         return UNDECIDED
 
-    def _of(self, plan: PathPlan, resolved: Resolved) -> Ruling:
+    def _of(self, call: Call, plan: PathPlan, resolved: Resolved) -> Ruling:
         if resolved.wrong or (resolved.opening is not None and resolved.opening.error):
             return UNDECIDED
         if resolved.anonymous:
             return NOBODYS if resolved.foreign else UNDECIDED
         if not resolved.names:
-            return NAMELESS
+            return UNDECIDED if _has(call, plan, resolved) else NAMELESS
         wanted = accesses(plan, resolved)
         ruling = self._strongest(wanted, resolved.names, directory=resolved.is_directory)
-        if resolved.by_fd and (not ruling.explicit or ruling.asked):
+        if ruling.errno and (not ruling.explicit or ruling.asked) and _has(call, plan, resolved):
             return UNDECIDED  # the target has it already: only a rule against that is meant for this
-        if resolved.foreign and not ruling.explicit:
-            return ruling._replace(errno=ENOENT)
+        if resolved.foreign and not (ruling.explicit and resolved.names[0].startswith(_PROC)):
+            return NOBODYS  # a link there tells of its process, wherever it leads
         return ruling
 
     def _strongest(self, wanted: Collection[str], names: Collection[bytes], *, directory: bool) -> Ruling:
@@ -145,6 +150,13 @@ class PathJudge:
                 if found is None or ruling.strength > found.strength:
                     found = ruling
         return found or UNDECIDED
+
+
+def _has(call: Call, plan: PathPlan, resolved: Resolved) -> bool:
+    """Whether the target holds the object already, and not only by where it is."""
+    if not resolved.by_fd or plan.directory is None:
+        return False
+    return gives_access(call.tid, call.registers[plan.directory], resolved)
 
 
 def refusal(ruling: Ruling) -> Outcome:

@@ -16,17 +16,17 @@ import attrs
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
 from monitor.errors import PolicyError
-from monitor.origin import Origin
+from monitor.origin import NOWHERE, Origin
 from monitor.policy import shipped, tables
-from monitor.policy.action import Deny
+from monitor.policy.action import Allow, Audit, Deny, Log
 from monitor.policy.expression import Expression
 from monitor.policy.model import Policy, Rule
 from monitor.policy.numbers import EVERY, Every
 
 BROKERED: Final = frozenset(
     {
-        "open", "openat", "openat2", "creat", "stat", "lstat", "newfstatat", "statx", "statfs", "access", "faccessat",
-        "faccessat2", "readlink", "readlinkat", "getxattr", "lgetxattr", "listxattr", "llistxattr", "chdir",
+        "open", "openat", "openat2", "creat", "stat", "lstat", "fstat", "newfstatat", "statx", "statfs", "fstatfs",
+        "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getxattr", "lgetxattr", "listxattr", "llistxattr", "chdir",
     }
 )  # fmt: skip
 """The calls that are done for a program under a ``[files]`` table, so that no name is looked up twice."""
@@ -35,6 +35,9 @@ LISTINGS: Final = frozenset({"getdents", "getdents64"})
 """Those that are done beside them where names are hidden, since what is hidden is not listed."""
 
 HERE: Final = Origin("beneath [files]")
+
+_NO_NAME: Final = frozenset("@%!")
+"""What words for several calls begin with."""
 
 _EACCES: Final = 13
 _EAFNOSUPPORT: Final = 97
@@ -57,10 +60,11 @@ def with_beneath(policy: Policy) -> Policy:
     if not any(layer.known_as_of for layer in policy.layers()):
         message = "[files] needs known-as-of: a call that is newer than the policy could open what it wants"
         raise PolicyError(message, found[0].origin)
-    lifted = {name for rule in policy.all_rules() for name in rule.names}
-    beneath = _without(_preset(), lifted)
-    rules = [rule for rule in _by_words(found) if not lifted & set(rule.names)]
-    return attrs.evolve(policy, includes=(*policy.includes, attrs.evolve(beneath, rules=(*beneath.rules, *rules))))
+    lifting = tuple(_lifting(policy))
+    preset = _preset()
+    beneath = _lifted(attrs.evolve(preset, rules=(*preset.rules, *_by_words(found))), lifting)
+    decided = _with_the_tables_word(policy)
+    return attrs.evolve(decided, includes=(*decided.includes, beneath))
 
 
 def is_brokered(policy: Policy) -> bool:
@@ -111,14 +115,52 @@ def _preset() -> Policy:
     return loads(shipped.text(name), Origin(f"{shipped.PREFIX}{name}"))
 
 
-def _without(policy: Policy, lifted: set[str]) -> Policy:
-    """Return *policy* and what it includes without what is said of the calls *lifted*."""
-    rules: list[Rule] = []
+def _lifting(policy: Policy) -> Iterator[Rule]:
+    """Yield what the topmost *policy* allows by name: rules that go before those beneath, with their conditions."""
+    for rule in policy.all_rules():
+        names = tuple(name for name in rule.names if name[0] not in _NO_NAME and name != "all")
+        if names and isinstance(rule.action, Allow | Log | Audit):
+            yield attrs.evolve(rule, names=names, action=Allow(), mutable=False)
+
+
+def _lifted(policy: Policy, lifting: tuple[Rule, ...]) -> Policy:
+    """Return *policy*, and what it includes, with the rules *lifting* before its own."""
+    includes = [_lifted(one, lifting) for one in policy.includes]
+    return attrs.evolve(policy, rules=(*lifting, *policy.rules), includes=includes)
+
+
+def _with_the_tables_word(policy: Policy) -> Policy:
+    """
+    Return *policy* with a rule behind all others, in each layer with a table, that leaves what is brokered to it.
+
+    A default is about calls of which nothing is said; a table says what happens to these.
+    """
+    includes = [_with_the_tables_word(one) for one in policy.includes]
+    if any(True for _ in _files_of(policy)):
+        policy = _at_the_end(policy, Rule(tuple(sorted(BROKERED | LISTINGS)), Allow(), origin=HERE))
+    return attrs.evolve(policy, includes=includes)
+
+
+def _at_the_end(policy: Policy, rule: Rule) -> Policy:
+    if policy.extends is not None:
+        return attrs.evolve(policy, extends=_at_the_end(policy.extends, rule))
+    return attrs.evolve(policy, rules=(*policy.rules, rule))
+
+
+def refuse_allowing(policy: Policy) -> None:
+    """
+    Do nothing, if no rule of *policy*'s own allows what its table decides about.
+
+    Raises:
+        PolicyError: one does, by name: it would say nothing, or be thought to let the call past the table.
+    """
+    if "files" not in tables.of(policy):
+        return
     for rule in policy.rules:
-        names = tuple(name for name in rule.names if name not in lifted)
-        if names:
-            rules.append(rule if names == rule.names else attrs.evolve(rule, names=names))
-    return attrs.evolve(policy, rules=rules, includes=[_without(one, lifted) for one in policy.includes])
+        named = [name for name in rule.names if name in BROKERED]
+        if named and isinstance(rule.action, Allow | Log | Audit):
+            message = f"{named[0]} is decided about by [files]: allow names there"
+            raise PolicyError(message, None if rule.origin == NOWHERE else rule.origin)
 
 
 def _by_words(found: list[tables.Files]) -> Iterator[Rule]:

@@ -188,13 +188,18 @@ async def test_find_finds(same: Same, policy: str) -> None:
 
 @BOTH
 async def test_grep_reads_a_whole_tree(same: Same, policy: str) -> None:
-    assert await same("grep -rn 'define E2BIG' /usr/include/asm-generic /usr/include/linux; grep -rc GPL /usr/share/common-licenses", policy=policy)
+    assert await same(
+        "grep -rn 'define E2BIG' /usr/include/asm-generic /usr/include/linux; grep -rc GPL /usr/share/common-licenses",
+        policy=policy,
+    )
 
 
 async def test_python_compiles_a_package(same: Same) -> None:
     """To files of the same bytes: nothing of the time or the inode is in them."""
     before = f"cp -rL {Path(os.__file__).parent}/json package"
-    script = f"{sys.executable} -m compileall -f --invalidation-mode unchecked-hash package && sha256sum $(find . -type f)"
+    script = (
+        f"{sys.executable} -m compileall -f --invalidation-mode unchecked-hash package && sha256sum $(find . -type f)"
+    )
 
     assert b".pyc" in await same(script, before=before)
 
@@ -246,7 +251,9 @@ async def test_git_commits_and_clones(same: Same) -> None:
 async def test_tar_packs(same: Same, policy: str) -> None:
     """The bytes of the archive are the same: modes, owners and times as well as contents."""
     files = {f"tree/{number % 5}/{number}": "x" * number * 100 for number in range(40)}
-    script = "tar -cf - --xattrs --pax-option=delete=atime,delete=ctime tree | tee tree.tar | sha256sum; tar -tvf tree.tar"
+    script = (
+        "tar -cf - --xattrs --pax-option=delete=atime,delete=ctime tree | tee tree.tar | sha256sum; tar -tvf tree.tar"
+    )
     before = "ln -s 0/5 tree/link; ln tree/0/5 tree/hard; touch -h -d @1700000000 tree/link; touch -d @1700000000 tree tree/*"
 
     assert b"tree/4/39" in await same(script, files=files, before=before, policy=policy)

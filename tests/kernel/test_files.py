@@ -16,6 +16,7 @@ from monitor.errors import PolicyError
 from monitor.events.record import CallAnswered
 from monitor.events.strace import call_text
 from monitor.origin import Origin
+from monitor.policy.beneath import BROKERED
 from monitor.policy.text import load, loads
 
 HEAD = """
@@ -275,6 +276,30 @@ async def test_a_rule_of_the_topmost_policy_lifts_what_is_refused_beneath(tree: 
 
     # What the filter lets pass, the second wall does not.
     assert "Permission denied" in done.output or done.status == 0
+
+
+async def test_a_rule_that_refuses_more_lifts_nothing(tree: Path) -> None:
+    """TIOCSTI stays refused, although a rule of the policy names ioctl."""
+    rule = '[[syscalls]]\nnames = ["ioctl"]\nwhen = "request == TCGETS"\naction = "deny"\nerrno = "ENOTTY"\n'
+    script = "python3 -c 'import fcntl; fcntl.ioctl(0, 0x5412, b\"x\")'"
+    done = await ran(policy(rule, tree), script)
+
+    assert "Operation not permitted" in done.output
+
+
+async def test_a_default_that_refuses_leaves_files_to_the_table(tree: Path) -> None:
+    head = HEAD.replace('syscalls-default = "allow"', 'syscalls-default = "deny"')
+    others = ", ".join(f'"!{name}"' for name in sorted(BROKERED))
+    rule = f'[[syscalls]]\nnames = ["all", {others}]\naction = "allow"\n'
+    done = await ran(policy(rule, tree, read=f"{tree}/open", head=head), f"cat {tree}/open/file; cat {tree}/secret/key")
+
+    assert done.output.startswith("read me\n")
+    assert done.refused(tree / "secret" / "key")
+
+
+def test_a_rule_that_allows_what_a_table_decides_is_an_error(tree: Path) -> None:
+    with pytest.raises(PolicyError, match=r"test\.toml:11.*openat is decided about by \[files\]"):
+        policy('\n[[syscalls]]\nnames = ["mkdir", "openat"]\naction = "allow"\n', tree)
 
 
 async def test_programs_are_started_only_where_the_policy_says_the_word(tree: Path) -> None:
