@@ -26,7 +26,8 @@ from monitor.policy.numbers import EVERY, Every
 BROKERED: Final = frozenset(
     {
         "open", "openat", "openat2", "creat", "stat", "lstat", "fstat", "newfstatat", "statx", "statfs", "fstatfs",
-        "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getxattr", "lgetxattr", "listxattr", "llistxattr", "chdir",
+        "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getxattr", "lgetxattr", "listxattr", "llistxattr",
+        "chdir",
     }
 )  # fmt: skip
 """The calls that are done for a program under a ``[files]`` table, so that no name is looked up twice."""
@@ -121,6 +122,18 @@ def _lifting(policy: Policy) -> Iterator[Rule]:
         names = tuple(name for name in rule.names if name[0] not in _NO_NAME and name != "all")
         if names and isinstance(rule.action, Allow | Log | Audit):
             yield attrs.evolve(rule, names=names, action=Allow(), mutable=False)
+
+
+def lifted(policy: Policy) -> Iterator[Rule]:
+    """Yield the rules of *policy* that lift what is refused because of its ``[files]``, each with those names alone."""
+    if not is_brokered(policy):
+        return
+    refused = {name for layer in _preset().layers() for rule in layer.rules for name in rule.calls(Arch.native())}
+    refused |= {name for rule in _by_words([tables.Files()]) for name in rule.names}
+    for rule in _lifting(policy):
+        names = tuple(name for name in rule.names if name in refused)
+        if names:
+            yield attrs.evolve(rule, names=names)
 
 
 def _lifted(policy: Policy, lifting: tuple[Rule, ...]) -> Policy:
