@@ -275,7 +275,7 @@ def _attribute_path(draw: Draw) -> Argument:
 
 
 def _rlimit(draw: Draw) -> tuple[Argument, ...]:
-    limit = draw.pick([0, 3, 9, 10, 10, 11, 12, 101, 1024, 1024, 1024, 1024])
+    limit = draw.pick([0, 3, 9, 10, 10, 11, 12, 101, *(1024,) * 8])
     return 0, 7, Struct(struct.pack("=QQ", limit, 1024)), 0
 
 

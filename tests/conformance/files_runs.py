@@ -16,7 +16,6 @@ import struct
 import subprocess
 import sys
 from collections.abc import Sequence
-from errno import EMFILE
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
@@ -58,14 +57,12 @@ class Difference(NamedTuple):
         call: where it showed; None: in the tree afterwards.
         native: what the kernel did.
         brokered: what was done instead.
-        full: whether there was no room for another fd at some call.
     """
 
     sequence: int
     call: Call | None
     native: Answer | Entry
     brokered: Answer | Entry
-    full: bool
 
     def __str__(self) -> str:
         """Show it."""
@@ -75,8 +72,9 @@ class Difference(NamedTuple):
 class Place:
     """Where one batch at a time is run: a directory, which can be on any file system, and a user."""
 
-    def __init__(self, directory: Path, program: Path, user: int) -> None:
-        """Make *directory*; *program* is the compiled files_target.c."""
+    def __init__(self, directory: Path, program: Path, user: int, *, reuses: bool = False) -> None:
+        """Make *directory*; *program* is the compiled files_target.c; *reuses*: the numbers of inodes come again."""
+        self._reuses = reuses
         self._directory = directory
         self._program = program
         self.user = user
@@ -103,7 +101,7 @@ class Place:
                 return calls
 
     def _run(self, sequences: Sequences, command: Sequence[str]) -> Ran:
-        trees = [os.fsencode(self._directory / f"t/{number:06}/tree") for number in range(len(sequences))]
+        trees = [os.fsencode(self._directory / f"t/{number:06}/in/tree") for number in range(len(sequences))]
         script, answers = self._directory / "script", self._directory / "answers"
         script.write_bytes(encoded(sequences, trees, os.fsencode(self._program)))
         answers.write_bytes(b"")
@@ -124,7 +122,10 @@ class Place:
                 remove(tree)
             subprocess.run(["rm", "-rf", str(self._directory / "t")], check=True)
         pid, decoded_answers = decoded(sequences, answers.read_bytes())
-        normal = [_Normal(pid).sequence(calls, found) for calls, found in zip(sequences, decoded_answers, strict=True)]
+        normal = [
+            _Normal(pid, reuses=self._reuses).sequence(calls, found)
+            for calls, found in zip(sequences, decoded_answers, strict=True)
+        ]
         return Ran(normal, told)
 
     def _confined(self) -> list[str]:
@@ -147,15 +148,14 @@ class Place:
 def _differences(sequences: Sequences, native: Ran, brokered: Ran) -> list[Difference]:
     found = []
     for number, calls in enumerate(sequences):
-        full = any(answer.value == -EMFILE for answer in native.answers[number])
         for call, one, other in zip(calls, native.answers[number], brokered.answers[number], strict=True):
             if one != other:
-                found.append(Difference(number, call, one, other, full))
+                found.append(Difference(number, call, one, other))
                 break  # what comes behind it may follow from it
         else:
             one_tree, other_tree = native.trees[number], brokered.trees[number]
             found += [
-                Difference(number, None, (name, one_tree.get(name)), (name, other_tree.get(name)), full)
+                Difference(number, None, (name, one_tree.get(name)), (name, other_tree.get(name)))
                 for name in sorted(one_tree.keys() | other_tree.keys())
                 if one_tree.get(name) != other_tree.get(name)
             ]
@@ -170,7 +170,8 @@ class _Normal:
     different stays different.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, *, reuses: bool) -> None:
+        self._reuses = reuses
         self._pid = pid
         self._order: dict[tuple[object, ...], int] = {}
 
@@ -202,7 +203,7 @@ class _Normal:
         )
 
     def _number(self, *key: object) -> int:
-        return self._order.setdefault(key, len(self._order))
+        return 0 if self._reuses else self._order.setdefault(key, len(self._order))
 
     def _status(self, data: bytes) -> bytes:
         device, inode, links, mode = struct.unpack_from("=QQQI", data)

@@ -136,7 +136,7 @@ _FLAGS: Final = {b"frozen": 0x10, b"grows": 0x20}
 
 
 def make(tree: bytes, owner: int) -> None:
-    """Make the tree, in a directory of its own; most of it belongs to *owner*.  Needs to be root."""
+    """Make the tree, in directories of its own; most of it belongs to *owner*.  Needs to be root."""
     os.makedirs(tree, 0o755)  # noqa: PTH103  # likewise bytes
     os.chown(tree, owner, owner)
     here = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
@@ -201,7 +201,7 @@ def tell(tree: bytes) -> dict[bytes, tuple[object, ...]]:
     Mode, owner, links, size, content, attributes; whether it was left unread, and unwritten.
     """
     told: dict[bytes, tuple[object, ...]] = {}
-    for path in _below(tree.rpartition(b"/")[0]):
+    for path in _below(_own(tree)):
         status = os.lstat(path)
         content: object = None
         if stat.S_ISREG(status.st_mode):
@@ -225,6 +225,11 @@ def tell(tree: bytes) -> dict[bytes, tuple[object, ...]]:
     return told
 
 
+def _own(tree: bytes) -> bytes:
+    """Return the directory in which nothing but *tree* is, two levels below it."""
+    return tree.rsplit(b"/", 2)[0]
+
+
 def _attributes(path: bytes) -> list[str]:
     return sorted(os.listxattr(path, follow_symlinks=False))
 
@@ -239,9 +244,9 @@ def _below(directory: bytes) -> Iterator[bytes]:
 
 
 def remove(tree: bytes) -> None:
-    """Remove the tree, whatever became of it, and the directory that is its own."""
-    above = tree.rpartition(b"/")[0]
-    below = list(_below(above))
+    """Remove the tree, whatever became of it, and the directories that are its own."""
+    own = _own(tree)
+    below = list(_below(own))
     for path in below:
         if path.rpartition(b"/")[2] in _FLAGS or path.endswith(b"/moved"):
             with contextlib.suppress(OSError):
@@ -251,4 +256,4 @@ def remove(tree: bytes) -> None:
             os.rmdir(path)  # noqa: PTH106
         else:
             os.unlink(path)  # noqa: PTH108
-    os.rmdir(above)  # noqa: PTH106
+    os.rmdir(own)  # noqa: PTH106

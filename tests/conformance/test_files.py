@@ -80,13 +80,13 @@ def _is_cached_only(difference: Difference) -> bool:
 
 
 def _is_time_of_link(difference: Difference) -> bool:
-    """Whether only the time of the last access differs, of a link, where some open found no room for an fd."""
-    if difference.call is not None or not difference.full:
+    """Whether a link was read that the kernel did not read, and nothing else differs of it."""
+    if difference.call is not None:
         return False
     one, other = (entry[1] for entry in (difference.native, difference.brokered) if isinstance(entry, tuple))
     if one is None or other is None:
         return False
-    return one[:-2] == other[:-2] and one[-1] == other[-1] and stat.S_ISLNK(int(str(one[0]), 8))
+    return (*one[:-2], False, one[-1]) == other and stat.S_ISLNK(int(str(one[0]), 8))
 
 
 def _holds_by_memory(difference: Difference) -> bool:
@@ -107,7 +107,7 @@ KNOWN: Final[tuple[Known, ...]] = (
         explains=lambda difference: difference.call is not None and HIDDEN in difference.call.args,
     ),
     Known(
-        why="without room for an fd the kernel looks for nothing; we do, and a link that is followed was read",
+        why="what a call cannot mean, or has no room for, the kernel says before it follows a link; policies ask first",
         explains=_is_time_of_link,
     ),
     Known(
@@ -209,7 +209,8 @@ def places(program: Path, public_directory: Path) -> Iterator[Callable[[int, str
     count = iter(range(1_000_000))
 
     def make(user: int, on: str = "memory") -> Place:
-        return Place((memory if on == "memory" else public_directory) / f"files-{next(count)}", program, user)
+        above = memory if on == "memory" else public_directory
+        return Place(above / f"files-{next(count)}", program, user, reuses=on != "memory")
 
     yield make
     shutil.rmtree(memory)
