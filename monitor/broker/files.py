@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from errno import EAGAIN, EBADF, EEXIST, EISDIR, ELOOP, EMFILE, ENOENT, ENOSYS, ENOTDIR, ENXIO, EOPNOTSUPP
+from errno import EAGAIN, EBADF, EEXIST, EISDIR, ELOOP, EMFILE, ENOENT, ENOSYS, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM
 from typing import Final
 
 from monitor._native import open_at
@@ -64,7 +64,7 @@ def _reopen(acting: Acting, call: Call, resolved: Resolved, opening: Opening) ->
         return Emulated(-error)
     kind = stat.S_IFMT(held.mode)
     if held.rdev == TERMINAL and kind == stat.S_IFCHR:
-        return _open_terminal(acting, call, opening)
+        return _open_terminal(acting, call, resolved, opening)
     inline = kind in {stat.S_IFREG, stat.S_IFDIR} or (kind == stat.S_IFCHR and held.rdev >> 32 == _MEMORY_DEVICES)
     if not inline and not acting.may_block:
         raise MayBlockError
@@ -172,14 +172,15 @@ def _temporary(acting: Acting, call: Call, resolved: Resolved, opening: Opening)
         os.close(made)
 
 
-def _open_terminal(acting: Acting, call: Call, opening: Opening) -> Emulated:
+def _open_terminal(acting: Acting, call: Call, resolved: Resolved, opening: Opening) -> Emulated:
     """Open /dev/tty, which is the controlling terminal of the target, and not ours."""
     if not acting.may_block:
         raise MayBlockError
     path = terminal_of(call.tid)
     acting.still_waits(call)
     if path is None:
-        return Emulated(-ENXIO)
+        not_theirs = os.geteuid() not in {0, os.fstat(resolved.fd).st_uid}
+        return Emulated(-EPERM if opening.flags & os.O_NOATIME and not_theirs else -ENXIO)
     try:
         fd = os.open(path, O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
