@@ -8,7 +8,11 @@ What it is not: any of them (``files``, ``metadata``), or a decision.  It is the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final, NamedTuple, TypeAlias
+
+import outcome
+import trio
 
 from monitor._native import PathLooker
 from monitor.abi.arch import Arch
@@ -21,9 +25,9 @@ from monitor.broker.resolve import Resolver
 from monitor.broker.resolved import Resolved
 from monitor.broker.where import go_there
 from monitor.broker.worker import Workers
-from monitor.errors import TargetMemoryError
+from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.decode import Call
-from monitor.notify.emulation import Emulated
+from monitor.notify.emulation import Emulated, MayBlockError
 from monitor.notify.listener import Listener
 
 Act: TypeAlias = Callable[[Acting, Call, int], Emulated]
@@ -91,8 +95,7 @@ class FileBroker:
 
     def close(self) -> None:
         """Give back what was opened, and end the workers."""
-        self._workers.close()
-        self._resolver.close()
+        self._workers.close(self._resolver.close)
 
     def can(self, call: Call) -> bool:
         """Whether *call* can be done for its target: it is of the machine's own ABI."""
@@ -101,7 +104,8 @@ class FileBroker:
     def prepare(self, call: Call) -> None:
         """Look the path of *call* up where a later look could have to sleep.  Raises MayBlockError."""
         if self._resolver.mounts.may_hang and self.can(call):
-            call.looked_up(FAMILIES[call.name].register)
+            with suppress(OSError, TargetGone):  # whoever decides about it meets that again
+                call.looked_up(FAMILIES[call.name].register)
 
     def path(self, call: Call, index: int) -> Resolved:
         """Return what the path in register *index* leads to."""
@@ -111,7 +115,7 @@ class FileBroker:
         """Look up the path of *call* where it may sleep."""
         acting = self._new_acting(self._resolver.looker(), may_block=True)
         register = FAMILIES[call.name].register
-        found = await self._workers.run(lambda: self._path(acting, call, register), Resolved.close)
+        found = await self._workers.run(lambda: self._path(acting, call, register), _close_found)
         call.keep(register, found)
 
     def emulate(self, call: Call) -> Emulated:
@@ -120,8 +124,19 @@ class FileBroker:
 
     async def emulate_later(self, call: Call) -> Emulated:
         """Do *call* where it may sleep."""
+        if not call.has_looked_up(FAMILIES[call.name].register):
+            await self.look_up(call)
         acting = self._new_acting(self._resolver.looker(), may_block=True)
-        return await self._workers.run(lambda: self._emulate(acting, call), _forget)
+        call.lent = True
+        try:
+            done = await self._workers.run(lambda: self._emulate(acting, call), lambda _done: call.close_lent())
+        except trio.Cancelled:
+            raise  # it is the worker's, until that has done with it
+        except BaseException:
+            call.lent = False
+            raise
+        call.lent = False
+        return done
 
     def _new_acting(self, looker: PathLooker, *, may_block: bool) -> Acting:
         return Acting(self._listener, looker, self._resolver.own_fds, may_block=may_block)
@@ -163,6 +178,8 @@ class FileBroker:
     def _emulate(self, acting: Acting, call: Call) -> Emulated:
         family = FAMILIES[call.name]
         try:
+            if self._resolver.mounts.may_hang and not acting.may_block and acting.path(call, family.register).may_hang:
+                raise MayBlockError
             return family.act(acting, call, family.register)
         except TargetMemoryError as error:
             return Emulated(-error.errno)
@@ -170,5 +187,6 @@ class FileBroker:
             return Emulated(-our_lack(error))
 
 
-def _forget(_done: Emulated) -> None:
-    """Give nothing back: what was answered was answered, and a value is nobody's."""
+def _close_found(found: outcome.Outcome[Resolved]) -> None:
+    if isinstance(found, outcome.Value):
+        found.unwrap().close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -47,6 +48,7 @@ class Mounts:
     def __init__(self) -> None:
         """Open the list and read it."""
         self.fd = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+        self._lock = threading.Lock()
         self._by_id: Mapping[int, Mount] = {}
         self.may_hang = False
         """Whether a look-up may meet a file system that does not answer."""
@@ -54,8 +56,9 @@ class Mounts:
 
     def read(self) -> None:
         """Read the list again.  Raises OSError."""
-        self._by_id = parsed(_whole(self.fd))
-        self.may_hang = any(mount.kind not in LOCAL for mount in self._by_id.values())
+        with self._lock:  # the fd has one offset, and threads that look up are many
+            self._by_id = parsed(_whole(self.fd))
+            self.may_hang = any(mount.kind not in LOCAL for mount in self._by_id.values())
 
     def find(self, ident: int) -> Mount | None:
         """Return the mount with the number *ident* (``stx_mnt_id``); None: there is none in this view."""

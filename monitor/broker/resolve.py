@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from monitor._native import CREATE, EMPTY, MAY_BLOCK, NOFOLLOW, NULL, LookedUp, Object, PathLooker, open_at
-from monitor.broker.mounts import Mount, Mounts
+from monitor.broker.mounts import LOCAL, Mount, Mounts
 from monitor.broker.plan import Start
 from monitor.broker.resolved import Resolved, names_of
 from monitor.broker.walk import MOST_LINKS, NO_MAGICLINKS, NO_SYMLINKS, How, Surroundings, Walked, walk
@@ -119,6 +119,7 @@ class Resolver:
             return
         if owner is not None and not self._is_supervised(owner):
             resolved.foreign = True
+        resolved.may_hang = mount is None or mount.kind not in LOCAL
         if mount is None:
             resolved.anonymous = held.device in self._anonymous
             return
@@ -173,7 +174,7 @@ class _SlowWay(NamedTuple):
         _close(found.start)
         if found.error in _OURS:
             raise OSError(found.error, os.strerror(found.error))
-        if found.error == EAGAIN and not self.resolve & _CACHED:
+        if found.error == EAGAIN and not may_block and not self.resolve & _CACHED:
             raise MayBlockError
         if found.error not in _WALKED_AGAIN or not found.path:
             return _wrong(found.path, found.error)

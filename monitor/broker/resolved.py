@@ -35,6 +35,7 @@ class Resolved:
         "error",
         "fd",
         "foreign",
+        "may_hang",
         "missing",
         "must_be_directory",
         "names",
@@ -70,6 +71,8 @@ class Resolved:
         """Whether the target holds it already: an empty path, and an fd."""
         self.foreign = False
         """Whether it belongs to a process of /proc that is none of the supervised."""
+        self.may_hang = False
+        """Whether it is on a file system that may answer never."""
 
     @property
     def exists(self) -> bool:

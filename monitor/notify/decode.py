@@ -127,7 +127,7 @@ class Call:
     Valid until it is answered: afterwards its registers can still be read, its target cannot.
     """
 
-    __slots__ = ("_args", "_listener", "_paths", "_raw", "_target", "arch", "broker", "hides", "name", "ruling")
+    __slots__ = ("_args", "_listener", "_paths", "_raw", "_target", "arch", "broker", "hides", "lent", "name", "ruling")
 
     def __init__(self, raw: RawNotification, name: str, arch: Arch | None, listener: AnyListener) -> None:
         """Wrap *raw*; nothing is decoded yet."""
@@ -140,6 +140,8 @@ class Call:
         """Who looks paths up and does calls for their targets, as dispatch has it."""
         self.hides: Callable[[bytes], bool] | None = None
         """Whether a listing has no entry of this name, where a policy hides some."""
+        self.lent = False
+        """Whether a worker has what was looked up, and closes it when it has done with it."""
         self.ruling: object = None
         """What a policy said about its paths, for when that policy is asked again."""
         self.name = name
@@ -267,6 +269,10 @@ class Call:
             self.keep(index, found)
         return found
 
+    def has_looked_up(self, index: int) -> bool:
+        """Whether what the path in register *index* leads to is kept."""
+        return self._paths is not None and index in self._paths
+
     def keep(self, index: int, path: TargetPath) -> None:
         """Keep what the path in register *index* leads to, until the call is answered."""
         if self._paths is None:
@@ -275,9 +281,16 @@ class Call:
 
     def close(self) -> None:
         """Give back what was looked up; dispatch does so when the call is answered."""
+        if self.lent:
+            return
         paths, self._paths = self._paths, None
         for path in (paths or {}).values():
             path.close()
+
+    def close_lent(self) -> None:
+        """Give it back on behalf of a worker, for which nobody waits any more."""
+        self.lent = False
+        self.close()
 
     def emulate(self) -> Emulate:
         """

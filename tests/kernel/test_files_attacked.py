@@ -6,14 +6,19 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from errno import EMFILE, ENOENT, EPERM, EXDEV
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
+import trio
 
 import monitor
+from monitor.broker import listing, metadata, mounts, resolve, worker
+from monitor.errors import KernelFeatureError, SupervisorError, TargetGone
 from monitor.origin import Origin
 from monitor.policy.text import loads
 
@@ -156,3 +161,180 @@ print("stolen:", stolen, flush=True)
 os._exit(0)
 """
     assert await output_of(LISTED, python(script)) == "stolen: 0\n"
+
+
+# ---- what goes wrong on our side, and what changes while a call waits ----
+
+
+async def test_a_thread_that_cannot_have_its_own_umask_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers may forbid unshare(2); nobody waits for a file that will never be made."""
+
+    def refused() -> None:
+        raise PermissionError(EPERM, os.strerror(EPERM))
+
+    monkeypatch.setattr(worker, "unshare_fs", refused)
+    with trio.fail_after(20), pytest.raises(SupervisorError) as caught:
+        await output_of(ALLOW, ["/bin/sh", "-c", f"echo > {tmp_path}/made"])
+
+    assert isinstance(caught.value.__cause__, KernelFeatureError)
+    assert not (tmp_path / "made").exists()
+
+
+async def test_a_thread_that_cannot_be_started_fails_the_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def refused(self: threading.Thread) -> None:
+        if self.name == "monitor worker":
+            message = "can't start new thread"
+            raise RuntimeError(message)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    done = await output_of(ALLOW, ["/bin/sh", "-c", f"echo > {tmp_path}/made; echo on"])
+
+    assert "Too many open files in system" in done
+    assert done.endswith("on\n")
+
+
+def _count_fds() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_policy_is_replaced_while_paths_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mounts, "LOCAL", frozenset[str]())
+    given = loads(HEAD + ALLOW, Origin("test.toml"))
+    script = "import os\nfor i in range(500): os.path.exists('/proc/self/stat'); os.path.exists(f'/none/{i}')"
+    before = _count_fds()
+    async with monitor.supervise(python(script), policy=given) as run:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+
+                async def replace() -> None:
+                    while True:
+                        run.replace_policy(given)
+                        await trio.sleep(0.1)
+
+                nursery.start_soon(replace)
+                status = await run.wait()
+                scope.cancel()
+
+    assert (status, run.stats.failures) == (0, 0)
+    assert _count_fds() == before
+
+
+@pytest.mark.parametrize("planted", ["link", "file"])
+async def test_a_handler_is_asked_again_where_what_it_decided_about_has_changed(tmp_path: Path, planted: str) -> None:
+    """What was not there when it was asked is made by somebody before the file is."""
+    (tmp_path / "secret").write_text("hidden")
+    asked = []
+
+    @monitor.handles("openat")
+    def creates(call: monitor.Call) -> monitor.Verdict:
+        path = call.path("pathname")
+        if os.fsencode(tmp_path) not in (path.canonical or b""):
+            return call.emulate()
+        asked.append((path.name, path.exists))
+        if path.exists:
+            return monitor.Deny(EXDEV)
+        if planted == "link":
+            (tmp_path / "new").symlink_to(tmp_path / "secret")
+        else:
+            (tmp_path / "new").write_text("hidden")
+        return call.emulate()
+
+    script = f"import os; os.write(os.open('{tmp_path}/new', os.O_RDWR | os.O_CREAT), b'forged')"
+    done = await output_of(ALLOW, python(script), handlers=[creates])
+
+    assert asked == [(b"new", False), (b"secret" if planted == "link" else b"new", True)]
+    assert "Invalid cross-device link" in done
+    assert (tmp_path / "new").read_text() == "hidden"
+
+
+async def test_what_lies_on_a_file_system_that_may_hang_is_done_by_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening it, asking about it and listing it: the look-up is not all that can wait for it."""
+    (tmp_path / "file").write_text("read me")
+    did: list[str] = []
+    for module, name in ((metadata, "status_of"), (metadata, "statx_of"), (listing, "entries_of")):
+
+        def noted(*given: Any, _real: Any = getattr(module, name), **named: Any) -> Any:
+            did.append(threading.current_thread().name)
+            return _real(*given, **named)
+
+        monkeypatch.setattr(module, name, noted)
+    monkeypatch.setattr(mounts, "LOCAL", frozenset[str]())
+    monkeypatch.setattr(resolve, "LOCAL", frozenset[str]())
+    script = f"cat {tmp_path}/file; stat -c %s {tmp_path}/file; ls {tmp_path}"
+    done = await output_of(ALLOW + 'hide = ["/srv/hidden"]', ["/bin/sh", "-c", script])
+
+    assert done == "read me7\nfile\n"
+    assert set(did) == {"monitor worker"}
+
+
+async def test_a_worker_keeps_what_it_uses_until_it_has_done_with_it() -> None:
+    workers = worker.Workers()
+    began, may_end = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def work() -> None:
+        began.set()
+        may_end.wait()
+        done.append("work")
+        raise OSError
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(workers.run, work, lambda _result: done.append("given back"))
+        await trio.to_thread.run_sync(began.wait)
+        nursery.cancel_scope.cancel()
+    workers.close(lambda: done.append("closed"))
+    assert done == []
+    may_end.set()
+    with trio.fail_after(10):
+        while len(done) < 3:
+            await trio.sleep(0.01)
+
+    assert done == ["work", "given back", "closed"]
+
+
+async def test_nobody_waits_for_a_fifo_on_behalf_of_a_program_that_was_killed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    given = loads(HEAD + ALLOW, Origin("test.toml"))
+    script = f"sh -c 'echo $$ > {tmp_path}/pid; exec cat {tmp_path}/fifo' & sleep 60"
+    async with monitor.supervise(["/bin/sh", "-c", script], policy=given) as run:
+        with trio.fail_after(20):
+            while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+                await trio.sleep(0.01)
+            pid = int((tmp_path / "pid").read_text())
+            while "cat" not in Path(f"/proc/{pid}/comm").read_text():
+                await trio.sleep(0.01)
+            await trio.sleep(0.2)
+            os.kill(pid, signal.SIGKILL)
+            while run.stats.gone == 0:
+                await trio.sleep(0.01)
+    os.close(os.open(tmp_path / "fifo", os.O_RDWR | os.O_NONBLOCK))  # and the thread has an end too
+
+
+async def test_a_lack_of_ours_is_met_by_the_call_where_a_file_system_may_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And by one whose thread is gone: neither ends the run."""
+    monkeypatch.setattr(mounts, "LOCAL", frozenset[str]())
+    real = resolve.Resolver.resolve
+    lacks: list[BaseException] = [TargetGone(), OSError(EMFILE, "")]
+
+    def lacking(self: resolve.Resolver, looker: Any, call: monitor.Call, *given: Any, **named: Any) -> Any:
+        if call.name == "readlink" and lacks:
+            raise lacks.pop()
+        return real(self, looker, call, *given, **named)
+
+    monkeypatch.setattr(resolve.Resolver, "resolve", lacking)
+    script = """
+import ctypes
+libc, buffer = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(9)
+for _ in range(3):
+    print(libc.syscall(89, b"/none", buffer, 9), ctypes.get_errno())
+"""
+    done = await output_of(ALLOW, python(script))
+
+    assert done == f"-1 {ENOENT}\n" * 3
