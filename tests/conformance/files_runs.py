@@ -85,7 +85,7 @@ class Place:
         """Make the calls of *sequences* both ways; return what came of them natively, and what differs."""
         native = self._run(sequences, [str(self._program)])
         brokered = self._run(sequences, [sys.executable, "-P", str(HERE / "files_broker.py"), str(self._program)])
-        return native, list(_differences(sequences, native, brokered))
+        return native, differences(sequences, native, brokered)
 
     def minimised(self, calls: Sequence[Call], kept: int) -> Sequence[Call]:
         """Return the calls behind the first *kept* of *calls*, and those, without which nothing differs any more."""
@@ -145,7 +145,8 @@ class Place:
         return [*own_mounts, "setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--inh-caps=-all"]
 
 
-def _differences(sequences: Sequences, native: Ran, brokered: Ran) -> list[Difference]:
+def differences(sequences: Sequences, native: Ran, brokered: Ran) -> list[Difference]:
+    """Return the first difference of each sequence, or all that its tree has."""
     found = []
     for number, calls in enumerate(sequences):
         for call, one, other in zip(calls, native.answers[number], brokered.answers[number], strict=True):

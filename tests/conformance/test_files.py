@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tests.conformance.files_calls import (
     ACCESS_MODES,
@@ -36,7 +36,7 @@ from tests.conformance.files_calls import (
     flags_in,
 )
 from tests.conformance.files_paths import AT_FDCWD
-from tests.conformance.files_runs import Difference, Place, Ran
+from tests.conformance.files_runs import Difference, Place, Ran, differences
 from tests.conformance.files_script import HIDDEN, Call, Room, Struct, Text
 from tests.conformance.files_tree import USER
 from tests.conftest import require
@@ -240,9 +240,9 @@ class Compared:
 
 def _compare(place: Place, number: int, calls: int, into: Compared) -> None:
     sequences = [[*BEFORE, *calls] for calls in drawn(calls, number)]
-    ran, differences = place.compare(sequences)
+    ran, found = place.compare(sequences)
     into.add(sequences, ran)
-    for difference in differences:
+    for difference in found:
         if not any(known.explains(difference) for known in KNOWN) and len(into.unexplained) < 10:
             shortest = place.minimised(sequences[difference.sequence], kept=3)
             shown = "".join(f"        {call!r},\n" for call in shortest[3:])
@@ -302,15 +302,21 @@ def test_cases_have_the_same_results(places: Callable[..., Place]) -> None:
     for user in (0, USER):
         names = [name for name, case in CASES.items() if case.user == user]
 
-        _, differences = places(user).compare([[*BEFORE[:3], *CASES[name].calls] for name in names])
+        _, found = places(user).compare([[*BEFORE[:3], *CASES[name].calls] for name in names])
 
-        assert not differences, "\n".join(f"{names[one.sequence]}: {one}" for one in differences)
+        assert not found, "\n".join(f"{names[one.sequence]}: {one}" for one in found)
 
 
 @pytest.mark.root
 def test_the_comparison_sees_a_difference(places: Callable[..., Place]) -> None:
-    """A process whose name differs in the two runs, were it not for the numbers that are left out, is seen."""
-    native, differences = places(0).compare([[*BEFORE, Call("readlink", (Text(b"/proc/self"), Room(20), 20))]])
+    """One number more, one link less; but not the number of a process, which no two runs share."""
+    sequences = [[*BEFORE, Call("readlink", (Text(b"/proc/self"), Room(20), 20))]]
+    native, found = places(0).compare(sequences)
+    last = native.answers[0][-1]
+    other_value = native._replace(answers=[[*native.answers[0][:-1], evolve(last, value=last.value + 1)]])
+    other_tree = native._replace(trees=[{name: native.trees[0][name] for name in list(native.trees[0])[1:]}])
 
-    assert native.answers[0][-1].written[0] == b"PID"
-    assert differences == []
+    seen = [len(differences(sequences, native, other)) for other in (other_value, other_tree)]
+
+    assert last.written[0] == b"PID"
+    assert (found, seen) == ([], [1, 1])
