@@ -199,7 +199,7 @@ def judge_of_files(policy: Policy, calls: Judge, *, observe: bool) -> BrokeringJ
 def broker_of(started: Started, routes: Routes, *, wanted: bool) -> FileBroker | None:
     """Return who acts for the targets, if it is *wanted* or a handler of *routes* may want it; its owner closes it."""
     named = any(route.handlers and route.name in FAMILIES for route in routes.known.values())
-    return FileBroker(started.listener, is_supervised=started.process.has) if wanted or named else None
+    return FileBroker(started.listener, is_supervised=started.process.has, walled=wanted) if wanted or named else None
 
 
 def real_head(head: bytes) -> bytes:

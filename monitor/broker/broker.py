@@ -23,6 +23,7 @@ from monitor.broker.opening import opening_of
 from monitor.broker.plan import PathPlan, Start, paths_of
 from monitor.broker.resolve import Resolver
 from monitor.broker.resolved import Resolved
+from monitor.broker.rights import rights_of
 from monitor.broker.where import go_there
 from monitor.broker.worker import Workers
 from monitor.errors import TargetGone, TargetMemoryError
@@ -84,8 +85,15 @@ FAMILIES: Final[Mapping[str, Family]] = {
 class FileBroker:
     """Acts for the targets of one listener, in our own view and with our own rights."""
 
-    def __init__(self, listener: Listener, *, is_supervised: Callable[[int], bool]) -> None:
-        """Borrow *listener*; *is_supervised* knows the processes of the run.  Ends with ``close``."""
+    def __init__(self, listener: Listener, *, is_supervised: Callable[[int], bool], walled: bool) -> None:
+        """
+        Borrow *listener*; *is_supervised* knows the processes of the run.  Ends with ``close``.
+
+        *walled*: none of them can come to other rights or another view than ours.
+        """
+        self._ours = None if walled else rights_of("/proc/thread-self")
+        self._walled = walled
+        self._alike = (0, False)
         self._listener = listener
         self._resolver = Resolver(listener, is_supervised=is_supervised)
         self._acting = self._new_acting(self._resolver.looker(), may_block=False)
@@ -98,12 +106,24 @@ class FileBroker:
         self._workers.close(self._resolver.close)
 
     def can(self, call: Call) -> bool:
-        """Whether *call* can be done for its target: it is of the machine's own ABI."""
+        """Whether *call* can be done for its target: it is of the machine's own ABI, and the thread has our rights."""
+        return self._knows(call) and (self._walled or self._is_alike(call))
+
+    def _knows(self, call: Call) -> bool:
         return call.name in FAMILIES and call.arch is self._arch
+
+    def _is_alike(self, call: Call) -> bool:
+        """Whether the thread has our rights and our view, which it cannot change while it waits."""
+        ident, alike = self._alike
+        if ident != call.id:
+            found = rights_of(f"/proc/{call.tid}")
+            alike = found is not None and found == self._ours
+            self._alike = call.id, alike
+        return alike
 
     def prepare(self, call: Call) -> None:
         """Look the path of *call* up where a later look could have to sleep.  Raises MayBlockError."""
-        if self._resolver.mounts.may_hang and self.can(call):
+        if self._resolver.mounts.may_hang and self._knows(call):
             with suppress(OSError, TargetGone):  # whoever decides about it meets that again
                 call.looked_up(FAMILIES[call.name].register)
 

@@ -297,7 +297,7 @@ class Call:
         Return the verdict that does this call on the target's behalf; nothing happens before it is returned.
 
         Raises:
-            TypeError: nobody can do this call for its target.
+            TypeError: nobody can do this call for its target, which may have other rights or another view.
         """
         if self.broker is None or not self.broker.can(self):
             msg = f"{self.name} cannot be done on a target's behalf"

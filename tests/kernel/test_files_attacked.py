@@ -32,6 +32,8 @@ syscalls-default = "allow"
 exec = "unverified"
 """
 
+NOBODY = 65534
+
 ALLOW = 'otherwise = "allow"\n'
 
 LISTED = 'read = ["/usr", "/bin", "/lib", "/lib64", "/etc"]\n'
@@ -338,3 +340,39 @@ for _ in range(3):
     done = await output_of(ALLOW, python(script))
 
     assert done == f"-1 {ENOENT}\n" * 3
+
+
+# ---- handlers without a policy ----
+
+
+@monitor.handles("openat")
+def emulates(call: monitor.Call) -> monitor.Verdict:
+    """Have done for a program what it wants."""
+    return call.emulate()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"uid": NOBODY, "gid": NOBODY}, []),
+        ({}, ["/usr/bin/setpriv", f"--reuid={NOBODY}", "--clear-groups"]),
+        ({}, ["/usr/bin/setpriv", "--bounding-set=-all", "--inh-caps=-all", f"--reuid={NOBODY}"]),
+        ({}, ["/usr/sbin/chroot", "/usr"]),
+        ({"namespaces": ["mount"]}, []),
+        ({"namespaces": ["user"]}, []),
+    ],
+)
+async def test_nothing_is_done_for_a_thread_with_other_rights_or_another_view(
+    tmp_path: Path, options: dict[str, Any], words: list[str]
+) -> None:
+    """It would be done with ours, and in ours."""
+    (tmp_path / "key").write_text("hidden")
+    (tmp_path / "key").chmod(0o600)
+    script = f"import os; os.read(os.open('{tmp_path}/key', os.O_RDONLY), 6)"
+    told: list[monitor.Event] = []
+    launch = monitor.Launch([*words, *python(script)], stdout=subprocess.PIPE, cwd="/", **options)
+    async with monitor.supervise(launch, handlers=[emulates], otherwise=monitor.Allow(), events=told.append) as run:
+        assert await run.wait() != 0
+
+    assert any(isinstance(event, monitor.HandlerFailed) for event in told)
