@@ -16,10 +16,10 @@ from typing import Final
 
 from monitor._native import open_at
 from monitor.broker.acting import Acting
-from monitor.broker.opening import O_PATH, Opening
+from monitor.broker.opening import Opening
 from monitor.broker.resolved import Resolved
 from monitor.broker.sticky import may_create_in_sticky
-from monitor.broker.terminal import TERMINAL, terminal_of
+from monitor.broker.terminal import TERMINAL, open_terminal_of
 from monitor.notify.decode import Call
 from monitor.notify.emulation import ChangedError, Emulated, MayBlockError
 
@@ -176,16 +176,13 @@ def _open_terminal(acting: Acting, call: Call, resolved: Resolved, opening: Open
     """Open /dev/tty, which is the controlling terminal of the target, and not ours."""
     if not acting.may_block:
         raise MayBlockError
-    path = terminal_of(call.tid)
-    acting.still_waits(call)
-    if path is None:
+    fd = open_terminal_of(call.tid)
+    if fd is None:
+        acting.still_waits(call)
         not_theirs = os.geteuid() not in {0, os.fstat(resolved.fd).st_uid}
         return Emulated(-EPERM if opening.flags & os.O_NOATIME and not_theirs else -ENXIO)
     try:
-        fd = os.open(path, O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError as error:
-        return Emulated(-(error.errno or EBADF))
-    try:
+        acting.still_waits(call)
         return _answer(acting, call, fd, opening, impatient=False)
     finally:
         os.close(fd)

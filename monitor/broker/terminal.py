@@ -20,21 +20,32 @@ _CONSOLES: Final = 4
 _FIRST_SERIAL: Final = 64
 
 
-def terminal_of(tid: int) -> str | None:
-    """Return the path of the thread's controlling terminal; None: it has none, or there is no thread."""
+def open_terminal_of(tid: int) -> int | None:
+    """
+    Open the controlling terminal of a thread, to hold it; None: it has none that can be found, or there is no thread.
+
+    One that is ours as well is opened as ours: what /dev/pts shows here may be another terminal of the same number.
+    Raises OSError.
+    """
     try:
         status = Path(f"/proc/{tid}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    number = int(status.rpartition(b")")[2].split()[4])
+    session, number = (int(field) for field in status.rpartition(b")")[2].split()[3:5])
     major, minor = os.major(number), os.minor(number)
-    if major in _PTS:
+    if number and session == os.getsid(0):
+        path, number = "/dev/tty", os.makedev(TERMINAL >> 32, 0)
+    elif major in _PTS:
         path = f"/dev/pts/{(major - _PTS.start) * 256 + minor}"
     elif major == _CONSOLES:
         path = f"/dev/tty{minor}" if minor < _FIRST_SERIAL else f"/dev/ttyS{minor - _FIRST_SERIAL}"
     else:
         return None
     try:
-        return path if Path(path).stat().st_rdev == number else None
-    except OSError:
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
         return None
+    if os.fstat(fd).st_rdev == number:
+        return fd
+    os.close(fd)
+    return None

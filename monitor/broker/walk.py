@@ -207,7 +207,7 @@ class _Walker:
                 self._meet(owner, component)
             self._go(self._opened(component, 0, 0))
             return
-        if _is_protected(self.here, status):
+        if not self._left and _is_protected(self.here, status):  # of links on the way nothing is asked
             raise _Stop(EACCES, component)
         text = self._text(component, link, in_proc=in_proc)
         if not text:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from errno import EMFILE, ENOENT, EPERM, EXDEV
+from errno import EACCES, EMFILE, ENOENT, EPERM, EXDEV
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +20,7 @@ import pytest
 import trio
 
 import monitor
-from monitor.broker import listing, metadata, mounts, resolve, worker
+from monitor.broker import listing, metadata, mounts, resolve, walk, worker
 from monitor.errors import KernelFeatureError, SupervisorError, TargetGone
 from monitor.origin import Origin
 from monitor.policy.text import loads
@@ -376,3 +379,54 @@ async def test_nothing_is_done_for_a_thread_with_other_rights_or_another_view(
         assert await run.wait() != 0
 
     assert any(isinstance(event, monitor.HandlerFailed) for event in told)
+
+
+# ---- terminals, and links in directories where everybody may write ----
+
+_TERMINAL = """
+import sys, trio, monitor
+from monitor.broker.broker import FAMILIES
+@monitor.handles(*FAMILIES)
+def emulates(call):
+    return call.emulate()
+async def main():
+    async with monitor.supervise(["/bin/sh", "-c", "echo it is > /dev/tty"], handlers=[emulates],
+                                 otherwise=monitor.Allow()) as run:
+        await run.wait()
+trio.run(main)
+"""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("mounted", ["true", "mount -t devpts -o newinstance,ptmxmode=666 none /dev/pts"])
+def test_the_terminal_of_a_program_is_its_own_whatever_dev_pts_shows(mounted: str) -> None:
+    """In a container the terminal is often one of the host's, whose number may be that of another here."""
+    command = ["unshare", "--mount", "--propagation=private", "sh", "-ec", f'{mounted}\nexec "$@"', "sh"]
+    child, master = pty.fork()
+    if child == 0:
+        os.execvp(command[0], [*command, sys.executable, "-c", _TERMINAL])
+    output = b""
+    with contextlib.suppress(OSError):  # EIO: nobody has it any more
+        while data := os.read(master, 1000):
+            output += data
+    os.close(master)
+    os.waitpid(child, 0)
+
+    assert output == b"it is\r\n"
+
+
+def test_only_the_last_link_of_a_path_is_asked_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a directory that is sticky and everybody's: fs/namei.c asks about trailing links."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    monkeypatch.setattr(walk, "_is_protected", lambda _directory, _link: True)
+    around = walk.Surroundings(0, 0, lambda _: False, lambda _: None, lambda _: False, lambda _: False)
+    start = os.open(tmp_path, os.O_PATH)
+    try:
+        ends = [walk.walk(start, path, around, walk.How(follow=True)) for path in (b"link/.", b"link", b"link/")]
+    finally:
+        os.close(start)
+    for end in ends:
+        os.close(end.fd)
+
+    assert [end.error for end in ends] == [0, EACCES, EACCES]
