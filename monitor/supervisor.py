@@ -195,7 +195,7 @@ async def _supervised_launch(launch: Launch, settings: Settings) -> AsyncGenerat
     started = await start(launch, program)
     process = started.process
     hub, observer = _events(settings)
-    broker = _broker(started, plan)
+    broker = await _broker(started, plan)
     dispatcher = Dispatcher(started.listener, plan.routes, plan.options, observer, broker=broker)
     answered_all = trio.Event()
     run = ProcessRun(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher), process)
@@ -267,13 +267,19 @@ async def _supervised_listener(listener: AnyListener, settings: Settings) -> Asy
         hub.end()
 
 
-def _broker(started: Started, plan: Plan) -> FileBroker | None:
-    """Return who acts for the targets, if anybody may want that."""
+async def _broker(started: Started, plan: Plan) -> FileBroker | None:
+    """Return who acts for the targets, if anybody may want that; what was started ends if there can be nobody."""
     if plan.files is None and not any(route.handlers for route in plan.routes.known.values()):
         return None
     from monitor.brokering import broker_of  # noqa: PLC0415  # most runs act for nobody
 
-    return broker_of(started, plan.routes, wanted=plan.files is not None)
+    try:
+        return broker_of(started, plan.routes, wanted=plan.files is not None)
+    except BaseException:
+        started.listener.close()
+        with trio.CancelScope(shield=True):
+            await started.process.discard()
+        raise
 
 
 def _change(plan: Plan, dispatcher: Dispatcher) -> PolicyChange | None:

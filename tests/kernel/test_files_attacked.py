@@ -171,6 +171,10 @@ os._exit(0)
 # ---- what goes wrong on our side, and what changes while a call waits ----
 
 
+def _count_fds() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 async def test_a_thread_that_cannot_have_its_own_umask_ends_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +191,20 @@ async def test_a_thread_that_cannot_have_its_own_umask_ends_the_run(
     assert not (tmp_path / "made").exists()
 
 
+async def test_a_program_for_which_nobody_can_act_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker needs fds of its own, after the program was started."""
+    before = _count_fds()
+
+    def lacking(*_given: Any, **_named: Any) -> None:
+        raise OSError(EMFILE, os.strerror(EMFILE))
+
+    monkeypatch.setattr(resolve.Resolver, "__init__", lacking)
+    with pytest.raises(OSError, match="Too many open files"):
+        await output_of(ALLOW, ["/bin/sleep", "60"])
+
+    assert _count_fds() == before
+
+
 async def test_a_thread_that_cannot_be_started_fails_the_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
 
@@ -201,10 +219,6 @@ async def test_a_thread_that_cannot_be_started_fails_the_call(tmp_path: Path, mo
 
     assert "Too many open files in system" in done
     assert done.endswith("on\n")
-
-
-def _count_fds() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def test_a_policy_is_replaced_while_paths_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
