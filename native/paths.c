@@ -239,6 +239,11 @@ int mon_path_lookup(struct mon_lookup *lookup)
 
 	lookup->fd = lookup->start = -1;
 	lookup->missing = 0;
+	/* Before the look, since it would sleep on what was mounted; and behind it, where a name is
+	 * believed. */
+	lookup->mounts_changed = mounts_changed(lookup->mounts);
+	if (lookup->mounts_changed && lookup->flags & MON_LOOKUP_IF_SAME)
+		lookup->flags &= ~(uint32_t)MON_LOOKUP_MAY_BLOCK;
 	lookup->path_length = lookup->name_length = lookup->last = lookup->last_length = 0;
 	lookup->path[0] = 0;
 	if (lookup->address || !(lookup->flags & MON_LOOKUP_NULL))
@@ -253,7 +258,7 @@ int mon_path_lookup(struct mon_lookup *lookup)
 	if (result < 0)
 		return result;
 	result = look_up_from(lookup);
-	lookup->mounts_changed = mounts_changed(lookup->mounts);
+	lookup->mounts_changed |= mounts_changed(lookup->mounts);
 	return result;
 }
 

@@ -140,6 +140,7 @@ int mon_target_fd(int listener, uint64_t id, pid_t tid, int fd);
 #define MON_LOOKUP_MAY_BLOCK 4  /* look further than the kernel's cache, and sleep for it */
 #define MON_LOOKUP_CREATE    16 /* a file may be made: it cannot be called "there/" */
 #define MON_LOOKUP_NULL      8  /* no path at all is an empty one (stat(2), Linux 6.11) */
+#define MON_LOOKUP_IF_SAME   32 /* MAY_BLOCK, but only if the mounts are those that were read */
 
 /* One look-up: what is looked for, and what was found. */
 struct mon_lookup {
@@ -159,7 +160,8 @@ struct mon_lookup {
 	int fd;        /* O_PATH on the object; missing: on the directory it is not in; -1 */
 	int start;     /* after a failure: where the path starts; -1: at the root, or nowhere */
 	int missing;   /* nothing has the name path[last .. last + last_length] in fd */
-	int mounts_changed; /* the list of mounts was, since this was last asked */
+	int mounts_changed; /* the list of mounts was, since this was last asked: also after a
+			       failure */
 	uint64_t inode;
 	uint64_t device; /* major << 32 | minor */
 	uint64_t rdev;   /* of a device file, likewise */
@@ -178,7 +180,8 @@ struct mon_lookup {
  *
  * Returns 0: fd is the caller's.  -ENOENT: the thread no longer waits, or nothing was found; then
  * path_length is not 0, or it is an empty path.  -ELOOP: a magic link (proc(5)) is on the way, or
- * too many others.  -EAGAIN: not in the kernel's cache (without MON_LOOKUP_MAY_BLOCK).  Or what
+ * too many others.  -EAGAIN: not in the kernel's cache (without MON_LOOKUP_MAY_BLOCK,
+ * or where MON_LOOKUP_IF_SAME takes it back).  Or what
  * openat2(2) says, -EFAULT, -ENAMETOOLONG, -EBADF.  After a failure start is the caller's too.
  */
 int mon_path_lookup(struct mon_lookup *lookup);

@@ -44,6 +44,7 @@ from monitor._native.memory import (
 from monitor._native.paths import (
     CREATE,
     EMPTY,
+    IF_SAME,
     INJECTING,
     MAY_BLOCK,
     NOFOLLOW,
@@ -68,6 +69,7 @@ __all__ = [
     "GUARD_DETACH",
     "GUARD_KILL",
     "GUARD_STATUS",
+    "IF_SAME",
     "INJECTING",
     "MAY_BLOCK",
     "NOFOLLOW",

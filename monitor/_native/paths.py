@@ -21,6 +21,9 @@ EMPTY: Final = constant("MON_LOOKUP_EMPTY")
 MAY_BLOCK: Final = constant("MON_LOOKUP_MAY_BLOCK")
 """Look further than the kernel's cache."""
 
+IF_SAME: Final = constant("MON_LOOKUP_IF_SAME")
+"""Only if the list of mounts is the one that was read."""
+
 CREATE: Final = constant("MON_LOOKUP_CREATE")
 """A file may be made, which cannot have slashes behind its name."""
 
@@ -121,7 +124,7 @@ class PathLooker:
         error = -_lookup(data)
         path = self._path[: data.path_length]
         if error:
-            return LookedUp(error, path, -1, data.start, None, None, False)  # noqa: FBT003  # hot: by position
+            return LookedUp(error, path, -1, data.start, None, None, bool(data.mounts_changed))
         last = path[data.last : data.last + data.last_length] if data.missing else None
         if data.start >= 0:
             os.close(data.start)

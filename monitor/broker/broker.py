@@ -116,7 +116,7 @@ class FileBroker:
         """Whether the thread has our rights and our view, which it cannot change while it waits."""
         ident, alike = self._alike
         if ident != call.id:
-            found = rights_of(f"/proc/{call.tid}")
+            found = self._listener.reserve.with_fd(lambda: rights_of(f"/proc/{call.tid}"))
             alike = found is not None and found == self._ours
             self._alike = call.id, alike
         return alike

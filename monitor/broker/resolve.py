@@ -19,7 +19,7 @@ from errno import EACCES, EAGAIN, EISDIR, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, E
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from monitor._native import CREATE, EMPTY, MAY_BLOCK, NOFOLLOW, NULL, LookedUp, Object, PathLooker, open_at
+from monitor._native import CREATE, EMPTY, IF_SAME, MAY_BLOCK, NOFOLLOW, NULL, LookedUp, Object, PathLooker, open_at
 from monitor.broker.mounts import LOCAL, Mount, Mounts
 from monitor.broker.plan import Start
 from monitor.broker.resolved import Resolved, names_of
@@ -82,8 +82,9 @@ class Resolver:
             MayBlockError: it would perhaps have to sleep.
             OSError: we have no fd left.
         """
-        may_block = may_block or not self.mounts.may_hang
-        flags = (0 if start.follow else NOFOLLOW) | (MAY_BLOCK if may_block else 0)
+        flags = 0 if start.follow else NOFOLLOW
+        if may_block or not self.mounts.may_hang:
+            flags |= MAY_BLOCK if may_block else MAY_BLOCK | IF_SAME
         flags |= (EMPTY if start.empty else 0) | (NULL if start.null else 0) | (CREATE if start.creates else 0)
         try:
             found = looker.look_up(call.id, call.tid, address, start.directory, flags, resolve)
@@ -91,6 +92,7 @@ class Resolver:
             return _wrong(b"", error.errno)
         if found.mounts_changed:
             self.mounts.read()
+        may_block = may_block or not (self.mounts.may_hang or found.mounts_changed)
         slow = _SlowWay(self, looker, call, start, resolve)
         if found.error:
             return slow.after(found, may_block=may_block)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from errno import EMFILE, ENFILE
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -26,7 +27,7 @@ class Rights(NamedTuple):
 
 
 def rights_of(thread: str) -> Rights | None:
-    """Return those of *thread*, a directory of /proc; None: they cannot be seen, or it is gone."""
+    """Return those of *thread*, a directory of /proc; None: they cannot be seen.  Raises OSError: we have no fd."""
     try:
         return Rights(
             tuple(_RIGHTS.findall(Path(thread, "status").read_bytes())),
@@ -34,5 +35,7 @@ def rights_of(thread: str) -> Rights | None:
             os.stat(f"{thread}/ns/mnt").st_ino,  # noqa: PTH116
             os.readlink(f"{thread}/root"),  # noqa: PTH115
         )
-    except OSError:
+    except OSError as error:
+        if error.errno in {EMFILE, ENFILE}:
+            raise
         return None

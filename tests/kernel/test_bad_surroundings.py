@@ -1,16 +1,15 @@
-"""Calls that are done for a program fail as the kernel lets them fail, whatever it passes and whatever happens to it."""
+"""Calls that are done for a program fail as the kernel lets them fail, whatever it passes and whatever happens."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 
 import monitor
 from monitor.broker.broker import FAMILIES
@@ -115,7 +114,7 @@ def test_a_supervisor_without_fds_says_so_and_goes_on(python_as_user: Any) -> No
     with python_as_user(_EXHAUSTED, sys.executable, "-c", _ASKING, ordinary=False) as process:
         lines = process.communicate(timeout=50)[0].decode().splitlines()
 
-    assert len(lines) == 2, lines
+    assert len(lines) == 2, "\n".join(lines)
     *words, status, failures = lines[0].split()
     assert (status, failures) == ("0", "0")
     assert set(words[:7]) <= {"ENFILE", "ENOENT", "EMFILE", "True"}
@@ -285,6 +284,41 @@ def test_what_is_mounted_while_a_program_runs_is_judged_by_its_name(tmp_path: Pa
 
     assert done.stdout.splitlines() == ["below", "above", "below"], done.stderr
     assert done.stderr.count("<denied: no name that can be believed>") == 2
+
+
+_MOUNTED_MEANWHILE = """
+import subprocess, trio, monitor
+names = []
+@monitor.handles("openat")
+def see(call):
+    names.append(call.path("pathname").canonical)
+    return call.emulate()
+@monitor.handles("newfstatat")
+def emulate(call):
+    return call.emulate()
+async def main():
+    script = ["sh", "-c", "read line; [ -e disk/no/such ]; : < disk/file"]
+    launch = monitor.Launch(script, stdin=subprocess.PIPE)
+    async with monitor.supervise(launch, handlers=[see, emulate], otherwise=monitor.Allow()) as run:
+        await trio.sleep(0.3)
+        subprocess.run("mount -t tmpfs none disk; echo > disk/file", shell=True, check=True)
+        await run.stdin.send_all(b"go\\n")
+        await run.wait()
+    print(names[-1].decode())
+trio.run(main)
+"""
+
+
+@pytest.mark.root
+def test_a_call_that_fails_is_no_reason_to_forget_that_the_mounts_were_changed(tmp_path: Path) -> None:
+    require("unshare --mount", may_mount())
+    (tmp_path / "disk").mkdir()
+    done = subprocess.run(
+        in_own_mounts("", sys.executable, "-c", _MOUNTED_MEANWHILE),
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.stdout == f"{tmp_path}/disk/file\n", done.stderr
 
 
 GONE = """

@@ -121,7 +121,8 @@ class Home:
 
     async def supervised(self, script: str, **options: object) -> tuple[Done, monitor.ProcessRun]:
         self.make()
-        with open(self.path.parent / "output", "w+b") as output, open(self.path.parent / "errors", "w+b") as errors:
+        above = self.path.parent
+        with (above / "output").open("w+b") as output, (above / "errors").open("w+b") as errors:
             launch = monitor.Launch(
                 ["bash", "-c", script],
                 cwd=str(self.path), env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
@@ -181,7 +182,10 @@ async def test_ls_tells_of_a_whole_tree(same: Same, policy: str) -> None:
 
 @BOTH
 async def test_find_finds(same: Same, policy: str) -> None:
-    script = f"find /usr/share/perl /usr/lib/python3 -printf '%p %y %s %m %u %i %l\\n'; find /usr/include -newer /usr/bin/gcc -name 'std*'"
+    script = """
+        find /usr/share/perl /usr/lib/python3 -printf '%p %y %s %m %u %i %l\\n'
+        find /usr/include -newer /usr/bin/gcc -name 'std*'
+    """
 
     assert len(await same(script, policy=policy, at_least=1000)) > 10_000
 
@@ -254,7 +258,7 @@ async def test_tar_packs(same: Same, policy: str) -> None:
     script = (
         "tar -cf - --xattrs --pax-option=delete=atime,delete=ctime tree | tee tree.tar | sha256sum; tar -tvf tree.tar"
     )
-    before = "ln -s 0/5 tree/link; ln tree/0/5 tree/hard; touch -h -d @1700000000 tree/link; touch -d @1700000000 tree tree/*"
+    before = "ln -s 0/5 tree/link; ln tree/0/5 tree/hard; touch -hd @1700000000 tree tree/*"
 
     assert b"tree/4/39" in await same(script, files=files, before=before, policy=policy)
 
@@ -317,7 +321,8 @@ async def test_bash_redirects(same: Same, policy: str) -> None:
         while read -r line; do echo "[$line]"; done < b; cat < missing; echo x > missing/file
         echo to stderr >&2; cat a /dev/fd/9 2>&1 | tail -1; cat <(echo substituted) > /dev/null
         { echo left; echo right >&2; } > c 2> d; cat c d; for f in *; do [ -f $f ] && echo $f; done; test -x a; echo $?
-        cd / && pwd && cd "$HOME" && echo ~- && cd missing; echo $?; [ a -ef ./a ] && echo same; : > a; [ -s a ] || echo empty
+        cd / && pwd && cd "$HOME" && echo ~- && cd missing; echo $?; [ a -ef ./a ] && echo same
+        : > a; [ -s a ] || echo empty
     """
 
     assert b"here 3 yes" in await same(script, policy=policy, at_least=50)
