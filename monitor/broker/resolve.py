@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 from monitor._native import CREATE, EMPTY, IF_SAME, MAY_BLOCK, NOFOLLOW, NULL, LookedUp, Object, PathLooker, open_at
 from monitor.broker.mounts import LOCAL, Mount, Mounts
+from monitor.broker.openers import shows_ours
 from monitor.broker.plan import Start
 from monitor.broker.resolved import Resolved, names_of
 from monitor.broker.walk import MOST_LINKS, NO_MAGICLINKS, NO_SYMLINKS, How, Surroundings, Walked, walk
@@ -31,7 +32,7 @@ from monitor.notify.listener import Listener
 
 AT_FDCWD: Final = -100
 
-_WALKED_AGAIN: Final = frozenset({ENOENT, ELOOP, ENOTDIR, EACCES, ENAMETOOLONG})
+_WALKED_AGAIN: Final = frozenset({ENOENT, ELOOP, ENOTDIR, EACCES, EISDIR, ENAMETOOLONG})
 """Errors after which it matters how far the path leads: a policy may not want it told."""
 
 _NO_END: Final = frozenset({ENOENT, ENOTDIR})
@@ -124,6 +125,8 @@ class Resolver:
         resolved.may_hang = mount is None or mount.kind not in LOCAL
         if mount is None:
             resolved.anonymous = held.device in self._anonymous
+            return
+        if process and mount.kind == "proc" and shows_ours(_below(mount, held), process):
             return
         names = names_of(held.link, resolved.missing)
         resolved.names = tuple(_own(name, process) for name in names) if process else names
@@ -279,9 +282,14 @@ def _close(fd: int) -> None:
 def _owner(mount: Mount, held: Object) -> int | None:
     if mount.kind != "proc":
         return None
-    below = mount.root + b"/" + held.link.removeprefix(mount.point)
-    number = below.lstrip(b"/").split(b"/", 1)[0]
+    number = _below(mount, held).split(b"/", 2)[1]
     return int(number) if number.isdigit() else None
+
+
+def _below(mount: Mount, held: Object) -> bytes:
+    """Return the path of a thing on its file system, wherever a part of that is mounted."""
+    below = mount.root + b"/" + held.link.removeprefix(mount.point)
+    return b"/" + below.lstrip(b"/")
 
 
 def _is_ours(number: int) -> bool:

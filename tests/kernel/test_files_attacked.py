@@ -136,6 +136,20 @@ async def test_pipes_of_others_are_not_reached_through_a_directory_that_was_come
     assert not select.select([output], [], [], 0.1)[0]
 
 
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [("net", "sys/net/ipv4/ip_local_port_range"), ("ipc", "sysvipc/shm"), ("ipc", "sys/kernel/shmmax")],
+)
+async def test_what_shows_the_namespaces_of_its_opener_is_not_opened_for_a_program_with_others(
+    kind: str, path: str
+) -> None:
+    script = ["/bin/sh", "-c", f"read -r line < /proc/{path} && echo $line; read -r line < /proc/net/dev && echo on"]
+
+    assert "Permission denied" in await output_of(ALLOW, script, launch={"namespaces": [kind]})
+    assert "Permission denied" not in await output_of(ALLOW, script)
+
+
 # ---- what the kernel would read again ----
 
 
