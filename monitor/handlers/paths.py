@@ -135,6 +135,8 @@ class PathJudge:
             return UNDECIDED if _has(call, plan, resolved) else NAMELESS
         wanted = accesses(plan, resolved)
         ruling = self._strongest(wanted, resolved.names, directory=resolved.is_directory)
+        if ruling.hidden and resolved.opening is not None and resolved.opening.creates:
+            ruling = ruling._replace(errno=EACCES)  # whether it is there or not
         if ruling.errno and (not ruling.explicit or ruling.asked) and _has(call, plan, resolved):
             return UNDECIDED  # the target has it already: only a rule against that is meant for this
         if resolved.foreign and not (ruling.explicit and resolved.names[0].startswith(_PROC)):
