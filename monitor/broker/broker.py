@@ -106,7 +106,11 @@ class FileBroker:
         self._workers.close(self._resolver.close)
 
     def can(self, call: Call) -> bool:
-        """Whether *call* can be done for its target: it is of the machine's own ABI, and the thread has our rights."""
+        """
+        Whether *call* can be done for its target: it is of the machine's own ABI, and the thread has our rights.
+
+        Raises TargetGone, and OSError where we have no fd to look with.
+        """
         return self._knows(call) and (self._walled or self._is_alike(call))
 
     def _knows(self, call: Call) -> bool:
@@ -117,6 +121,8 @@ class FileBroker:
         ident, alike = self._alike
         if ident != call.id:
             found = self._listener.reserve.with_fd(lambda: rights_of(f"/proc/{call.tid}"))
+            if found is None and not self._listener.is_valid(call.id):
+                raise TargetGone
             alike = found is not None and found == self._ours
             self._alike = call.id, alike
         return alike

@@ -298,6 +298,8 @@ class Call:
 
         Raises:
             TypeError: nobody can do this call for its target, which may have other rights or another view.
+            TargetGone: the thread no longer waits.
+            OSError: we have no fd to look at it with.
         """
         if self.broker is None or not self.broker.can(self):
             msg = f"{self.name} cannot be done on a target's behalf"

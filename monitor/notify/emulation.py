@@ -72,7 +72,7 @@ class Broker(Protocol):
     """Looks paths up for calls, and does calls for their targets.  Borrowed by dispatch."""
 
     def can(self, call: Call) -> bool:
-        """Whether *call* can be done for its target."""
+        """Whether *call* can be done for its target.  Raises TargetGone, OSError (of ours)."""
         ...
 
     def prepare(self, call: Call) -> None:
