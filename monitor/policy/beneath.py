@@ -26,8 +26,8 @@ from monitor.policy.numbers import EVERY, Every
 BROKERED: Final = frozenset(
     {
         "open", "openat", "openat2", "creat", "stat", "lstat", "fstat", "newfstatat", "statx", "statfs", "fstatfs",
-        "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getxattr", "lgetxattr", "listxattr", "llistxattr",
-        "chdir",
+        "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getxattr", "lgetxattr", "listxattr",
+        "llistxattr", "chdir",
     }
 )  # fmt: skip
 """The calls that are done for a program under a ``[files]`` table, so that no name is looked up twice."""

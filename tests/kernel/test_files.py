@@ -86,10 +86,9 @@ async def test_what_a_list_allows_is_read_and_nothing_else(tree: Path) -> None:
 
     assert done.output.startswith("read me\ncat: ")
     assert "Permission denied" in done.output
-    assert done.refused(tree / "secret" / "key") == [
-        f'openat(AT_FDCWD, "{tree}/secret/key", O_RDONLY) = -1 EACCES (Permission denied) '
-        f"<denied: test.toml:7, read {tree}/secret/key>"
-    ]
+    (line,) = done.refused(tree / "secret" / "key")
+    assert line.startswith(f'openat(AT_FDCWD, "{tree}/secret/key", O_RDONLY) = -1 EACCES (Permission denied) ')
+    assert line.endswith(f"<denied: test.toml:7, read {tree}/secret/key>")
 
 
 async def test_what_may_be_read_may_not_be_written(tree: Path) -> None:
