@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import threading
 from collections.abc import Callable
 from errno import EACCES, EAGAIN, EISDIR, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR
 from pathlib import Path
@@ -100,6 +101,8 @@ class Resolver:
         assert found.object is not None
         on_procfs = self.is_procfs(found.object)
         if on_procfs and found.path:  # what an fd holds is what it is, whoever asks
+            if may_block and resolve & _CONFINED:
+                return slow.confined_in_proc(found)
             os.close(found.fd)
             if not may_block:
                 raise MayBlockError
@@ -176,6 +179,8 @@ class _SlowWay(NamedTuple):
                 return self.walked(found.path, found.start)
             if found.error in _NO_END and self.start.creates and self.start.follow:
                 return self._through_last_links(found)
+            if found.error in _WALKED_AGAIN:
+                return self._as_far_as_it_leads(found)
         _close(found.start)
         if found.error in _OURS:
             raise OSError(found.error, os.strerror(found.error))
@@ -183,9 +188,49 @@ class _SlowWay(NamedTuple):
             raise MayBlockError
         if found.error not in _WALKED_AGAIN or not found.path:
             return _wrong(found.path, found.error)
-        if may_block:
-            return Resolved(found.path, error=found.error)
         raise MayBlockError
+
+    def _as_far_as_it_leads(self, found: LookedUp) -> Resolved:
+        """Find the deepest directory that is there of a path that is confined, and leads nowhere."""
+        start = found.start if found.start >= 0 else AT_FDCWD
+        lead = b"/" if found.path.startswith(b"/") else b""
+        parts = [part for part in found.path.split(b"/") if part]
+        try:
+            process = self.call.target.pid
+            for count in range(len(parts) - 1, -1, -1):
+                above = lead + b"".join(part + b"/" for part in parts[:count]) + b"."
+                try:
+                    fd = open_at(start, above, os.O_PATH | os.O_DIRECTORY, resolve=self.resolve | NO_MAGICLINKS)
+                except OSError:
+                    continue
+                if parts[count] not in {b".", b".."} and not _is_link(fd, parts[count]):
+                    return self._of(found.path, Walked(found.error, fd, parts[count]), process)
+                os.close(fd)
+                break  # where it would lead has no name
+        finally:
+            _close(found.start)
+        return Resolved(found.path, error=found.error)
+
+    def confined_in_proc(self, found: LookedUp) -> Resolved:
+        """Return what a confined path leads to on procfs: below ``self``, which was ours, what is the target's."""
+        held = found.object
+        assert held is not None
+        try:
+            process = self.call.target.pid
+        except BaseException:
+            os.close(found.fd)
+            raise
+        mount = self.resolver.mounts.find(held.mount)
+        own, fd = b"/%d" % os.getpid(), found.fd
+        if mount is not None and (_below(mount, held) + b"/").startswith(own + b"/"):
+            rest = _below(mount, held).removeprefix(own)
+            rest = rest.replace(b"/task/%d" % threading.get_native_id(), b"/task/%d" % self.call.tid, 1)
+            os.close(fd)
+            try:
+                fd = open_at(AT_FDCWD, mount.point + b"/%d" % process + rest, os.O_PATH | os.O_NOFOLLOW)
+            except OSError as error:
+                return Resolved(found.path, error=error.errno or ENOENT)
+        return self._of(found.path, Walked(0, fd, found.last, found.path.endswith(b"/")), process)
 
     def _through_last_links(self, found: LookedUp) -> Resolved:
         """
@@ -302,6 +347,14 @@ def _is_ours(number: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return int(status.rpartition(b")")[2].split()[1]) == own
+
+
+def _is_link(directory: int, name: bytes) -> bool:
+    try:
+        os.readlink(name, dir_fd=directory)
+    except OSError:
+        return False
+    return True
 
 
 def _own(name: bytes, process: int) -> bytes:

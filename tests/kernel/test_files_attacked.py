@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from errno import EACCES, EMFILE, ENOENT, EPERM, EXDEV
+from errno import EACCES, EMFILE, ENOENT, ENOTDIR, EPERM, EXDEV
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,6 +36,8 @@ exec = "unverified"
 """
 
 NOBODY = 65534
+
+BENEATH, IN_ROOT = 0x08, 0x10
 
 ALLOW = 'otherwise = "allow"\n'
 
@@ -458,3 +460,28 @@ def test_only_the_last_link_of_a_path_is_asked_whose_it_is(tmp_path: Path, monke
         os.close(end.fd)
 
     assert [end.error for end in ends] == [0, EACCES, EACCES]
+
+
+@pytest.mark.parametrize(
+    ("where", "path", "resolve", "expected"),
+    [
+        ("/proc", "/self/stat", IN_ROOT, 0),
+        ("/proc", "self/stat", BENEATH, 0),
+        ("/proc", "/thread-self/stat", IN_ROOT, 0),
+        ("/usr", "none/none", BENEATH, ENOENT),
+        ("/usr", "/../../none/none", IN_ROOT, ENOENT),
+        ("/usr", "bin/env/none", BENEATH, ENOTDIR),
+    ],
+)
+async def test_paths_that_are_confined_end_where_they_do_without_us(
+    where: str, path: str, resolve: int, expected: int
+) -> None:
+    script = f"""
+import ctypes, os, struct
+libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall.restype = ctypes.c_long
+start = os.open({where!r}, os.O_PATH)
+fd = libc.syscall(437, start, {path!r}.encode(), struct.pack("QQQ", 0, 0, {resolve}), 24)
+print(ctypes.get_errno() if fd < 0 else int(os.read(fd, 100).split()[0]) - os.getpid())
+"""
+    assert await output_of(ALLOW, python(script)) == f"{expected}\n"
