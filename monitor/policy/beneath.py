@@ -58,6 +58,10 @@ def with_beneath(policy: Policy) -> Policy:
         if table.enforce == "kernel":
             message = 'enforce = "kernel" is not there in this version; a broker enforces [files]'
             raise PolicyError(message, table.origin)
+        for rule in table.rules:
+            if rule.action == "handle":
+                message = 'action = "handle" is not there for files in this version; a handler marks its calls itself'
+                raise PolicyError(message, rule.origin)
     if not any(layer.known_as_of for layer in policy.layers()):
         message = "[files] needs known-as-of: a call that is newer than the policy could open what it wants"
         raise PolicyError(message, found[0].origin)

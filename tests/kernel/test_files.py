@@ -296,6 +296,18 @@ async def test_a_default_that_refuses_leaves_files_to_the_table(tree: Path) -> N
     assert done.refused(tree / "secret" / "key")
 
 
+@pytest.mark.parametrize(
+    ("lists", "said"),
+    [
+        ('enforce = "kernel"', "a broker enforces"),
+        ('[[files.rules]]\npaths = ["/x"]\naction = "handle"\nhandler = "h"', "a handler marks its calls itself"),
+    ],
+)
+async def test_what_this_version_does_not_enforce_is_refused(tree: Path, lists: str, said: str) -> None:
+    with pytest.raises(PolicyError, match=said):
+        await ran(policy(lists, tree), "true")
+
+
 def test_a_rule_that_allows_what_a_table_decides_is_an_error(tree: Path) -> None:
     with pytest.raises(PolicyError, match=r"test\.toml:11.*openat is decided about by \[files\]"):
         policy('\n[[syscalls]]\nnames = ["mkdir", "openat"]\naction = "allow"\n', tree)
