@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from datetime import date
-from errno import EACCES
 from typing import Final
 
 from monitor.abi.arch import Arch
 from monitor.broker.broker import FAMILIES, FileBroker
-from monitor.handlers.paths import PathJudge, Ruling, emulation, refusal
+from monitor.handlers.paths import PROTECTED, PathJudge, Ruling, emulation, refusal
 from monitor.notify.account import Judge, Outcome, Would
 from monitor.notify.decode import Call
 from monitor.notify.handler import Routes
@@ -31,9 +30,6 @@ from monitor.policy.files import Hide, strength
 from monitor.policy.model import Policy
 from monitor.policy.paths import PathPattern
 from monitor.sources.launch import Started
-
-PROTECTED: Final = Origin("the supervisor reads it again")
-"""Why files of the policy itself cannot be changed, whatever it says of them."""
 
 KEPT: Final = 4096
 """How many answers are kept; programs ask about the same names again and again."""
@@ -53,6 +49,7 @@ class TableDecider:
         self._policy = policy
         self._kept: dict[tuple[str, bytes, bool], Ruling] = {}
         self._protected = frozenset(_files_of(policy))
+        self._objects = frozenset(_object(name) for name in self._protected)
 
     def __call__(self, access: str, name: bytes, *, directory: bool) -> Ruling:
         """Return what is said about *access* to *name*."""
@@ -66,11 +63,15 @@ class TableDecider:
 
     def _decided(self, access: str, name: bytes, *, directory: bool) -> Ruling:
         if name in self._protected and access in CHANGE:
-            return Ruling(EACCES, PROTECTED, explicit=True, strength=strength(Hide()), access=access, name=name)
+            return PROTECTED._replace(strength=strength(Hide()), access=access, name=name)
         decided = self._deciders.path(access, name, directory=directory)
         if decided is None:
             return Ruling(0, Origin(self._policy.name), explicit=False, access=access, name=name)
         return _ruling(decided, access, name)
+
+    def protects(self, access: str, device: int, inode: int) -> bool:
+        """Whether it is a file of the policy, by whatever other link or mount, and *access* changes it."""
+        return (device, inode) in self._objects and access in CHANGE
 
     def answer(self, call: Call, ruling: Ruling) -> Ruling:
         """Return what a grant says to what *ruling* asks; *ruling* itself: none does."""
@@ -135,6 +136,12 @@ def _files_of(policy: Policy) -> Iterator[bytes]:
             if os.path.exists(extending.origin.file):  # noqa: PTH110  # presets have words in its place
                 yield os.fsencode(os.path.realpath(extending.origin.file))
             extending = extending.extends
+
+
+def _object(name: bytes) -> tuple[int, int]:
+    """Return device and inode of a file, as ``Object`` has them."""
+    status = os.stat(name)  # noqa: PTH116  # bytes
+    return os.major(status.st_dev) << 32 | os.minor(status.st_dev), status.st_ino
 
 
 class BrokeringJudge:

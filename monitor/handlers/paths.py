@@ -63,6 +63,10 @@ class Decider(Protocol):
         """Return what it says about *access* to the canonical *name*; *directory*: there is one of that name."""
         ...
 
+    def protects(self, access: str, device: int, inode: int) -> bool:
+        """Whether *access* to this object is refused, whatever its name."""
+        ...
+
     def answer(self, call: Call, ruling: Ruling) -> Ruling:
         """Return the answer that was given before to what *ruling* asks about *call*; *ruling*: none was."""
         ...
@@ -71,6 +75,8 @@ class Decider(Protocol):
 NAMELESS: Final = Ruling(EACCES, Origin("no name that can be believed"), explicit=True)
 NOBODYS: Final = Ruling(ENOENT, Origin("a process that is not supervised"), explicit=True)
 _PROC: Final = b"/proc/"
+PROTECTED: Final = Ruling(EACCES, Origin("the supervisor reads it again"), explicit=True)
+"""About files of the policy itself, which cannot be changed, whatever it says of them."""
 UNDECIDED: Final = Ruling(0, NOWHERE, explicit=True)
 """About what never had a name, and what the kernel refuses before it looks anything up."""
 
@@ -134,7 +140,7 @@ class PathJudge:
         if not resolved.names:
             return UNDECIDED if _has(call, plan, resolved) else NAMELESS
         wanted = accesses(plan, resolved)
-        ruling = self._strongest(wanted, resolved.names, directory=resolved.is_directory)
+        ruling = self._strongest(wanted, resolved)
         if ruling.hidden and resolved.opening is not None and resolved.opening.creates:
             ruling = ruling._replace(errno=EACCES)  # whether it is there or not
         if ruling.errno and (not ruling.explicit or ruling.asked) and _has(call, plan, resolved):
@@ -143,11 +149,14 @@ class PathJudge:
             return NOBODYS  # a link there tells of its process, wherever it leads
         return ruling
 
-    def _strongest(self, wanted: Collection[str], names: Collection[bytes], *, directory: bool) -> Ruling:
+    def _strongest(self, wanted: Collection[str], resolved: Resolved) -> Ruling:
         """Return the most restrictive of what is said of any of *wanted* under any of *names*."""
         found: Ruling | None = None
-        for name in names:
+        held, directory = resolved.object, resolved.is_directory
+        for name in resolved.names:
             for access in wanted:
+                if held is not None and self._decider.protects(access, held.device, held.inode):
+                    return PROTECTED._replace(access=access, name=name)
                 ruling = self._decider(access, name, directory=directory)
                 if found is None or ruling.strength > found.strength:
                     found = ruling

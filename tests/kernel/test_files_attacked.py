@@ -23,7 +23,7 @@ import monitor
 from monitor.broker import listing, metadata, mounts, resolve, walk, worker
 from monitor.errors import KernelFeatureError, SupervisorError, TargetGone
 from monitor.origin import Origin
-from monitor.policy.text import loads
+from monitor.policy.text import load, loads
 
 HEAD = """
 [policy]
@@ -150,6 +150,16 @@ async def test_what_shows_the_namespaces_of_its_opener_is_not_opened_for_a_progr
 
     assert "Permission denied" in await output_of(ALLOW, script, launch={"namespaces": [kind]})
     assert "Permission denied" not in await output_of(ALLOW, script)
+
+
+async def test_the_file_of_the_policy_is_not_written_by_another_link_of_it(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text(HEAD + ALLOW)
+    (tmp_path / "other").hardlink_to(tmp_path / "policy.toml")
+    script = ["/bin/sh", "-c", f"echo forged >> {tmp_path}/other; cat {tmp_path}/other > {tmp_path}/copy"]
+    async with monitor.supervise(script, policy=load(tmp_path / "policy.toml")) as run:
+        await run.wait()
+
+    assert (tmp_path / "policy.toml").read_text() == HEAD + ALLOW == (tmp_path / "copy").read_text()
 
 
 # ---- what the kernel would read again ----
