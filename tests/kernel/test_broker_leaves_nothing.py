@@ -207,7 +207,8 @@ def test_a_supervisor_that_is_killed_at_any_moment_leaves_no_process_and_no_file
         name, _, value = mark.partition("=")
         with subprocess.Popen(
             [sys.executable, "-c", _SUPERVISOR, BUSY],
-            cwd=directory, env={**os.environ, name: value, "TMPDIR": str(temporary)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            cwd=directory, env={**os.environ, name: value, "TMPDIR": str(temporary)},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
             assert process.stdout is not None
             process.stdout.readline()
