@@ -57,7 +57,7 @@ __attribute__((unused)) static int finish(void)
 /* Say once for each kind what succeeded, so that a failure can be understood. */
 __attribute__((unused)) static void won(const char *what)
 {
-	if (successes++ < 20)
+	if (successes++ < (getenv("ATTACK_SHOWS") ? 5000 : 20))
 		fprintf(stderr, "won: %s\n", what);
 }
 

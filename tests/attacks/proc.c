@@ -124,6 +124,7 @@ static void race(long number, const char *below)
 	snprintf(place, sizeof(place), "/");
 	snprintf(there, sizeof(there), "/proc/%ld/%s", number, below);
 	start(flip_place, there);
+	usleep(10000); /* it runs */
 	for (; tries < wanted; tries++) {
 		char now[4096];
 
@@ -132,6 +133,8 @@ static void race(long number, const char *below)
 			if (chdir(place) == 0 && syscall(SYS_getcwd, now, sizeof(now)) > 1 &&
 			    now[1])
 				break;
+			usleep(100); /* the other thread comes to run, where nobody else makes it
+					wait */
 		}
 		if (!now[1])
 			continue;
