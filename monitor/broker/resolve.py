@@ -150,14 +150,17 @@ class Resolver:
 
     def surroundings(self, looker: PathLooker, tid: int, process: int) -> Surroundings:
         """Return what a walk for a thread has to know."""
-        return Surroundings(
-            tid,
-            process,
-            lambda fd: self.is_procfs(looker.describe(fd)),
-            lambda fd: self.owner(looker.describe(fd)),
-            _is_ours,
-            lambda number: not self._is_supervised(number),
-        )
+
+        def is_procfs(fd: int) -> bool:
+            return self.is_procfs(looker.describe(fd))
+
+        def owner(fd: int) -> int | None:
+            return self.owner(looker.describe(fd))
+
+        def is_foreign(number: int) -> bool:
+            return not self._is_supervised(number)
+
+        return Surroundings(tid, process, is_procfs, owner, _is_ours, is_foreign)
 
 
 class _SlowWay(NamedTuple):

@@ -6,7 +6,7 @@ What it is not: the task (``dispatch``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import trio
@@ -33,7 +33,7 @@ class Waiting:
         """Whether no handler is asked, since the broker looks it up or carries it out."""
 
     @contextmanager
-    def acting(self) -> Iterator[trio.CancelScope]:
+    def acting(self) -> Generator[trio.CancelScope, None, None]:
         """Have the broker do something for the call, as long as its thread is there."""
         self.acted_for = True
         try:
