@@ -53,12 +53,13 @@ if _TYPE_CHECKING:
     )
     from monitor.notify.account import Stats, Would
     from monitor.notify.decode import Arguments, Call
+    from monitor.notify.emulation import TargetPath
     from monitor.notify.handler import Handler, HandlerFunction, handles
     from monitor.notify.listener import Listener
     from monitor.notify.look import Look
     from monitor.notify.render import Rendered
     from monitor.notify.target import Target
-    from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
+    from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
     from monitor.policy.model import Policy
     from monitor.policy.text import load as load_policy
     from monitor.run import ProcessRun, Run
@@ -97,12 +98,13 @@ _HOMES = {
     ),
     "notify.account": ("Stats", "Would"),
     "notify.decode": ("Arguments", "Call"),
+    "notify.emulation": ("TargetPath",),
     "notify.handler": ("Handler", "HandlerFunction", "handles"),
     "notify.listener": ("Listener",),
     "notify.look": ("Look",),
     "notify.render": ("Rendered",),
     "notify.target": ("Target",),
-    "notify.verdict": ("Allow", "Deny", "InjectFd", "Kill", "Pass", "Return", "Verdict"),
+    "notify.verdict": ("Allow", "Deny", "Emulate", "InjectFd", "Kill", "Pass", "Return", "Verdict"),
     "policy.model": ("Policy",),
     "policy.text:load": ("load_policy",),
     "run": ("ProcessRun", "Run"),
@@ -143,6 +145,7 @@ __all__ = [
     "CallAnswered",
     "Deny",
     "Dropped",
+    "Emulate",
     "Event",
     "Handler",
     "HandlerError",
@@ -178,6 +181,7 @@ __all__ = [
     "TargetExited",
     "TargetGone",
     "TargetMemoryError",
+    "TargetPath",
     "TargetStarted",
     "Verdict",
     "Wish",

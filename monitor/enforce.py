@@ -25,10 +25,11 @@ from monitor.notify.account import Outcome, Would
 from monitor.notify.decode import Call
 from monitor.notify.handler import Handler, no_opinion, notified_by
 from monitor.notify.respond import close_quietly
-from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
+from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
 from monitor.origin import NOWHERE, Origin
 from monitor.policy import action as actions
 from monitor.policy.action import Action, is_refusal
+from monitor.policy.beneath import with_beneath, with_brokered
 from monitor.policy.bpf import Program
 from monitor.policy.compile import CompiledPolicy, compile_policy
 from monitor.policy.model import Decision, Policy
@@ -74,6 +75,7 @@ class PolicyJudge:
         self.routes = routes
         self._noted: dict[int, Verdict] = {}
         self._before = routes
+        self._found: dict[tuple[int, int], Route] = {}
         self._installed = routes
         self._recompiled = recompiled
         self._bound = bound
@@ -92,12 +94,18 @@ class PolicyJudge:
         bound = self._bound(new, self, routes)
         _refuse_obstructed(self._installed, routes)
         changed = tuple(sorted(differing(self.routes, routes)))
-        self._before, self.policy, self.routes = self.routes, new, routes
+        self._before, self.policy, self.routes, self._found = self.routes, new, routes, {}
         return Replaced(changed, bound)
 
     def decide(self, call: Call) -> Decision:
         """Return what the policy says about *call*."""
-        return self.routes.of(call.audit_arch, call.nr).decide(call.registers)
+        key = call.audit_arch, call.nr
+        route = self._found.get(key)
+        if route is None:
+            route = self.routes.of(*key)
+            if route.name is not None:  # numbers without a name are as many as a program likes
+                self._found[key] = route
+        return route.decide(call.registers)
 
     def gives_elsewhere(self, call: Call) -> bool:
         """Return whether the last replacement gives *call* to a handler, or takes it from one."""
@@ -227,7 +235,7 @@ def would_of(action: Action) -> Would | None:  # noqa: PLR0911  # one for each o
 def would_of_verdict(verdict: Verdict) -> Would | None:
     """Return what *verdict* does to a call, if it is not that the call runs."""
     match verdict:
-        case Allow() | Pass():
+        case Allow() | Pass() | Emulate():
             return None
         case Deny(errno):
             return Would("deny", errno)
@@ -269,13 +277,14 @@ def enforced(
     refuse_unrunnable(policy, arches)
     wanted = {arch: notified_by(handlers, arch) for arch in arches}
     notified = {arch: EVERY if numbers is None else numbers for arch, numbers in wanted.items()}
+    notified[arches[0]] = with_brokered(notified[arches[0]], policy, arches[0])
     own = notify_handler.routes_of(handlers, arches)
 
     def compiled(one: Policy) -> CompiledPolicy:
-        return compile_policy(one, arches, notified=notified, observe=observe, refusals=refusals)
+        return compile_policy(with_beneath(one), arches, notified=notified, observe=observe, refusals=refusals)
 
     def bound(one: Policy, judge: PolicyJudge, routes: Routes) -> notify_handler.Routes:
-        return _with_named(own, judge, routes, _named(one, handlers))
+        return _with_notified(_with_named(own, judge, routes, _named(one, handlers)), routes)
 
     first = compiled(policy)
     judge = PolicyJudge(policy, first.routes, lambda new: compiled(new).routes, bound)
@@ -321,6 +330,16 @@ def _refuse_parameters(handler: Handler, action: actions.Handle, origin: Origin 
     except TypeError as error:
         message = f"handler {handler.name!r} is not made for these parameters: {error}"
         raise PolicyError(message, origin) from None
+
+
+def _with_notified(bound: notify_handler.Routes, routes: Routes) -> notify_handler.Routes:
+    """Return *bound* with a route of its own for each call that is notified: none is made when it comes."""
+    known = dict(bound.known)
+    for (arch, nr), route in routes.known.items():
+        if route.notified:
+            key = arch.audit_value, nr
+            known.setdefault(key, bound.of(*key))
+    return notify_handler.Routes(known, bound.others)
 
 
 def _with_named(

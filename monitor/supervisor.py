@@ -27,129 +27,33 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from errno import EPERM
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, overload
 
 import attrs
 import trio
-from attrs import field, frozen, validators
 
-from monitor.abi.arch import Arch
+from monitor.errors import PolicyError
 from monitor.lifetime import block
-from monitor.notify.ask import Options
 from monitor.notify.dispatch import Dispatcher
 from monitor.notify.dumpable import make_undumpable
-from monitor.notify.handler import Handler, HandlerFunction, Routes, notified_by, routes_of
+from monitor.notify.handler import Handler, HandlerFunction
 from monitor.notify.listener import AnyListener
 from monitor.notify.seen import SeenProcesses
-from monitor.notify.verdict import Allow, Deny, Kill, Return, Verdict
+from monitor.notify.verdict import Deny, Verdict
 from monitor.run import PolicyChange, ProcessRun, Run
+from monitor.settings import Plan, Settings
 
 if TYPE_CHECKING:
-    from monitor.enforce import PolicyJudge
+    from monitor.broker.broker import FileBroker
     from monitor.events.hub import Hub, Sink
     from monitor.events.observer import HubObserver
-    from monitor.notify.account import Judge
-    from monitor.policy.bpf import Program
     from monitor.policy.model import Policy
-    from monitor.sources.launch import Launch
+    from monitor.sources.launch import Launch, Started
 
 Words: TypeAlias = Sequence[str | bytes | PathLike[str]]
 
 DENY: Final = Deny(EPERM)
 """What is answered when no handler has decided and nothing else was said."""
-
-
-def _to_handlers(given: Sequence[Handler | HandlerFunction]) -> tuple[Handler, ...]:
-    if callable(given) or isinstance(given, str | bytes):
-        msg = f"handlers is a list of handlers, not {given!r}"
-        raise TypeError(msg)
-    return tuple(one if isinstance(one, Handler) else Handler.from_mark(one) for one in given)
-
-
-def _to_sinks(given: Sink | Sequence[Sink] | None) -> tuple[Sink, ...]:
-    if given is None:
-        return ()
-    sinks = (given,) if callable(given) else tuple(given)
-    for sink in sinks:
-        if not callable(sink):
-            msg = f"events takes functions that are called with each event, not {sink!r}"
-            raise TypeError(msg)
-    return sinks
-
-
-@frozen(kw_only=True)
-class _Settings:
-    """The keyword arguments of ``supervise``, checked."""
-
-    policy: Policy | None
-    observe: bool = field()
-    notify_refusals: bool
-    handlers: tuple[Handler, ...] = field(converter=_to_handlers)
-    otherwise: Verdict = field(validator=validators.instance_of((Allow, Deny, Return, Kill)))
-    sinks: tuple[Sink, ...] = field(converter=_to_sinks)
-    strict: bool
-    answer_seconds: float = field(validator=validators.gt(0))
-    linger_seconds: float = field(validator=[validators.ge(0.0), validators.le(0.1)])
-    grace_seconds: float = field(validator=validators.ge(0))
-    handler_errors: Literal["deny", "raise"] = field(validator=validators.in_(("deny", "raise")))
-    leave_running: bool = field()
-    on_leave: Literal["close", "kill"] = field(validator=validators.in_(("close", "kill")))
-
-    @leave_running.validator  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator]
-    def _leaves_nothing_unanswered(self, _attribute: object, leave_running: object) -> None:
-        if leave_running and (self.handlers or self.policy is not None):
-            msg = (
-                "leave_running=True: the program would still ask, and nobody would answer "
-                "(its calls would fail with ENOSYS); only a program without handlers and policy can be left running"
-            )
-            raise ValueError(msg)
-
-    @observe.validator  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator]
-    def _has_something_to_observe(self, _attribute: object, observe: object) -> None:
-        if observe and self.policy is None:
-            msg = "observe=True says what a policy would refuse: give a policy"
-            raise ValueError(msg)
-
-    def plan(self) -> _Plan:
-        """Return who decides about what is notified, on every ABI this machine may run, and the policy's filter."""
-        if self.policy is not None:
-            from monitor.enforce import enforced  # noqa: PLC0415
-
-            program, judge, routes = enforced(
-                self.policy, self.handlers, _abis(others=True), observe=self.observe, refusals=self.notify_refusals
-            )
-            return _Plan(program, routes, self._options(judge), judge)
-        return _Plan(None, routes_of(self.handlers, _abis(others=True)), self._options(None), None)
-
-    def program(self, *, other_abis: bool) -> Program:
-        """Return the filter that notifies what the handlers decide about, and nothing else."""
-        from monitor.policy.notify_program import compile_notify  # noqa: PLC0415
-        from monitor.policy.numbers import EVERY  # noqa: PLC0415
-
-        numbers = {arch: notified_by(self.handlers, arch) for arch in _abis(others=other_abis)}
-        return compile_notify({arch: EVERY if some is None else some for arch, some in numbers.items()})
-
-    def _options(self, judge: Judge | None) -> Options:
-        """Return what dispatch has to know."""
-        # Observing refuses nothing, so no answer can be refused for being a race.
-        strict = self.strict and not self.observe
-        return Options(self.otherwise, strict, self.answer_seconds, self.handler_errors, judge, self.linger_seconds)
-
-
-class _Plan(NamedTuple):
-    """What a run is made of besides its source."""
-
-    program: Program | None
-    """The policy's; None: there is none."""
-    routes: Routes
-    options: Options
-    judge: PolicyJudge | None
-
-
-def _abis(*, others: bool) -> Sequence[Arch]:
-    """Return the machine's own ABI, and behind it the *others* that it can run."""
-    native = Arch.native()
-    return [native, *(sorted(native.family() - {native}, key=lambda arch: arch.table) if others else ())]
 
 
 @overload
@@ -240,7 +144,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     """
     from monitor.sources.launch import Launch  # noqa: PLC0415
 
-    settings = _Settings(
+    settings = Settings(
         policy=policy,
         observe=observe,
         notify_refusals=notify_refusals,
@@ -276,20 +180,24 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
 
 @asynccontextmanager
 @trio.lowlevel.enable_ki_protection
-async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenerator[ProcessRun, None]:
+async def _supervised_launch(launch: Launch, settings: Settings) -> AsyncGenerator[ProcessRun, None]:
     from monitor.events.record import SupervisionFailed, TargetExited, TargetStarted  # noqa: PLC0415
-    from monitor.sources.launch import start  # noqa: PLC0415
+    from monitor.sources.launch import start, walled  # noqa: PLC0415
 
     plan = settings.plan()
+    if plan.files is not None:
+        launch = walled(launch)
     program = plan.program or settings.program(other_abis=launch.other_abis)
-    if settings.strict:
+    if settings.strict or plan.files is not None:
         make_undumpable()
     if settings.leave_running:
         launch = attrs.evolve(launch, end_with_supervisor=False)
     started = await start(launch, program)
     process = started.process
     hub, observer = _events(settings)
-    dispatcher, answered_all = Dispatcher(started.listener, plan.routes, plan.options, observer), trio.Event()
+    broker = await _broker(started, plan)
+    dispatcher = Dispatcher(started.listener, plan.routes, plan.options, observer, broker=broker)
+    answered_all = trio.Event()
     run = ProcessRun(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher), process)
 
     async def serve() -> None:
@@ -320,11 +228,13 @@ async def _supervised_launch(launch: Launch, settings: _Settings) -> AsyncGenera
             yield run
     finally:
         hub.end()
+        if broker is not None:
+            broker.close()
 
 
 @asynccontextmanager
 @trio.lowlevel.enable_ki_protection
-async def _supervised_listener(listener: AnyListener, settings: _Settings) -> AsyncGenerator[Run, None]:
+async def _supervised_listener(listener: AnyListener, settings: Settings) -> AsyncGenerator[Run, None]:
     if settings.strict:
         make_undumpable()
     from monitor.events.record import SupervisionFailed  # noqa: PLC0415
@@ -332,6 +242,9 @@ async def _supervised_listener(listener: AnyListener, settings: _Settings) -> As
     seen = SeenProcesses() if settings.on_leave == "kill" else None
     hub, observer = _events(settings)
     plan = settings.plan()
+    if plan.files is not None:
+        msg = "[files] is enforced for programs that are launched here: of others it is not known what rights they have"
+        raise PolicyError(msg)
     dispatcher = Dispatcher(listener, plan.routes, plan.options, observer, seen)
     answered_all = trio.Event()
     run = Run(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher))
@@ -354,7 +267,22 @@ async def _supervised_listener(listener: AnyListener, settings: _Settings) -> As
         hub.end()
 
 
-def _change(plan: _Plan, dispatcher: Dispatcher) -> PolicyChange | None:
+async def _broker(started: Started, plan: Plan) -> FileBroker | None:
+    """Return who acts for the targets, if anybody may want that; what was started ends if there can be nobody."""
+    if plan.files is None and not any(route.handlers for route in plan.routes.known.values()):
+        return None
+    from monitor.brokering import broker_of  # noqa: PLC0415  # most runs act for nobody
+
+    try:
+        return broker_of(started, plan.routes, wanted=plan.files is not None)
+    except BaseException:
+        started.listener.close()
+        with trio.CancelScope(shield=True):
+            await started.process.discard()
+        raise
+
+
+def _change(plan: Plan, dispatcher: Dispatcher) -> PolicyChange | None:
     """Return how the policy is replaced, if there is one: atomically, since both steps run without a pause."""
     judge = plan.judge
     if judge is None:
@@ -362,6 +290,8 @@ def _change(plan: _Plan, dispatcher: Dispatcher) -> PolicyChange | None:
 
     def replace(new: Policy) -> tuple[str, ...]:
         replaced = judge.replace(new)
+        if plan.files is not None:
+            plan.files.use(new)
         dispatcher.replace(replaced.routes)
         return replaced.calls
 
@@ -373,7 +303,7 @@ async def _serve(dispatcher: Dispatcher, answered_all: trio.Event) -> None:
     answered_all.set()
 
 
-def _events(settings: _Settings) -> tuple[Hub, HubObserver]:
+def _events(settings: Settings) -> tuple[Hub, HubObserver]:
     from monitor.events.hub import Hub  # noqa: PLC0415
     from monitor.events.observer import HubObserver  # noqa: PLC0415
 

@@ -34,6 +34,9 @@
 #ifndef PIDFD_SIGNAL_THREAD_GROUP /* Linux 6.9 */
 #define PIDFD_SIGNAL_THREAD_GROUP (1UL << 1)
 #endif
+#ifndef __NR_faccessat2 /* Linux 5.8 */
+#define __NR_faccessat2 439
+#endif
 #ifndef __NR_fchmodat2 /* Linux 6.6 */
 #define __NR_fchmodat2 452
 #endif

@@ -20,6 +20,8 @@
  * What only people will read may be read by the faster call (mon_target_peek): a page that a
  * privileged target keeps from being read holds up nothing but its own trace.
  */
+#include "memory.h"
+
 #include "shim.h"
 
 #include <errno.h>
@@ -53,7 +55,7 @@ static int open_proc(pid_t tid, const char *leaf, int flags)
 }
 
 /* What a failed access means: the thread is gone, or the reason that is given. */
-static ssize_t gone_or(int listener, uint64_t id, ssize_t reason)
+ssize_t mon_gone_or(int listener, uint64_t id, ssize_t reason)
 {
 	return mon_listener_id_valid(listener, id) < 0 ? -ENOENT : reason;
 }
@@ -82,10 +84,10 @@ ssize_t mon_target_read(int listener, uint64_t id, pid_t tid, uint64_t address, 
 	ssize_t count;
 
 	if (memory < 0)
-		return gone_or(listener, id, memory);
+		return mon_gone_or(listener, id, memory);
 	count = read_some(memory, address, buffer, size);
 	close(memory);
-	return gone_or(listener, id, count);
+	return mon_gone_or(listener, id, count);
 }
 
 /* As mon_target_read_string(), from an open file and without the look at the id. */
@@ -113,17 +115,22 @@ static ssize_t read_string(int memory, uint64_t address, char *buffer, size_t si
 	return -ENAMETOOLONG;
 }
 
-ssize_t mon_target_read_string(int listener, uint64_t id, pid_t tid, uint64_t address, char *buffer,
-			       size_t size)
+ssize_t mon_memory_string(pid_t tid, uint64_t address, char *buffer, size_t size)
 {
 	int memory = open_proc(tid, "mem", O_RDONLY);
 	ssize_t length;
 
 	if (memory < 0)
-		return gone_or(listener, id, memory);
+		return memory;
 	length = read_string(memory, address, buffer, size);
 	close(memory);
-	return gone_or(listener, id, length);
+	return length;
+}
+
+ssize_t mon_target_read_string(int listener, uint64_t id, pid_t tid, uint64_t address, char *buffer,
+			       size_t size)
+{
+	return mon_gone_or(listener, id, mon_memory_string(tid, address, buffer, size));
 }
 
 ssize_t mon_target_peek(pid_t tid, uint64_t address, void *buffer, size_t size)
@@ -279,17 +286,17 @@ ssize_t mon_target_write(int listener, uint64_t id, pid_t tid, uint64_t address,
 	int memory;
 
 	if (count < 0)
-		return gone_or(listener, id, count);
+		return mon_gone_or(listener, id, count);
 	memory = open_proc(tid, "mem", O_WRONLY);
 	if (memory < 0)
-		return gone_or(listener, id, memory);
+		return mon_gone_or(listener, id, memory);
 	/* The file leads to one address space for ever: now it is known to be the right one. */
 	if (mon_listener_id_valid(listener, id) == 0)
 		count = write_some(memory, address, buffer, (size_t)count);
 	else
 		count = -ENOENT;
 	close(memory);
-	return count < 0 ? gone_or(listener, id, count) : count;
+	return count < 0 ? mon_gone_or(listener, id, count) : count;
 }
 
 /* The process id of a thread (proc_pid_status(5), Tgid), or -errno. */
@@ -339,10 +346,31 @@ int mon_target_kill(int listener, uint64_t id, pid_t tid, int signal)
 		return -EPERM;
 	pidfd = open_process(tid, &flags);
 	if (pidfd < 0)
-		return (int)gone_or(listener, id, pidfd);
+		return (int)mon_gone_or(listener, id, pidfd);
 	result = mon_listener_id_valid(listener, id);
 	if (result == 0 && syscall(__NR_pidfd_send_signal, pidfd, signal, NULL, flags) < 0)
 		result = errno == ESRCH ? -ENOENT : -errno;
 	close(pidfd);
 	return result;
+}
+
+int mon_target_fd(int listener, uint64_t id, pid_t tid, int fd)
+{
+	int pidfd, result;
+	long got;
+
+	if (tid <= 0)
+		return -EPERM;
+	pidfd = (int)syscall(__NR_pidfd_open, tid, PIDFD_THREAD);
+	if (pidfd < 0)
+		return (int)mon_gone_or(listener, id, -errno);
+	got = syscall(__NR_pidfd_getfd, pidfd, fd, 0);
+	result = got < 0 ? -errno : (int)got;
+	close(pidfd);
+	/* The file is this thread's, or nobody's. */
+	if (mon_listener_id_valid(listener, id) == 0)
+		return result;
+	if (result >= 0)
+		close(result);
+	return -ENOENT;
 }

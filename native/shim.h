@@ -122,6 +122,125 @@ ssize_t mon_target_write(int listener, uint64_t id, pid_t tid, uint64_t address,
  */
 int mon_target_kill(int listener, uint64_t id, pid_t tid, int signal);
 
+/*
+ * A duplicate of the waiting thread's fd, of its own table and not of its process's leader's.
+ *
+ * Returns it: the offset and the file status flags are common.  -EBADF: there is none; -ENOENT: the
+ * thread no longer waits; -EPERM: it may not be looked into; -EINVAL: before Linux 6.9 only the fds
+ * of a leader can be had.
+ */
+int mon_target_fd(int listener, uint64_t id, pid_t tid, int fd);
+
+/* ---- paths.c: a path of a waiting thread is looked up, once ---- */
+
+#define MON_PATH_SIZE 4096 /* PATH_MAX: no path of a call has more bytes, its NUL included */
+
+#define MON_LOOKUP_NOFOLLOW  1  /* of a link that is the last component, the link itself */
+#define MON_LOOKUP_EMPTY     2  /* an empty path is what directory refers to */
+#define MON_LOOKUP_MAY_BLOCK 4  /* look further than the kernel's cache, and sleep for it */
+#define MON_LOOKUP_CREATE    16 /* a file may be made: it cannot be called "there/" */
+#define MON_LOOKUP_NULL      8  /* no path at all is an empty one (stat(2), Linux 6.11) */
+#define MON_LOOKUP_IF_SAME   32 /* MAY_BLOCK, but only if the mounts are those that were read */
+
+/* One look-up: what is looked for, and what was found. */
+struct mon_lookup {
+	int listener;
+	pid_t tid;
+	uint64_t id;
+	int proc;         /* O_PATH on a /proc of our pid namespace */
+	int own_fds;      /* O_PATH on /proc/self/fd */
+	int mounts;       /* /proc/self/mountinfo, open for reading; -1: not asked about */
+	int directory;    /* the target's: AT_FDCWD or an fd of its */
+	uint64_t address; /* of the path */
+	uint64_t resolve; /* RESOLVE_* beyond RESOLVE_NO_MAGICLINKS */
+	uint32_t flags;   /* MON_LOOKUP_* */
+
+	/* From here on it is filled in. */
+	uint32_t mode; /* st_mode of what fd holds */
+	int fd;        /* O_PATH on the object; missing: on the directory it is not in; -1 */
+	int start;     /* after a failure: where the path starts; -1: at the root, or nowhere */
+	int missing;   /* nothing has the name path[last .. last + last_length] in fd */
+	int mounts_changed; /* the list of mounts was, since this was last asked: also after a
+			       failure */
+	uint64_t inode;
+	uint64_t device; /* major << 32 | minor */
+	uint64_t rdev;   /* of a device file, likewise */
+	uint64_t mount;  /* statx(2), stx_mnt_id */
+	size_t path_length;
+	size_t last;
+	size_t last_length;
+	size_t name_length;       /* 0: it has no name that a link can say */
+	char path[MON_PATH_SIZE]; /* as the target has it, with a NUL */
+	char name[MON_PATH_SIZE]; /* of what fd holds, no NUL: a link of /proc/self/fd, to be
+				     doubted */
+};
+
+/*
+ * Read the path at address, and look it up from where it starts.
+ *
+ * Returns 0: fd is the caller's.  -ENOENT: the thread no longer waits, or nothing was found; then
+ * path_length is not 0, or it is an empty path.  -ELOOP: a magic link (proc(5)) is on the way, or
+ * too many others.  -EAGAIN: not in the kernel's cache (without MON_LOOKUP_MAY_BLOCK,
+ * or where MON_LOOKUP_IF_SAME takes it back).  Or what
+ * openat2(2) says, -EFAULT, -ENAMETOOLONG, -EBADF.  After a failure start is the caller's too.
+ */
+int mon_path_lookup(struct mon_lookup *lookup);
+
+/* Fill in what is told of the object that lookup->fd holds: mode, inode, device, mount and name. */
+int mon_path_describe(struct mon_lookup *lookup);
+
+/* openat2(2), close-on-exec.  Sleeps as it does, unless resolve has RESOLVE_CACHED. */
+int mon_path_open(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+
+/* How far an opening came that failed. */
+enum mon_opening_phase {
+	MON_OPENING_REOPEN, /* nothing was done */
+	MON_OPENING_INJECT, /* it is open, and the target has no room for an fd, or is gone */
+};
+
+/* One object that was found is opened, and the target gets an fd of it. */
+struct mon_opening {
+	int listener;
+	int own_fds; /* O_PATH on /proc/self/fd */
+	uint64_t id;
+	int fd;        /* O_PATH on the object, borrowed */
+	int flags;     /* as the target has them; O_CREAT and O_NOFOLLOW are left out */
+	int impatient; /* -EAGAIN instead of waiting for the holder of a lease, fcntl(2) */
+	int phase;     /* enum mon_opening_phase, filled in */
+};
+
+/*
+ * Open the object, and answer the call with an fd of the target's.
+ *
+ * Returns its number: the call is answered.  Or -errno, and it is not.  Sleeps as open(2) does of
+ * such an object, and until the target has taken the fd.
+ */
+int mon_path_answer_open(struct mon_opening *opening);
+
+/*
+ * What the kernel says of the object that fd holds, an O_PATH fd or not, in its own layouts: struct
+ * stat (144 bytes on x86_64), struct statx (256), struct statfs (120); and whether it may be used
+ * (faccessat2(2), flags 0 or AT_EACCESS).  Each returns 0 or -errno, and sleeps as a file system
+ * may.
+ */
+int mon_path_status(int fd, void *status);
+int mon_path_statx(int fd, unsigned int flags, unsigned int mask, void *status);
+int mon_path_statfs(int fd, void *status);
+int mon_path_access(int fd, int mode, int flags);
+
+/*
+ * Entries of a directory, getdents64(2), or getdents(2) where old is set: how many bytes of them
+ * are in the buffer, or -errno.  Moves the offset that fd has in common with its duplicates.
+ */
+int mon_path_entries(int fd, int old, void *buffer, unsigned int size);
+
+/*
+ * Give the calling thread a root, a working directory and a umask of its own (unshare(2),
+ * CLONE_FS). Only for threads that do nothing else: what it changes, the rest of the process does
+ * not see.
+ */
+int mon_unshare_fs(void);
+
 /* ---- launch.c, child.c and guard.c: a program starts under a filter ---- */
 
 /* The step of a launch that failed; LaunchStage in monitor/errors.py has the same names. */

@@ -24,7 +24,10 @@ PRINTED: Final = {
     "answer.py": "my parent is 4711\nhello from the supervisor\n1 returned, 1 injected\n",
     "ask_async.py": "0 sent\nTERM refused\nUSR1 refused\n1 allowed, 2 denied, 1 of them by the deadline\n",
     "count.py": "status 0\nchdir 2, mkdir 3, rmdir 3\n",
+    "log_opens.py": "opens /etc/hostname\nopens /etc/hostname\nlooks for /etc/no\n",
+    "redirect.py": "somewhere-else\nsomewhere-else\nsomewhere-else\nstatus 0, 3 redirected\n",
     "refuse.py": "plain\nstatus 0, 1 allowed, 1 denied\n",
+    "synthetic.py": "made of nothing\nsealed\n2 injected\n",
 }
 """Example -> its standard output."""
 
@@ -35,6 +38,9 @@ AS_HANDLERS: Final = {
     "answer.py": (["sh", "-c", "echo $PPID; cat /monitor/hello"], "4711\nhello from the supervisor\n"),
     "ask_async.py": (["sh", "-c", "kill -0 $$; kill -TERM $$ 2>/dev/null; echo alive"], "alive\n"),
     "count.py": (["sh", "-c", "mkdir one && rmdir one"], "mkdir 1, rmdir 1\n"),
+    "log_opens.py": (["sh", "-c", "read -r name < /etc/hostname"], "opens /etc/hostname\n"),
+    "redirect.py": (["cat", "/etc/hostname"], "somewhere-else\n"),
+    "synthetic.py": (["cat", "/etc/monitor/motd"], "made of nothing\n"),
     "refuse.py": (["sh", "-c", "mkdir plain secret 2>/dev/null; ls; rmdir plain"], "plain\n"),
 }
 """Example -> a program under its handlers, and what is printed."""

@@ -20,7 +20,7 @@ LINES_AT_MOST: Final = 400
 FREE: Final = frozenset({"errors", "origin", "abi"})
 """What every layer may import; ``abi`` itself may import only ``errors``."""
 
-BELOW_THE_ROOF: Final = frozenset({"features", "policy", "notify", "sources", "events"})
+BELOW_THE_ROOF: Final = frozenset({"features", "policy", "notify", "broker", "handlers", "sources", "events"})
 
 MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
     "errors": frozenset({"origin"}),
@@ -30,6 +30,8 @@ MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
     "features": FREE | {"_native"},
     "policy": FREE,
     "notify": FREE | {"_native", "features"},
+    "broker": FREE | {"notify", "_native", "features"},
+    "handlers": FREE | {"notify", "broker"},
     "sources": FREE | {"_native", "features", "notify.listener", "policy"},
     "events": FREE | {"notify"},
     "supervisor": FREE | BELOW_THE_ROOF,
@@ -40,7 +42,13 @@ MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
 }
 """Layer -> what it may import besides itself: a layer, or one module of a layer."""
 
-SAME_LAYER: Final = {"enforce": "supervisor", "lifetime": "supervisor", "run": "supervisor"}
+SAME_LAYER: Final = {
+    "brokering": "supervisor",
+    "enforce": "supervisor",
+    "lifetime": "supervisor",
+    "run": "supervisor",
+    "settings": "supervisor",
+}
 """Modules that belong to a layer whose name they do not have."""
 
 OUTSIDERS: Final[Mapping[str, frozenset[str]]] = {
@@ -48,6 +56,8 @@ OUTSIDERS: Final[Mapping[str, frozenset[str]]] = {
     "features": frozenset({"trio", "cffi", "click"}),
     "policy": frozenset({"trio", "cffi", "click"}),
     "notify": frozenset({"cffi", "click"}),
+    "broker": frozenset({"cffi", "click"}),
+    "handlers": frozenset({"cffi", "click"}),
     "sources": frozenset({"cffi", "click"}),
     "events": frozenset({"cffi", "click"}),
     "supervisor": frozenset({"cffi", "click"}),

@@ -22,13 +22,13 @@ from monitor import testing
 ROOT: Final = Path(__file__).parent.parent
 
 PUBLIC: Final = [
-    "Allow", "Arch", "Arguments", "Call", "CallAnswered", "Deny", "Dropped", "Event", "Handler", "HandlerError",
-    "HandlerFailed", "HandlerFunction", "InjectFd", "KernelFeatureError", "Kill", "Launch", "LaunchError",
-    "LaunchStage", "Listener", "Look", "MonitorError", "OutOfFds", "Pass", "Policy", "PolicyError",
-    "PolicyNotLoosenable", "ProcessRun", "ProgramTooLongError", "RacyAllow", "Rendered", "Return", "Run", "Sink",
-    "SlowHandler", "Stats", "Subscription", "SupervisionFailed", "SupervisorError", "Target", "TargetExited",
-    "TargetGone", "TargetMemoryError", "TargetStarted", "Verdict", "Wish", "Would", "handles", "load_policy",
-    "supervise",
+    "Allow", "Arch", "Arguments", "Call", "CallAnswered", "Deny", "Dropped", "Emulate", "Event", "Handler",
+    "HandlerError", "HandlerFailed", "HandlerFunction", "InjectFd", "KernelFeatureError", "Kill", "Launch",
+    "LaunchError", "LaunchStage", "Listener", "Look", "MonitorError", "OutOfFds", "Pass", "Policy",
+    "PolicyError", "PolicyNotLoosenable", "ProcessRun", "ProgramTooLongError", "RacyAllow", "Rendered",
+    "Return", "Run", "Sink", "SlowHandler", "Stats", "Subscription", "SupervisionFailed", "SupervisorError",
+    "Target", "TargetExited", "TargetGone", "TargetMemoryError", "TargetPath", "TargetStarted", "Verdict",
+    "Wish", "Would", "handles", "load_policy", "supervise",
 ]  # fmt: skip
 
 ALIASES: Final = {"Event", "HandlerFunction", "Sink", "Verdict"}
@@ -79,7 +79,8 @@ def _functions() -> list[tuple[str, object]]:
     for name in PUBLIC:
         value = getattr(monitor, name)
         if inspect.isclass(value):
-            written = set[str]() if attrs.has(value) else {"__init__"}  # attrs writes it from typed fields
+            # attrs writes it from typed fields, and of a protocol there is none.
+            written = set[str]() if attrs.has(value) or getattr(value, "_is_protocol", False) else {"__init__"}
             members = {key: getattr(value, key) for key in vars(value) if not key.startswith("_") or key in written}
             found += [(f"{name}.{key}", member) for key, member in members.items() if inspect.isroutine(member)]
         elif inspect.isfunction(value):

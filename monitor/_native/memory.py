@@ -72,6 +72,11 @@ def target_write(listener: int, ident: int, tid: int, address: int, data: bytes)
     return _check_access(result, address, f"write {len(data)} bytes")
 
 
+def target_fd(listener: int, ident: int, tid: int, fd: int) -> int:
+    """Return a duplicate of the waiting thread's *fd*, the caller's to close.  Raises TargetGone, or OSError."""
+    return check_waiting(lib.mon_target_fd(listener, ident, tid, fd))
+
+
 def target_kill(listener: int, ident: int, tid: int, signal: int) -> None:
     """Send *signal* to the process of the waiting thread.  Raises TargetGone, or OSError."""
     check_waiting(lib.mon_target_kill(listener, ident, tid, signal))

@@ -28,6 +28,7 @@ from monitor.events.record import CallAnswered
 from monitor.notify.verdict import Deny, Kill
 from monitor.origin import Origin
 from monitor.policy.action import KillThread, Trap
+from monitor.policy.beneath import unserved
 from monitor.policy.model import Policy
 from monitor.run import ProcessRun
 
@@ -90,6 +91,12 @@ def _tell_findings(given: Given) -> None:
     for finding in given.findings:
         if finding.lost:
             click.echo(f"seccomp-monitor: {finding}", err=True)
+
+
+def tell_unserved(policy: Policy) -> None:
+    """Tell what a program cannot do under *policy* because files are opened for it, and by nobody else's word."""
+    for what in unserved(policy):
+        tell(f"refused under [files]: {what}")
 
 
 def tell_uncounted(policy: Policy) -> None:

@@ -76,9 +76,12 @@ class Choices(NamedTuple):
         """Return the policy, read with everything it includes."""
         if not self.policies:
             return None
-        from monitor.cli.enforcing import load_for_run  # noqa: PLC0415  # likewise
+        from monitor.cli.enforcing import load_for_run, tell_unserved  # noqa: PLC0415  # likewise
 
-        return load_for_run(self.policies, self.surroundings(), quiet=self.quiet)
+        policy = load_for_run(self.policies, self.surroundings(), quiet=self.quiet)
+        if not self.quiet and not self.observe:
+            tell_unserved(policy)
+        return policy
 
     def refusals(self, policy: Policy | None) -> Refusals | None:
         """Return what counts the refused calls, if that matters."""

@@ -32,7 +32,7 @@ from monitor.events.record import (
 from monitor.events.strace import trouble_text
 from monitor.notify.account import Would
 from monitor.notify.look import Look
-from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
+from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
 
 SCHEMA: Final = 1
 
@@ -92,6 +92,8 @@ def _trouble(
 
 def _call_fields(event: CallAnswered) -> dict[str, Json]:
     verdict, number, value = _answer(event.verdict)
+    if event.result is not None:
+        number, value = (-event.result, -1) if event.result < 0 else (None, event.result)
     return {
         "pid": event.pid,
         "tid": event.tid,
@@ -103,6 +105,8 @@ def _call_fields(event: CallAnswered) -> dict[str, Json]:
         "args": [f"{register:#x}" for register in event.args],
         "decoded": _decoded(event),
         "path": _first(event, "path"),
+        "access": event.access or None,
+        "canonical": None if event.path is None else text_or_bytes(event.path),
         "address": _first(event, "sockaddr"),
         "verdict": verdict,
         "errno": number,
@@ -117,7 +121,7 @@ def _call_fields(event: CallAnswered) -> dict[str, Json]:
     }
 
 
-def _answer(verdict: Verdict) -> tuple[str, int | None, int | None]:
+def _answer(verdict: Verdict) -> tuple[str, int | None, int | None]:  # noqa: PLR0911  # one for each kind of verdict
     """Return a verdict's name, errno, and value."""
     match verdict:
         case Allow():
@@ -132,6 +136,8 @@ def _answer(verdict: Verdict) -> tuple[str, int | None, int | None]:
             return "kill", None, None
         case Pass():
             return "pass", None, None
+        case Emulate():
+            return "emulate", None, None
         case _:
             assert_never(verdict)
 

@@ -90,6 +90,9 @@ class HubObserver:
             rule=decision.rule,
             would=decision.would,
             told=decision.told,
+            result=decision.result,
+            access=decision.access,
+            path=decision.path,
             observed=call.looked,
             delivered=decision.delivered,
             latency_seconds=decision.seconds,
@@ -125,9 +128,11 @@ class HubObserver:
             self._hub.publish(OutOfFds(times=times))
 
 
-def _rendered(call: Call, memory: Memory, look: Look) -> Rendered:
-    from monitor.notify.render import render  # noqa: PLC0415  # most runs show no call
-
+def _rendered(call: Call, memory: Memory, look: Look) -> Rendered | None:
+    try:
+        from monitor.notify.render import render  # noqa: PLC0415  # most runs show no call
+    except OSError:  # we have no fd to read a module with: the next call may find one
+        return None
     return render(call.name, call.arch, call.registers, memory, look)
 
 

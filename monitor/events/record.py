@@ -61,6 +61,12 @@ class CallAnswered:
     """Whether it was told although nobody wished for every answer: a refusal, or what a rule logs or would refuse."""
     would: Would | None = None
     """What the policy says, where it is only observed: the call ran."""
+    result: int | None = None
+    """What the target saw of a call that was done for it: a value, or a negative errno; None: the kernel ran it."""
+    access: str = ""
+    """The class of access that a policy decided about by a name."""
+    path: bytes | None = None
+    """That name: absolute, links followed, as the target sees it."""
     observed: bool
     delivered: bool
     latency_seconds: float

@@ -34,7 +34,7 @@ from monitor.notify.listener import RawNotification
 from monitor.notify.look import Look
 from monitor.notify.render import LineRenderer, render, text
 from monitor.notify.target import NoMemory, PeekedMemory
-from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return
+from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return
 
 _RESULT_COLUMN: Final = 40
 """Where ``=`` stands in a line whose call is short (strace(1), ``-a``)."""
@@ -159,7 +159,7 @@ def _words(event: CallAnswered) -> str:
 
 
 def _result(event: CallAnswered) -> str:  # noqa: PLR0911  # one for each kind of verdict
-    reason = str(event.rule) if event.rule is not None else event.handler or event.by
+    reason = _reason(event)
     if event.would is not None:
         return f"? <observed: would {_intention(event.would)}: {reason}>"
     match event.verdict:
@@ -173,12 +173,33 @@ def _result(event: CallAnswered) -> str:  # noqa: PLR0911  # one for each kind o
             return f"{value} <emulated>"
         case InjectFd():
             return "? <injected>"
+        case Emulate():
+            return _outcome_text(event)
         case Kill(number):
             return f"? <killed with {number.name}: {reason}>"
         case Pass():
             return "?"
         case _:
             assert_never(event.verdict)
+
+
+def _reason(event: CallAnswered) -> str:
+    """Return who decided, and about what: ``agent.toml:8, read /etc/shadow``."""
+    who = str(event.rule) if event.rule is not None else event.handler or event.by
+    if event.path is None:
+        return who
+    return f"{who}, {event.access} {text.printable(event.path.decode('utf-8', 'surrogateescape'))}"
+
+
+def _outcome_text(event: CallAnswered) -> str:
+    """Return what came of a call that was done for the target, and by which rule it was."""
+    if event.result is None:
+        outcome = "?"
+    elif event.result < 0:
+        outcome = f"-1 {errno_name(-event.result)} ({strerror(-event.result)})"
+    else:
+        outcome = str(event.result)
+    return f"{outcome} <allowed: {_reason(event)}>" if event.told else outcome
 
 
 def _intention(would: Would) -> str:  # noqa: PLR0911  # one for each of a closed list

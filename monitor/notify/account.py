@@ -18,6 +18,7 @@ from monitor.notify.verdict import Deny, Kill, Verdict
 from monitor.origin import Origin
 
 if TYPE_CHECKING:
+    from monitor.notify.emulation import Emulated
     from monitor.notify.render import Rendered
 
 FAILURE: Final = Deny(EPERM)
@@ -69,7 +70,7 @@ class Would(NamedTuple):
 class Outcome:
     """A verdict, and who gave it.  A plain class, because one is made for every call."""
 
-    __slots__ = ("by", "handler", "rule", "seen", "told", "verdict", "would")
+    __slots__ = ("access", "by", "done", "handler", "path", "rule", "seen", "told", "verdict", "would")
 
     def __init__(self, verdict: Verdict, by: By = "default", handler: str | None = None) -> None:
         """Take the default answer's place for whoever is not named."""
@@ -81,6 +82,12 @@ class Outcome:
         """The rule of the policy that decided."""
         self.would: Would | None = None
         """What the policy says, where it is only observed."""
+        self.done: Emulated | None = None
+        """What came of an ``Emulate``."""
+        self.access = ""
+        """The class of access that was decided about, where a policy did so by a name."""
+        self.path: bytes | None = None
+        """The name that it was decided by."""
         self.told = verdict.__class__ in _REFUSALS
         """Whether it is told of even if nobody wants to know of every answer."""
 
@@ -95,6 +102,8 @@ class Stats:
     returned: int = 0
     injected: int = 0
     killed: int = 0
+    emulated: int = 0
+    """Done on the target's behalf, whatever came of it."""
     gone: int = 0
     """Answered when nobody waited any more: killed, or taken away by a signal."""
     evaporated: int = 0
@@ -126,6 +135,12 @@ class Decision(NamedTuple):
     """What the policy says, where it is only observed."""
     told: bool = False
     """Whether it is told of even if nobody wants to know of every answer."""
+    result: int | None = None
+    """What the target saw of an ``Emulate``: a value, or a negative errno; None: the kernel ran the call."""
+    access: str = ""
+    """The class of access that a policy decided about by a name."""
+    path: bytes | None = None
+    """That name."""
 
 
 class Judge(Protocol):

@@ -19,12 +19,12 @@ from monitor.notify.account import FAILURE, Judge, Observer, Outcome, Stats
 from monitor.notify.decode import Call
 from monitor.notify.handler import Handler
 from monitor.notify.respond import close_quietly
-from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
+from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
 
 SLOW_SECONDS: Final = 0.010
 """An inline handler that needs longer than this holds up everything, and is told about."""
 
-_ANSWERS: Final = frozenset({Allow, Deny, Return, InjectFd, Kill})
+_ANSWERS: Final = frozenset({Allow, Deny, Return, InjectFd, Kill, Emulate})
 """The verdicts that are an answer, by their classes, which are final."""
 
 
@@ -94,6 +94,9 @@ class Asker:
         if kind is Allow:
             outcome = Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # by its class
             return outcome if call._target is None else self._checked(call, outcome)  # noqa: SLF001  # hot: no property
+        if kind is Emulate and (call.broker is None or not call.broker.can(call)):
+            what = f"returned Emulate(), and {call.name} cannot be done on a target's behalf"
+            return self._failed(call, handler, HandlerError(call.name, handler.name, what))
         if kind in _ANSWERS:
             return Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # likewise
         if kind is Pass:

@@ -11,7 +11,7 @@ arguments, and the rest would be work for nobody.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -23,8 +23,10 @@ from monitor.abi.syscalls import Argument, Signature
 from monitor.errors import TargetMemoryError
 from monitor.notify.listener import AnyListener
 from monitor.notify.target import PATH_MAX, NoMemory, Target
+from monitor.notify.verdict import Emulate
 
 if TYPE_CHECKING:
+    from monitor.notify.emulation import Broker, TargetPath
     from monitor.notify.look import Look
     from monitor.notify.render import Rendered
 
@@ -125,7 +127,7 @@ class Call:
     Valid until it is answered: afterwards its registers can still be read, its target cannot.
     """
 
-    __slots__ = ("_args", "_listener", "_raw", "_target", "arch", "name")
+    __slots__ = ("_args", "_listener", "_paths", "_raw", "_target", "arch", "broker", "hides", "lent", "name", "ruling")
 
     def __init__(self, raw: RawNotification, name: str, arch: Arch | None, listener: AnyListener) -> None:
         """Wrap *raw*; nothing is decoded yet."""
@@ -133,6 +135,15 @@ class Call:
         self._listener = listener
         self._args: Arguments | None = None
         self._target: Target | None = None
+        self._paths: dict[int, TargetPath] | None = None
+        self.broker: Broker | None = None
+        """Who looks paths up and does calls for their targets, as dispatch has it."""
+        self.hides: Callable[[bytes], bool] | None = None
+        """Whether a listing has no entry of this name, where a policy hides some."""
+        self.lent = False
+        """Whether a worker has what was looked up, and closes it when it has done with it."""
+        self.ruling: object = None
+        """What a policy said about its paths, for when that policy is asked again."""
         self.name = name
         """The kernel's name of the call; ``syscall_0x...`` where the tables have none."""
         self.arch = arch
@@ -229,6 +240,71 @@ class Call:
     def read_strings(self, argument: str | int) -> list[bytes]:
         """Return the strings of an argument such as execve's argv."""
         return list(self.target.read_strings(self.args[argument], word=self._word()))
+
+    def path(self, argument: str | int) -> TargetPath:
+        """
+        Return what a path argument leads to, looked up once: what ``emulate`` will use.
+
+        No look in the sense of ``looked``: whatever the target writes there now, the call is done
+        with what was found.  A plain ``Allow`` would have the kernel read it again, and is refused
+        after this too.
+
+        Raises:
+            TargetMemoryError: the path cannot be read; let pass, it answers with the kernel's errno.
+            TargetGone: the thread no longer waits.
+            TypeError: the argument is no path, or nobody looks paths up here.
+        """
+        index = self.args.index_of(argument)
+        self.target.looked = True
+        return self.looked_up(index)
+
+    def looked_up(self, index: int) -> TargetPath:
+        """Return what the path in register *index* leads to, for who does not decide by memory: a policy, a broker."""
+        found = None if self._paths is None else self._paths.get(index)
+        if found is None:
+            if self.broker is None:
+                msg = "nobody looks paths up here"
+                raise TypeError(msg)
+            found = self.broker.path(self, index)
+            self.keep(index, found)
+        return found
+
+    def has_looked_up(self, index: int) -> bool:
+        """Whether what the path in register *index* leads to is kept."""
+        return self._paths is not None and index in self._paths
+
+    def keep(self, index: int, path: TargetPath) -> None:
+        """Keep what the path in register *index* leads to, until the call is answered."""
+        if self._paths is None:
+            self._paths = {}
+        self._paths[index] = path
+
+    def close(self) -> None:
+        """Give back what was looked up; dispatch does so when the call is answered."""
+        if self.lent:
+            return
+        paths, self._paths = self._paths, None
+        for path in (paths or {}).values():
+            path.close()
+
+    def close_lent(self) -> None:
+        """Give it back on behalf of a worker, for which nobody waits any more."""
+        self.lent = False
+        self.close()
+
+    def emulate(self) -> Emulate:
+        """
+        Return the verdict that does this call on the target's behalf; nothing happens before it is returned.
+
+        Raises:
+            TypeError: nobody can do this call for its target, which may have other rights or another view.
+            TargetGone: the thread no longer waits.
+            OSError: we have no fd to look at it with.
+        """
+        if self.broker is None or not self.broker.can(self):
+            msg = f"{self.name} cannot be done on a target's behalf"
+            raise TypeError(msg)
+        return Emulate()
 
     def render(self, look: Look | None = None) -> Rendered:
         """

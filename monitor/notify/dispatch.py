@@ -32,12 +32,15 @@ import trio
 from monitor._native import RawNotification
 from monitor.notify.account import FAILURE, Observer, Outcome, Stats, Watcher
 from monitor.notify.ask import Asker, Options
+from monitor.notify.carry import TRIES, Carrier
 from monitor.notify.decode import Call
+from monitor.notify.emulation import Broker, MayBlockError
 from monitor.notify.handler import Route, Routes, Steps
 from monitor.notify.listener import CONTINUE, EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, AnyListener
 from monitor.notify.respond import Responder
 from monitor.notify.seen import SeenProcesses
-from monitor.notify.verdict import Allow
+from monitor.notify.verdict import Allow, Emulate
+from monitor.notify.waiting import Waiting
 
 DRAIN: Final = 64
 """Answers between two visits to the scheduler while calls keep coming."""
@@ -49,23 +52,14 @@ LOOK_FIRST_SECONDS: Final = 0.050
 LOOK_LAST_SECONDS: Final = 0.500
 """How often waiting asynchronous calls are looked at: is their thread still there?"""
 
+FROM_THE_START: Final = -1
+"""In the place of a handler's index: the call was not decided about at all, since that could have to sleep."""
+
+DECIDED: Final = -2
+"""In the same place: it was, and what was decided could have to sleep."""
+
 _NOT_NOW: Final = frozenset({NOTHING_QUEUED, EVAPORATED})
 """Why there is no notification, and there may be one later."""
-
-
-class _Waiting:
-    """One call whose asynchronous handler runs."""
-
-    __slots__ = ("again", "call", "gone", "refused", "scope")
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.scope: trio.CancelScope | None = None
-        self.gone = False
-        self.refused: Outcome | None = None
-        """What a policy says that was put in force meanwhile."""
-        self.again = False
-        """Whether that policy has other handlers decide."""
 
 
 class Dispatcher:
@@ -78,8 +72,10 @@ class Dispatcher:
         options: Options,
         observer: Observer,
         seen: SeenProcesses | None = None,
+        broker: Broker | None = None,
     ) -> None:
-        """Be ready; ``run`` does the work.  *seen* is told of every thread that asks."""
+        """Be ready; ``run`` does the work.  *seen* is told of every thread that asks; *broker* is borrowed."""
+        self._broker = broker
         self.stats = Stats()
         self._seen = seen
         self._observer = observer
@@ -92,8 +88,9 @@ class Dispatcher:
         self._known = routes.known
         self._asker = Asker(options, self.stats, observer)
         self._responder = Responder(listener, self.stats, observer, self._close_out)
+        self._carrier = Carrier(broker, self._responder)
         self._nursery: trio.Nursery | None = None
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, Waiting] = {}
         self._something_waits = trio.Event()
 
     async def run(self) -> None:
@@ -123,6 +120,8 @@ class Dispatcher:
         assert self._judge is not None
         self._routes, self._known = routes, routes.known
         for waiting in list(self._waiting.values()):
+            if waiting.acted_for:  # it is decided about after this, or was before
+                continue
             call, refused_before = waiting.call, waiting.refused is not None
             waiting.refused = self._judge.refuses(call)
             waiting.again = waiting.again or refused_before or self._judge.gives_elsewhere(call)
@@ -209,18 +208,40 @@ class Dispatcher:
             if watcher is not None:
                 return self._let_pass(raw, route, watcher)
         call = Call(raw, route.name, route.arch, self._listener)
+        call.broker = self._broker
         self.stats.received += 1
         started = perf_counter()
         try:
             if self._seen is not None:
                 self._seen.note(raw[1])
-            outcome = self._decide_inline(call, route, started)
+            outcome = self._decided(call, route, started)
         except BaseException as error:
             self._responder.deny_because(error, call, started)
+            call.close()
             raise
         if outcome is None:
             return self._listener.receive()
-        return self._responder.exchange(call, outcome, started)
+        if self._broker is None:
+            return self._responder.exchange(call, outcome, started)
+        try:
+            return self._responder.exchange(call, outcome, started)
+        finally:
+            call.close()
+
+    def _decided(self, call: Call, route: Route, started: float) -> Outcome | None:
+        """Decide about *call*, and do what an ``Emulate`` says; None when a task will."""
+        try:
+            outcome = self._decide_inline(call, route, started)
+        except MayBlockError:
+            self._start_task(call, route, FROM_THE_START, started)
+            return None
+        if outcome is not None and outcome.verdict.__class__ is Emulate:
+            try:
+                self._carrier.carry_out(call, outcome)
+            except MayBlockError:
+                self._start_task(call, route, DECIDED, started, outcome)
+                return None
+        return outcome
 
     def _let_pass(self, raw: RawNotification, route: Route, watcher: Watcher) -> RawNotification | int:
         """Answer a call that nobody decides about: *watcher* sees it, and it runs."""
@@ -251,6 +272,8 @@ class Dispatcher:
 
     def _decide_inline(self, call: Call, route: Route, before: float) -> Outcome | None:
         """Ask the policy and the handlers in order; None when an asynchronous one has to be waited for."""
+        if self._broker is not None and (route.handlers or self._judge is not None):
+            self._broker.prepare(call)
         if self._judge is not None:
             refused = self._judge.refuses(call)
             if refused is not None:
@@ -267,16 +290,19 @@ class Dispatcher:
 
     # ---- asynchronous handlers ----
 
-    def _start_task(self, call: Call, route: Route, index: int, started: float) -> None:
-        """Run the handlers of *route* from *index* on in a task, which will answer."""
+    def _start_task(self, call: Call, route: Route, index: int, started: float, outcome: Outcome | None = None) -> None:
+        """Run the handlers of *route* from *index* on in a task, which will answer; or carry *outcome* out in one."""
         assert self._nursery is not None
-        waiting = _Waiting(call)
+        waiting = Waiting(call)
+        waiting.acted_for = index < 0
         self._waiting[call.id] = waiting
         self._something_waits.set()
-        self._nursery.start_soon(self._answer_later, waiting, route, index, started)
+        self._nursery.start_soon(self._answer_later, waiting, route, index, started, outcome)
 
     @trio.lowlevel.enable_ki_protection
-    async def _answer_later(self, waiting: _Waiting, route: Route, index: int, started: float) -> None:
+    async def _answer_later(
+        self, waiting: Waiting, route: Route, index: int, started: float, outcome: Outcome | None
+    ) -> None:
         """
         Answer one call when its handlers have decided, or when we are told to stop.
 
@@ -286,20 +312,53 @@ class Dispatcher:
         """
         call = waiting.call
         try:
-            outcome = await self._decide_later(waiting, route, index)
+            outcome = await self._decided_and_done(waiting, route, index, outcome)
         except BaseException as error:
             self._responder.deny_because(error, call, started)
+            call.close()
             raise
         finally:
             del self._waiting[call.id]
-        received = self._responder.exchange(call, outcome, started)
+        try:
+            received = self._responder.exchange(call, outcome, started)
+        finally:
+            call.close()
         if isinstance(received, tuple):
             received = await self._drain(received)
         if received == EVAPORATED:
             self.stats.evaporated += 1
 
-    async def _decide_later(self, waiting: _Waiting, route: Route, index: int) -> Outcome:
+    async def _decided_and_done(self, waiting: Waiting, route: Route, index: int, outcome: Outcome | None) -> Outcome:
+        """Decide about one call, and carry out what is decided; all over again where what it names has changed."""
+        call = waiting.call
+        for _ in range(TRIES):
+            outcome = outcome or await self._decide_later(waiting, route, index)
+            if outcome.verdict.__class__ is not Emulate:
+                return outcome
+            with waiting.acting() as scope:
+                if await self._carrier.carry_out_later(call, outcome):
+                    return outcome
+            if scope.cancelled_caught:
+                break
+            outcome, index = None, FROM_THE_START
+        return Outcome(FAILURE, "error")
+
+    async def _decide_from_the_start(self, waiting: Waiting) -> Outcome:
+        """Look paths up on a worker, then ask the policy and the handlers."""
+        call = waiting.call
+        with waiting.acting() as scope:
+            failed = await self._carrier.look_up(call)
+            if failed is not None:
+                return failed
+        if scope.cancelled_caught:
+            return Outcome(FAILURE, "error")
+        refused = None if self._judge is None else self._judge.refuses(call)
+        return refused or await self._decide_later(waiting, self._routes.of(call.audit_arch, call.nr), 0)
+
+    async def _decide_later(self, waiting: Waiting, route: Route, index: int) -> Outcome:
         """Ask the handlers from *index* on, each asynchronous one under its own deadline; again where it has to be."""
+        if index == FROM_THE_START:
+            return await self._decide_from_the_start(waiting)
         call = waiting.call
         outcome = await self._asked(waiting, route.handlers[index:])
         while outcome is None and waiting.refused is None and waiting.again:
@@ -307,7 +366,7 @@ class Dispatcher:
             outcome = await self._asked(waiting, self._routes.of(call.audit_arch, call.nr).handlers)
         return outcome or waiting.refused or self._asker.default(call)
 
-    async def _asked(self, waiting: _Waiting, steps: Steps) -> Outcome | None:
+    async def _asked(self, waiting: Waiting, steps: Steps) -> Outcome | None:
         """Return what the first of *steps* says that says something; None too where they are no longer to be asked."""
         for function, asynchronous, handler in steps:
             if waiting.refused is not None or waiting.again:

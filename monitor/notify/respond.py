@@ -19,8 +19,9 @@ from monitor._native import RawNotification
 from monitor.errors import TargetGone
 from monitor.notify.account import FAILURE, Decision, Observer, Outcome, Stats
 from monitor.notify.decode import Call
+from monitor.notify.emulation import Emulated
 from monitor.notify.listener import CONTINUE, AnyListener
-from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
+from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return
 
 
 class Responder:
@@ -40,7 +41,7 @@ class Responder:
         """Respond to *call* and receive the next notification, in one call of C where that can be."""
         verdict = outcome.verdict
         kind = verdict.__class__
-        if self._observer.active or kind is not Allow or outcome.told:
+        if outcome.done is None and (self._observer.active or kind is not Allow or outcome.told):
             try:
                 self._look(call, outcome)
             except BaseException as error:  # of an observer's: the call is answered all the same
@@ -57,13 +58,12 @@ class Responder:
             ):
                 self._stats.allowed += 1  # nothing else to count, and nobody to tell
                 return received
-        elif isinstance(verdict, Deny):
-            received = self._listener.exchange(call.id, 0, -verdict.errno, 0)
-        elif isinstance(verdict, Return):
-            received = self._listener.exchange(call.id, _signed(verdict.value), 0, 0)
         else:
-            self.respond(call, outcome, started)
-            return self._listener.receive()
+            words = _response_of(outcome)
+            if words is None:
+                self.respond(call, outcome, started)
+                return self._listener.receive()
+            received = self._listener.exchange(call.id, *words)
         try:
             self._account(call, outcome, started, self._listener.sent)
         except BaseException:
@@ -71,6 +71,11 @@ class Responder:
                 self._abandon(received)
             raise
         return received
+
+    def look_before(self, call: Call, outcome: Outcome) -> None:
+        """Have noted what anybody wants to know, before an ``Emulate`` is carried out, which may be the answer."""
+        if self._observer.active or outcome.told:
+            self._look(call, outcome)
 
     def _look(self, call: Call, outcome: Outcome) -> None:
         """Have noted what anybody wants to know of the thread while it is still there."""
@@ -81,7 +86,7 @@ class Responder:
         """Give *call* its one response; only then are observers told, who may raise."""
         sent = 0
         try:
-            failure = self._send(call, outcome.verdict)
+            failure = self._send(call, outcome)
         except TargetGone:
             sent, failure = -ENOENT, None
         if failure is None:
@@ -105,13 +110,14 @@ class Responder:
         except Exception as another:  # noqa: BLE001  # the first one ends the supervision
             error.add_note(f"meanwhile: {another!r}")
 
-    def _send(self, call: Call, verdict: Verdict) -> tuple[Deny, OSError | None] | None:
+    def _send(self, call: Call, outcome: Outcome) -> tuple[Deny, OSError | None] | None:
         """
         Carry *verdict* out, or deny where it cannot be.
 
         Returns None, or the denial that was sent instead and the failure to be told of.  Raises
         TargetGone.
         """
+        verdict = outcome.verdict
         match verdict:
             case Allow():
                 self._listener.respond(call.id, 0, 0, CONTINUE)
@@ -123,12 +129,21 @@ class Responder:
                 return self._kill(call, verdict)
             case InjectFd():
                 return self._inject(call, verdict)
+            case Emulate():
+                self._send_done(call, outcome.done)
             case Pass():  # `otherwise` cannot be one (supervise refuses it), nor an outcome
                 self._listener.respond(call.id, 0, -FAILURE.errno, 0)
                 return FAILURE, None
             case _:
                 assert_never(verdict)
         return None
+
+    def _send_done(self, call: Call, done: Emulated | None) -> None:
+        """Answer with what came of a call that was done for its target, unless that was its answer."""
+        assert done is not None  # dispatch has it done before it has it answered
+        if not done.answered:
+            flags = CONTINUE if done.continued else 0
+            self._listener.respond(call.id, max(done.value, 0), min(done.value, 0), flags)
 
     def _kill(self, call: Call, verdict: Kill) -> tuple[Deny, OSError] | None:
         """Signal first, answer second: the target runs nothing in between."""
@@ -179,6 +194,9 @@ class Responder:
                     outcome.rule,
                     outcome.would,
                     outcome.told,
+                    _result(outcome.done),
+                    outcome.access,
+                    outcome.path,
                 )
             )
         needed = self._listener.reserve.needed
@@ -201,8 +219,26 @@ class Responder:
             stats.injected += 1
         elif isinstance(verdict, Kill):
             stats.killed += 1
+        elif isinstance(verdict, Emulate):
+            stats.emulated += 1
         if outcome.by == "timeout":
             stats.timeouts += 1
+
+
+def _response_of(outcome: Outcome) -> tuple[int, int, int] | None:
+    """Return value, error and flags of a response that is all there is to an answer; None: it is more."""
+    verdict, done = outcome.verdict, outcome.done
+    if isinstance(verdict, Deny):
+        return 0, -verdict.errno, 0
+    if isinstance(verdict, Return):
+        return _signed(verdict.value), 0, 0
+    if done is not None and not done.answered:
+        return max(done.value, 0), min(done.value, 0), CONTINUE if done.continued else 0
+    return None
+
+
+def _result(done: Emulated | None) -> int | None:
+    return None if done is None or done.continued else done.value
 
 
 def _signed(value: int) -> int:

@@ -163,5 +163,17 @@ class Pass:
     """No opinion: ask the next handler, and after the last one the supervisor's ``otherwise``."""
 
 
-Verdict: TypeAlias = Allow | Deny | Return | InjectFd | Kill | Pass
+@final
+@frozen
+class Emulate:
+    """
+    Do the call on the target's behalf, as the kernel would, and answer with what came of it.
+
+    It is done on our own copy of the arguments: what the target changes meanwhile changes nothing.
+    What a policy refuses stays refused.  ``call.emulate()`` returns it, and refuses calls that
+    cannot be done for anybody.
+    """
+
+
+Verdict: TypeAlias = Allow | Deny | Return | InjectFd | Kill | Pass | Emulate
 """What a handler returns."""

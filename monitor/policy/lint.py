@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from monitor.abi.arch import Arch
+from monitor.errors import PolicyError
 from monitor.policy import tables
 from monitor.policy.baits import ignored_bits
+from monitor.policy.beneath import lifted, with_beneath
 from monitor.policy.findings import Finding, Look
 from monitor.policy.model import Policy
 from monitor.policy.patterns import covered
@@ -34,6 +36,7 @@ RULES: Final[Mapping[str, str]] = {
     "E-CONTRADICTION": "a rule can never match, and earlier ones say something else",
     "E-COVERED": "a pattern never decides, because others cover it and say something else",
     "E-NO-SUCH-PATH": "with --here: a path of [files] or [exec] is not there",
+    "E-LIFTED": "a rule allows what would be refused beneath a table",
     "E-RESTART": "an errno by which the kernel makes a call again, and which no program knows",
     "E-TABLE": "a table is not enforced by this version",
     "E-UNKNOWN-NAME": "a call that no table knows",
@@ -53,8 +56,9 @@ def lint(policy: Policy, arches: Iterable[Arch] | None = None) -> list[Finding]:
         PolicyError: a condition names an argument that a call has not.
     """
     # Where one of the layers has no rules for an ABI, its calls are refused as a whole: no trap among them.
-    wanted = frozenset(Arch).intersection(*(layer.arches for layer in policy.layers() if layer.arches is not None))
-    looks = [Look(policy, arch) for arch in (arches or Arch) if arch in wanted]
+    whole = _as_enforced(policy)
+    wanted = frozenset(Arch).intersection(*(layer.arches for layer in whole.layers() if layer.arches is not None))
+    looks = [Look(whole, arch) for arch in (arches or Arch) if arch in wanted]
     found = [finding for check in _CHECKS for look in looks for finding in check(look)]
     idle = [finding for layer in policy.layers() for finding in unreached(layer, [look.arch for look in looks])]
     unenforced = [
@@ -65,7 +69,22 @@ def lint(policy: Policy, arches: Iterable[Arch] | None = None) -> list[Finding]:
         Finding("E-RESTART", f"errno {errno} is the kernel's own word", "run refuses this policy; name another", origin)
         for errno, origin in restarts(policy)
     ]
-    return [*_merged(found, looks), *idle, *covered(policy), *again, *unenforced]
+    lifts = [
+        Finding("E-LIFTED", f"{', '.join(rule.names)} is lifted, which [files] refuses beneath", _LIFTED, rule.origin)
+        for rule in lifted(policy)
+    ]
+    return [*_merged(found, looks), *idle, *covered(policy), *again, *lifts, *unenforced]
+
+
+_LIFTED: Final = "presets beneath-files says why it is refused; nobody acts for the program there"
+
+
+def _as_enforced(policy: Policy) -> Policy:
+    """Return *policy* with what its tables bring with them; itself, where they cannot be enforced as they are."""
+    try:
+        return with_beneath(policy)
+    except PolicyError:
+        return policy
 
 
 def _merged(found: Iterable[Finding], looks: Sequence[Look]) -> list[Finding]:

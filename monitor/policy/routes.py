@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import name_of
@@ -22,6 +22,13 @@ from monitor.policy.diagram import Node, ends
 from monitor.policy.model import Decision, Policy
 from monitor.policy.numbers import EVERY, Numbers, owner
 from monitor.policy.table import Alternative, Chain, heard
+
+
+def _always(route: Route) -> Decision | None:
+    """Return what is said whatever the registers hold, where nothing depends on them; most calls are decided so."""
+    if any(len(chain) > 1 for chain in route.chains):
+        return None
+    return max((chain[0].decision for chain in route.chains), key=lambda decision: rank(decision.action))
 
 
 @frozen
@@ -44,9 +51,12 @@ class Route:
     wanted: bool
     chains: tuple[Chain, ...]
     alone: bool = True
+    _always: Decision | None = field(init=False, eq=False, repr=False, default=Factory(_always, takes_self=True))
 
     def decide(self, args: Sequence[int]) -> Decision:
         """Return what the policy says about the call with *args*, six unsigned 64-bit words."""
+        if self._always is not None:
+            return self._always
         return max(self.decisions(args), key=lambda decision: rank(decision.action))  # of equals the first
 
     def decisions(self, args: Sequence[int]) -> tuple[Decision, ...]:

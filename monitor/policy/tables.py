@@ -8,7 +8,7 @@ asked about, and are refused by whoever runs a program under them until a broker
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
@@ -19,7 +19,7 @@ from monitor.origin import NOWHERE, Origin
 from monitor.policy.access import CLASSES
 from monitor.policy.model import Policy
 
-enforced: Final[frozenset[str]] = frozenset()
+enforced: Final[frozenset[str]] = frozenset({"files"})
 """Those of ``NAMES`` that this version enforces."""
 
 NAMES: Final = ("files", "network", "exec", "limits")
@@ -162,6 +162,13 @@ class Grants:
 
 
 Table: TypeAlias = Files | Network | Exec | Limits
+
+
+def is_over(moment: date) -> bool:
+    """Whether what expires at *moment*, a date or a moment of one, has expired: from its first instant on."""
+    if isinstance(moment, datetime):
+        return datetime.now(moment.tzinfo) >= moment
+    return date.today() >= moment  # noqa: DTZ011  # the user's own days
 
 
 def of(policy: Policy) -> Mapping[str, Table]:

@@ -14,6 +14,7 @@ from monitor.abi.arch import Arch
 from monitor.abi.groups import expand
 from monitor.errors import PolicyError
 from monitor.origin import NOWHERE, Origin
+from monitor.policy.beneath import refuse_allowing
 from monitor.policy.model import Policy, Rule
 
 Decided: TypeAlias = dict[tuple[Arch, str], Rule]
@@ -27,6 +28,7 @@ def verify(policy: Policy) -> None:
     Raises:
         PolicyError: a rule that no call can reach, or a condition that names what its calls have not.
     """
+    refuse_allowing(policy)
     arches = sorted(policy.arches or Arch, key=list(Arch).index)
     always: Decided = {}
     conditional: dict[str, Decided] = {}

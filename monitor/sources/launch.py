@@ -8,6 +8,7 @@ which are C (``native/launch.c`` tells the protocol).
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,12 +16,13 @@ from errno import EAGAIN, EINVAL, ENOENT
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
+import attrs
 import trio
 from attrs import Attribute, field, frozen, validators
 
 from monitor import _native
 from monitor.abi.arch import Arch
-from monitor.errors import KernelFeatureError, LaunchError, LaunchStage
+from monitor.errors import KernelFeatureError, LaunchError, LaunchStage, PolicyError
 from monitor.notify.listener import Listener
 from monitor.sources.process import Process
 from monitor.sources.stdio import HasFileno, Stdio, fileno_of, open_stdio, refuse_closed_fds
@@ -316,6 +318,31 @@ def _identity(leaf: str) -> bytes:
     """Return a map of every id that is mapped here to itself, user_namespaces(7)."""
     lines = (map(int, line.split()) for line in Path("/proc/self", leaf).read_text().splitlines())
     return b"".join(b"%d %d %d\n" % (inside, inside, count) for inside, _outside, count in lines)
+
+
+def walled(launch: Launch) -> Launch:
+    """
+    Return *launch* for a program whose files are opened for it: with a second wall, where there is Landlock.
+
+    Core dumps are off: they would be written into whatever directory is current, by nobody's call.
+
+    Raises:
+        PolicyError: the program would have other rights than its supervisor, or another view.
+    """
+    for what, asked in (
+        ("other ids", launch.uid is not None or launch.gid is not None or launch.groups is not None),
+        ("namespaces in which paths mean something else", bool(launch.namespaces & {"user", "mount"})),
+        ("calls of other ABIs", launch.other_abis),
+        ("set-uid programs (no_new_privs=False)", not launch.no_new_privs),
+    ):
+        if asked:
+            message = f"[files] is enforced for programs with our own rights and view: {what} are not possible under it"
+            raise PolicyError(message)
+    return attrs.evolve(
+        launch,
+        landlock=launch.landlock or _native.landlock_abi() > 0,
+        rlimits={**launch.rlimits, resource.RLIMIT_CORE: (0, 0)},
+    )
 
 
 _LANDLOCK_WRITES: Final = 0b1_1111_1111_0010

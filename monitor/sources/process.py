@@ -27,6 +27,10 @@ _STOPPED_SECONDS: Final = 0.25
 """How long the guard may take before we suppose that it was stopped, and do something about it."""
 
 
+_DEEPEST: Final = 4096
+"""No tree of processes is deeper: numbers that are used again while it is walked could make a circle."""
+
+
 class Process:
     """
     The first process of a launched tree; owns its pidfd, the pipes to it and the guard.
@@ -103,6 +107,19 @@ class Process:
         """Undo a SIGSTOP: a process of the tree that has our user id can send the guard one."""
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self._guard.guard_pidfd, signal.SIGCONT)
+
+    def has(self, pid: int) -> bool:
+        """Whether process *pid* is one of the tree: a look into /proc for each of its ancestors."""
+        seen = 0
+        while pid > 1 and seen < _DEEPEST:
+            if pid == self._guard.guard_pid:
+                return True
+            try:
+                pid = _parent_of(Path(f"/proc/{pid}"))
+            except OSError:
+                return False
+            seen += 1
+        return False
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the first process; nothing happens if it has ended."""

@@ -335,3 +335,16 @@ def test_reports_that_nobody_reads_end_nothing(policy: Path, tmp_path: Path) -> 
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait() == 0
+
+
+def test_what_is_refused_because_of_a_table_is_said_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(
+        '[policy]\nversion = 1\nknown-as-of = "6.12"\n[files]\notherwise = "allow"\nunix = "unmediated"\n'
+    )
+    done = run("-p", "p.toml", "--", "true", cwd=tmp_path)
+
+    said = [line for line in done.stderr.splitlines() if "refused under [files]" in line]
+    assert len(said) == 2
+    assert "presets beneath-files" in said[0]
+    assert 'exec = "unverified"' in said[1]
+    assert run("-p", "p.toml", "--quiet", "--", "true", cwd=tmp_path).stderr == ""

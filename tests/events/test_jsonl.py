@@ -61,6 +61,8 @@ def test_a_call_has_every_field() -> None:
         "args": ["0xffffff9c", "0x1000", "0x0", "0x0", "0x0", "0x0"],
         "decoded": {"dirfd": "AT_FDCWD", "pathname": "/etc/shadow", "flags": "O_RDONLY"},
         "path": "/etc/shadow",
+        "access": None,
+        "canonical": None,
         "address": None,
         "verdict": "deny",
         "errno": 13,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import name_of, signature_of
 from monitor.origin import Origin
-from monitor.policy import shipped, text
+from monitor.policy import shipped, tables, text
 from monitor.policy.action import Action, Allow, Ask, Audit, Deny, KillProcess, Trap
 from monitor.policy.expression import Expression
 from monitor.policy.findings import Finding
@@ -175,7 +175,7 @@ def test_rings_do_what_calls_may_not() -> None:
 def test_rings_go_around_tables(name: str, table: object) -> None:
     policy = Policy("p", Allow(), arches=X86, tables={name: table})
 
-    assert found(policy) == ["E-IO-URING", "E-TABLE"]
+    assert found(policy) == ["E-IO-URING"] + ["E-TABLE"] * (name not in tables.enforced)
     assert f"[{name}]" in only(lint(policy), "E-IO-URING").text
 
 
@@ -265,3 +265,13 @@ def test_an_errno_that_restarts_a_call_is_found() -> None:
 
     assert finding.origin.line == 7
     assert "E-RESTART" in found(Policy("p", Deny(514), arches=X86, rules=[rule(Allow(), "exit_group")]))
+
+
+def test_what_lies_beneath_a_table_is_looked_at_and_what_is_lifted_of_it_is_found() -> None:
+    def with_files(*rules: Rule) -> Policy:
+        return Policy("p", Allow(), arches=X86, known_as_of=(6, 12), rules=rules, tables={"files": Files()})
+
+    assert found(with_files()) == []
+    finding = only(lint(with_files(rule(Allow(), "io_uring_setup", "getpid", line=5))), "E-LIFTED")
+    assert finding.origin.line == 5
+    assert finding.text.startswith("io_uring_setup is lifted")

@@ -54,6 +54,7 @@ def decided(name: str, call: str, *args: int, arch: Arch = Arch.X86_64) -> Actio
 
 def test_these_presets_ship() -> None:
     assert shipped.names() == [
+        "beneath-files",
         "containers-default",
         "docker-default",
         "hardening",

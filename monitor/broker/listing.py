@@ -1,0 +1,75 @@
+"""
+Listing for the target: entries of a directory it has open, without those that are hidden from it.
+
+What it is not: the decision what is hidden; whoever decides leaves a function with the call.  The target's
+own description is read, so that its offset moves, and every entry that is left keeps its ``d_off``.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterator
+from errno import EINVAL, ENOENT
+from typing import Final
+
+from monitor._native import entries_of
+from monitor.broker.acting import Acting
+from monitor.notify.decode import Call
+from monitor.notify.emulation import ChangedError, Emulated
+
+_MOST: Final = 1 << 16
+"""The most that is read at a time; who has a larger buffer gets less than it could hold."""
+
+_LENGTH: Final = struct.Struct("=H").unpack_from
+_LENGTH_AT: Final = 16
+"""Where ``d_reclen`` stands, behind ``d_ino`` and ``d_off``: include/linux/dirent.h, fs/readdir.c."""
+
+_NAME_AT: Final = {False: 19, True: 18}
+"""Where the name begins: behind ``d_type``, which the old structure has at its end."""
+
+
+def list_directory(acting: Acting, call: Call, register: int) -> Emulated:
+    """Read on in the directory, until there is an entry that is not hidden, or none left."""
+    old = call.name == "getdents"
+    size = min(call.registers[2] & 0xFFFFFFFF, _MOST)
+    fd = acting.duplicate(call, call.registers[0])
+    try:
+        if call.hides is not None and not _is_the_same(acting, call, register, fd):
+            raise ChangedError  # another thread put another directory behind the number
+        while True:
+            data = entries_of(fd, size, old=old) if size else b""
+            kept = _kept(data, call.hides, old=old)
+            if kept or not data:
+                break
+    except OSError as error:
+        return Emulated(-(error.errno or ENOENT))
+    finally:
+        os.close(fd)
+    if not size:
+        return Emulated(-EINVAL)
+    if kept:
+        acting.write(call, call.registers[1], kept)
+    return Emulated(len(kept))
+
+
+def _is_the_same(acting: Acting, call: Call, register: int, fd: int) -> bool:
+    """Whether *fd* is of the directory that was looked up, by whose name it was decided what is hidden."""
+    held, now = acting.path(call, register).object, acting.looker.describe(fd)
+    return held is not None and (held.device, held.inode, held.mount) == (now.device, now.inode, now.mount)
+
+
+def _kept(data: bytes, hides: Callable[[bytes], bool] | None, *, old: bool) -> bytes:
+    if hides is None:
+        return data
+    return b"".join(entry for name, entry in _entries(data, old=old) if name in {b".", b".."} or not hides(name))
+
+
+def _entries(data: bytes, *, old: bool) -> Iterator[tuple[bytes, bytes]]:
+    """Yield each entry's name and bytes."""
+    place = 0
+    while place < len(data):
+        (length,) = _LENGTH(data, place + _LENGTH_AT)
+        entry = data[place : place + length]
+        yield entry[_NAME_AT[old] :].split(b"\0", 1)[0], entry
+        place += length

@@ -1,0 +1,393 @@
+"""
+A path argument of a waiting thread becomes an fd that holds the object, and the name it has.
+
+What it is: one copy of the path, one look-up, and the question whether the name that the kernel tells
+may be believed.  What it is not: a decision about the name, or the use of the fd.  The step before it
+is ``decode``; the step after it a policy's, and then ``files`` or ``metadata``.
+
+Nothing is looked up by path twice.  A name is believed where the object's mount is one of the view's;
+whatever else has no name, and what has none is refused by whoever decides by names.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+from collections.abc import Callable
+from errno import EACCES, EAGAIN, EISDIR, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from monitor._native import CREATE, EMPTY, IF_SAME, MAY_BLOCK, NOFOLLOW, NULL, LookedUp, Object, PathLooker, open_at
+from monitor.broker.mounts import LOCAL, Mount, Mounts
+from monitor.broker.openers import shows_ours
+from monitor.broker.plan import Start
+from monitor.broker.resolved import Resolved, names_of
+from monitor.broker.walk import MOST_LINKS, NO_MAGICLINKS, NO_SYMLINKS, How, Surroundings, Walked, walk
+from monitor.errors import TargetGone, TargetMemoryError
+from monitor.notify.decode import Call
+from monitor.notify.emulation import MayBlockError
+from monitor.notify.listener import Listener
+
+AT_FDCWD: Final = -100
+
+_WALKED_AGAIN: Final = frozenset({ENOENT, ELOOP, ENOTDIR, EACCES, EISDIR, ENAMETOOLONG})
+"""Errors after which it matters how far the path leads: a policy may not want it told."""
+
+_NO_END: Final = frozenset({ENOENT, ENOTDIR})
+"""Errors of what may be the last component alone."""
+
+_OURS: Final = frozenset({EMFILE, ENFILE, ENOMEM})
+"""What can only be said of us."""
+
+_CACHED: Final = 0x20
+"""RESOLVE_CACHED: then EAGAIN is for the target."""
+
+_CONFINED: Final = 0x01 | 0x08 | 0x10
+"""RESOLVE_NO_XDEV, RESOLVE_BENEATH, RESOLVE_IN_ROOT: no walk of ours is confined so (openat2(2))."""
+
+
+class Resolver:
+    """Resolves the paths of the threads of one listener, in our own view.  Owns three fds, and ends with ``close``."""
+
+    def __init__(self, listener: Listener, *, is_supervised: Callable[[int], bool]) -> None:
+        """Open what look-ups need; *listener* is borrowed, *is_supervised* knows the pids of targets."""
+        self._listener = listener
+        self._is_supervised = is_supervised
+        self.proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
+        self.own_fds = os.open("/proc/self/fd", os.O_PATH | os.O_CLOEXEC)
+        self.mounts = Mounts()
+        self._anonymous = _anonymous_devices()
+
+    def close(self) -> None:
+        """Give the fds back."""
+        self.mounts.close()
+        os.close(self.own_fds)
+        os.close(self.proc)
+
+    def looker(self) -> PathLooker:
+        """Return the buffers of one thread."""
+        return PathLooker(self._listener.fileno(), self.proc, self.own_fds, self.mounts.fd)
+
+    def resolve(
+        self, looker: PathLooker, call: Call, address: int, start: Start, resolve: int = 0, *, may_block: bool
+    ) -> Resolved:
+        """
+        Resolve the path at *address*, which starts as *start* says, with openat2(2)'s bits *resolve*.
+
+        *looker* is this thread's.  With *may_block* it may sleep for as long as a file system wants it to.
+
+        Raises:
+            TargetGone: the thread no longer waits.
+            MayBlockError: it would perhaps have to sleep.
+            OSError: we have no fd left.
+        """
+        flags = 0 if start.follow else NOFOLLOW
+        if may_block or not self.mounts.may_hang:
+            flags |= MAY_BLOCK if may_block else MAY_BLOCK | IF_SAME
+        flags |= (EMPTY if start.empty else 0) | (NULL if start.null else 0) | (CREATE if start.creates else 0)
+        try:
+            found = looker.look_up(call.id, call.tid, address, start.directory, flags, resolve)
+        except TargetMemoryError as error:
+            return _wrong(b"", error.errno)
+        if found.mounts_changed:
+            self.mounts.read()
+        may_block = may_block or not (self.mounts.may_hang or found.mounts_changed)
+        slow = _SlowWay(self, looker, call, start, resolve)
+        if found.error:
+            return slow.after(found, may_block=may_block)
+        assert found.object is not None
+        on_procfs = self.is_procfs(found.object)
+        if on_procfs and found.path:  # what an fd holds is what it is, whoever asks
+            if may_block and resolve & _CONFINED:
+                return slow.confined_in_proc(found)
+            os.close(found.fd)
+            if not may_block:
+                raise MayBlockError
+            return slow.walked(found.path, -1)
+        resolved = Resolved(found.path, fd=found.fd, held=found.object)
+        resolved.missing = found.last
+        resolved.must_be_directory = found.last is not None and found.path.endswith(b"/")
+        resolved.by_fd = not found.path
+        self.name(resolved, call.target.pid if on_procfs else 0)
+        return resolved
+
+    def name(self, resolved: Resolved, process: int = 0) -> None:
+        """Give *resolved* the names that may be believed; *process* is the target's, if anything is on procfs."""
+        held = resolved.object
+        assert held is not None
+        mount = self.mounts.find(held.mount)
+        owner = None if mount is None else _owner(mount, held)
+        if owner is not None and _is_ours(owner):
+            resolved.wrong = ENOENT  # as if it were not there, however it was come by
+            return
+        if owner is not None and not self._is_supervised(owner):
+            resolved.foreign = True
+        resolved.may_hang = mount is None or mount.kind not in LOCAL
+        if mount is None:
+            resolved.anonymous = held.device in self._anonymous
+            return
+        if process and mount.kind == "proc" and shows_ours(_below(mount, held), process):
+            return
+        names = names_of(held.link, resolved.missing)
+        resolved.names = tuple(_own(name, process) for name in names) if process else names
+
+    def is_procfs(self, held: Object) -> bool:
+        """Whether it is on a procfs of this view."""
+        mount = self.mounts.find(held.mount)
+        return mount is not None and mount.kind == "proc"
+
+    def owner(self, held: Object) -> int | None:
+        """Return the number of the process to which a thing on procfs belongs; None: it is elsewhere, or nobody's."""
+        mount = self.mounts.find(held.mount)
+        return None if mount is None else _owner(mount, held)
+
+    def is_valid(self, call: Call) -> bool:
+        """Whether the thread still waits."""
+        return self._listener.is_valid(call.id)
+
+    def surroundings(self, looker: PathLooker, tid: int, process: int) -> Surroundings:
+        """Return what a walk for a thread has to know."""
+
+        def is_procfs(fd: int) -> bool:
+            return self.is_procfs(looker.describe(fd))
+
+        def owner(fd: int) -> int | None:
+            return self.owner(looker.describe(fd))
+
+        def is_foreign(number: int) -> bool:
+            return not self._is_supervised(number)
+
+        return Surroundings(tid, process, is_procfs, owner, _is_ours, is_foreign)
+
+
+class _SlowWay(NamedTuple):
+    """One path, where one look-up was not enough."""
+
+    resolver: Resolver
+    looker: PathLooker
+    call: Call
+    start: Start
+    resolve: int
+
+    def after(self, found: LookedUp, *, may_block: bool) -> Resolved:
+        """Say what a failed look-up means, and walk where that has to be known."""
+        if found.error == ENOENT and not self.resolver.is_valid(self.call):
+            _close(found.start)
+            raise TargetGone
+        if found.path and may_block:
+            if found.error in _WALKED_AGAIN and not self.resolve & _CONFINED:
+                return self.walked(found.path, found.start)
+            if found.error in _NO_END and self.start.creates and self.start.follow:
+                return self._through_last_links(found)
+            if found.error in _WALKED_AGAIN:
+                return self._as_far_as_it_leads(found)
+        _close(found.start)
+        if found.error in _OURS:
+            raise OSError(found.error, os.strerror(found.error))
+        if found.error == EAGAIN and not may_block and not self.resolve & _CACHED:
+            raise MayBlockError
+        if found.error not in _WALKED_AGAIN or not found.path:
+            return _wrong(found.path, found.error)
+        raise MayBlockError
+
+    def _as_far_as_it_leads(self, found: LookedUp) -> Resolved:
+        """Find the deepest directory that is there of a path that is confined, and leads nowhere."""
+        start = found.start if found.start >= 0 else AT_FDCWD
+        lead = b"/" if found.path.startswith(b"/") else b""
+        parts = [part for part in found.path.split(b"/") if part]
+        try:
+            process = self.call.target.pid
+            for count in range(len(parts) - 1, -1, -1):
+                above = lead + b"".join(part + b"/" for part in parts[:count]) + b"."
+                try:
+                    fd = open_at(start, above, os.O_PATH | os.O_DIRECTORY, resolve=self.resolve | NO_MAGICLINKS)
+                except OSError:
+                    continue
+                if parts[count] not in {b".", b".."} and not _is_link(fd, parts[count]):
+                    return self._of(found.path, Walked(found.error, fd, parts[count]), process)
+                os.close(fd)
+                break  # where it would lead has no name
+        finally:
+            _close(found.start)
+        return Resolved(found.path, error=found.error)
+
+    def confined_in_proc(self, found: LookedUp) -> Resolved:
+        """Return what a confined path leads to on procfs: below ``self``, which was ours, what is the target's."""
+        held = found.object
+        assert held is not None
+        try:
+            process = self.call.target.pid
+        except BaseException:
+            os.close(found.fd)
+            raise
+        mount = self.resolver.mounts.find(held.mount)
+        own, fd = b"/%d" % os.getpid(), found.fd
+        if mount is not None and (_below(mount, held) + b"/").startswith(own + b"/"):
+            rest = _below(mount, held).removeprefix(own)
+            rest = rest.replace(b"/task/%d" % threading.get_native_id(), b"/task/%d" % self.call.tid, 1)
+            os.close(fd)
+            try:
+                fd = open_at(AT_FDCWD, mount.point + b"/%d" % process + rest, os.O_PATH | os.O_NOFOLLOW)
+            except OSError as error:
+                return Resolved(found.path, error=error.errno or ENOENT)
+        return self._of(found.path, Walked(0, fd, found.last, found.path.endswith(b"/")), process)
+
+    def _through_last_links(self, found: LookedUp) -> Resolved:
+        """
+        Follow links that are the last component, and where a file is to be made, within the confines of openat2(2).
+
+        A link's text is put into the path, and the kernel looks up from the start again: so nothing leaves the
+        confines, and no error is ours.
+        """
+        try:
+            return self._last_of(found.path, found.start if found.start >= 0 else AT_FDCWD, found.error)
+        finally:
+            _close(found.start)
+
+    def _last_of(self, path: bytes, start: int, otherwise: int) -> Resolved:
+        asked = path
+        for _ in range(MOST_LINKS):
+            named = path.rstrip(b"/")
+            name = named.rpartition(b"/")[2]
+            above = named[: len(named) - len(name)]
+            if name in {b"", b".", b".."}:
+                break
+            try:
+                fd = open_at(start, above + b".", os.O_PATH | os.O_DIRECTORY, resolve=self.resolve | NO_MAGICLINKS)
+            except OSError as error:
+                return Resolved(asked, error=error.errno or ENOENT)
+            if named != path:
+                os.close(fd)
+                return Resolved(asked, error=EISDIR)
+            try:
+                path = os.readlink(name, dir_fd=fd)
+            except FileNotFoundError:
+                return self._of(asked, Walked(0, fd, name), self.call.target.pid)
+            except OSError:
+                os.close(fd)
+                break  # no link: what is there is found another time
+            os.close(fd)
+            path = path if path.startswith(b"/") else above + path
+        return Resolved(asked, error=otherwise)
+
+    def walked(self, path: bytes, start: int) -> Resolved:
+        """Walk *path* from *start*, which is ours to close, or from where it starts by itself."""
+        call = self.call
+        try:
+            process = call.target.pid
+            if start < 0:
+                start = self._opened_start(path)
+            surroundings = self.resolver.surroundings(self.looker, call.tid, process)
+            how = How(
+                self.start.follow,
+                self.start.creates,
+                bool(self.resolve & NO_SYMLINKS),
+                bool(self.resolve & (NO_SYMLINKS | NO_MAGICLINKS)),
+            )
+            walked = walk(start, path, surroundings, how)
+        finally:
+            _close(start)
+        return self._of(path, walked, process)
+
+    def _of(self, path: bytes, walked: Walked, process: int) -> Resolved:
+        try:
+            held = self.looker.describe(walked.fd)
+        except OSError:
+            _close(walked.fd)
+            raise
+        resolved = Resolved(path, error=walked.error, fd=walked.fd, held=held)
+        resolved.missing = walked.missing
+        resolved.must_be_directory = walked.must_be_directory
+        resolved.foreign = walked.foreign
+        resolved.by_fd = not path
+        self.resolver.name(resolved, process)
+        return resolved
+
+    def _opened_start(self, path: bytes) -> int:
+        """Open once more where *path* starts."""
+        if path.startswith(b"/"):
+            return os.open("/", os.O_PATH | os.O_CLOEXEC)
+        tid, directory = self.call.tid, self.start.directory
+        leaf = f"{tid}/cwd" if directory == AT_FDCWD else f"{tid}/fd/{directory}"
+        try:
+            start = os.open(leaf, os.O_PATH | os.O_CLOEXEC, dir_fd=self.resolver.proc)
+        except FileNotFoundError:
+            raise TargetGone from None  # it was there a moment ago
+        if not self.resolver.is_valid(self.call):
+            os.close(start)
+            raise TargetGone
+        return start
+
+
+def _close(fd: int) -> None:
+    if fd >= 0:
+        os.close(fd)
+
+
+def _owner(mount: Mount, held: Object) -> int | None:
+    if mount.kind != "proc":
+        return None
+    number = _below(mount, held).split(b"/", 2)[1]
+    return int(number) if number.isdigit() else None
+
+
+def _below(mount: Mount, held: Object) -> bytes:
+    """Return the path of a thing on its file system, wherever a part of that is mounted."""
+    below = mount.root + b"/" + held.link.removeprefix(mount.point)
+    return b"/" + below.lstrip(b"/")
+
+
+def _is_ours(number: int) -> bool:
+    """Whether *number* in /proc is this process, one of its threads, or a child: guards have our memory."""
+    own = os.getpid()
+    if number == own or os.path.exists(f"/proc/self/task/{number}"):  # noqa: PTH110  # no exception for a race
+        return True
+    try:
+        status = Path(f"/proc/{number}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return int(status.rpartition(b")")[2].split()[1]) == own
+
+
+def _is_link(directory: int, name: bytes) -> bool:
+    try:
+        os.readlink(name, dir_fd=directory)
+    except OSError:
+        return False
+    return True
+
+
+def _own(name: bytes, process: int) -> bytes:
+    """Return *name*, where it is below the target's own directory of /proc, as below ``/proc/self``."""
+    own = b"/proc/%d" % process
+    return b"/proc/self" + name.removeprefix(own) if name == own or name.startswith(own + b"/") else name
+
+
+def _anonymous_devices() -> frozenset[int]:
+    """Return the devices on which pipes, sockets, memfds and the like are, and nothing that has a name."""
+    near, far = socket.socketpair()
+    fds = [*os.pipe(), os.memfd_create(""), near.detach(), far.detach(), _anonymous_inode()]
+    try:
+        found = {os.fstat(fd).st_dev for fd in fds}
+    finally:
+        for fd in fds:
+            os.close(fd)
+    return frozenset(os.major(device) << 32 | os.minor(device) for device in found)
+
+
+def _anonymous_inode() -> int:
+    """Return an fd of the file system of epoll, eventfd, signalfd and their like."""
+    epoll = select.epoll()
+    try:
+        return os.dup(epoll.fileno())
+    finally:
+        epoll.close()
+
+
+def _wrong(path: bytes, error: int) -> Resolved:
+    resolved = Resolved(path)
+    resolved.wrong = error
+    return resolved

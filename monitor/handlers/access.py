@@ -1,0 +1,45 @@
+"""
+For what a call wants the object that its path leads to: classes of access.
+
+What it is not: the list of classes (``policy.access``), or a decision.  The classes of most calls stand
+in the facts about system calls; those of an open depend on its flags and on what is there.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from monitor.broker.opening import Opening
+from monitor.broker.plan import PathPlan
+from monitor.broker.resolved import Resolved
+
+_HELD: Final = frozenset({"stat"})
+"""What an ``O_PATH`` descriptor is good for by itself; whatever is done with it later is judged then."""
+
+_LISTED: Final = frozenset({"list"})
+
+
+def accesses(plan: PathPlan, resolved: Resolved) -> frozenset[str]:
+    """Return the classes of access that a call asks for by the path of *plan*."""
+    return plan.facts.access if resolved.opening is None else _of_open(resolved.opening, resolved)
+
+
+def _of_open(opening: Opening, resolved: Resolved) -> frozenset[str]:
+    if opening.holds_only:
+        return _HELD
+    found: set[str] = set()
+    mode = opening.flags & os.O_ACCMODE
+    if mode != os.O_WRONLY:
+        found.add("read")
+    if mode != os.O_RDONLY:
+        found.add("write")
+    if opening.is_temporary:
+        return frozenset(found | {"create"})
+    if resolved.is_directory and found == {"read"} and not opening.creates:
+        return _LISTED
+    if opening.creates and not resolved.exists:
+        found.add("create")
+    if opening.flags & os.O_TRUNC and resolved.exists:
+        found.add("truncate")
+    return frozenset(found)

@@ -1,0 +1,187 @@
+"""
+A policy's word about paths: the judge of the calls that the broker does, before and behind the handlers.
+
+What it is not: the policy (a ``Decider`` has it), the look-up or the call itself (the broker).
+
+It decides about the object that was looked up, by the name it has, and what is then done is done with
+that object.  What has no name that could be believed is refused, but what never had one, as a pipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from errno import EACCES, ENFILE, ENOENT
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol
+
+from monitor.abi.arch import Arch
+from monitor.broker.broker import FAMILIES, HELD, LISTINGS
+from monitor.broker.held import gives_access
+from monitor.broker.plan import PathPlan, paths_of
+from monitor.broker.resolved import Resolved
+from monitor.errors import TargetGone
+from monitor.handlers.access import accesses
+from monitor.notify.account import FAILURE, Outcome
+from monitor.notify.decode import Call
+from monitor.notify.verdict import Deny, Emulate
+from monitor.origin import NOWHERE, Origin
+
+
+class Ruling(NamedTuple):
+    """
+    What a policy says about one access to one name.
+
+    *access* and *name* are what was decided about.
+
+    Attributes:
+        errno: with which it is refused; 0: it is allowed.
+        origin: the rule, or the table whose ``otherwise`` it is.
+        explicit: whether a rule says so, and not ``otherwise``.
+        strength: how restrictive it is, next to others.
+        handler: the name of the handler that shall decide; empty: none.
+        parameters: what the rule has that handler know.
+        hidden: whether there shall be nothing of that name.
+        asked: whether somebody was to be asked, and nobody is there.
+    """
+
+    errno: int
+    origin: Origin
+    explicit: bool
+    strength: int = 0
+    handler: str = ""
+    parameters: Mapping[str, object] = MappingProxyType({})
+    asked: bool = False
+    hidden: bool = False
+    access: str = ""
+    name: bytes | None = None
+
+
+class Decider(Protocol):
+    """What a policy says about names."""
+
+    def __call__(self, access: str, name: bytes, *, directory: bool) -> Ruling:
+        """Return what it says about *access* to the canonical *name*; *directory*: there is one of that name."""
+        ...
+
+    def protects(self, access: str, device: int, inode: int) -> bool:
+        """Whether *access* to this object is refused, whatever its name."""
+        ...
+
+    def answer(self, call: Call, ruling: Ruling) -> Ruling:
+        """Return the answer that was given before to what *ruling* asks about *call*; *ruling*: none was."""
+        ...
+
+
+NAMELESS: Final = Ruling(EACCES, Origin("no name that can be believed"), explicit=True)
+NOBODYS: Final = Ruling(ENOENT, Origin("a process that is not supervised"), explicit=True)
+_PROC: Final = b"/proc/"
+PROTECTED: Final = Ruling(EACCES, Origin("the supervisor reads it again"), explicit=True)
+"""About files of the policy itself, which cannot be changed, whatever it says of them."""
+UNDECIDED: Final = Ruling(0, NOWHERE, explicit=True)
+"""About what never had a name, and what the kernel refuses before it looks anything up."""
+
+
+class PathJudge:
+    """Judges the calls of one ABI that have a path."""
+
+    def __init__(self, decider: Decider, arch: Arch) -> None:
+        """Ask *decider* about names."""
+        self._decider = decider
+        self._plans: dict[str, PathPlan] = {
+            name: paths_of(arch, name)[family.register]
+            for name, family in FAMILIES.items()
+            if name not in HELD | LISTINGS
+        }
+        self._plans |= dict.fromkeys(HELD, self._plans["newfstatat"])  # which takes the fd in the same place
+        self._arch = arch
+
+    def ask(self, decider: Decider) -> None:
+        """Ask *decider* from now on."""
+        self._decider = decider
+
+    def rules(self, call: Call) -> bool:
+        """Whether it has anything to say about *call*."""
+        return call.arch is self._arch and call.name in FAMILIES
+
+    def ruling(self, call: Call) -> Ruling | Outcome:
+        """
+        Return what the policy says about *call*, or how it ends before anything can be decided.
+
+        Raises MayBlockError: the path cannot be looked up at once.
+        """
+        try:
+            resolved = call.looked_up(FAMILIES[call.name].register)
+        except TargetGone:
+            return Outcome(FAILURE, "error")
+        except OSError:  # we have no fd left
+            return Outcome(Deny(ENFILE), "error")
+        assert isinstance(resolved, Resolved)
+        if call.name in LISTINGS:
+            return self._listed(call, resolved)
+        ruling = self._of(call, self._plans[call.name], resolved)
+        return self._decider.answer(call, ruling) if ruling.asked else ruling
+
+    def _listed(self, call: Call, resolved: Resolved) -> Ruling:
+        """Leave with *call* which entries of the directory are hidden; that it is open was decided before."""
+        if resolved.canonical is not None:
+            above = b"" if resolved.canonical == b"/" else resolved.canonical
+
+            def hides(entry: bytes) -> bool:
+                return self._decider("stat", above + b"/" + entry, directory=False).hidden
+
+            call.hides = hides
+        return UNDECIDED
+
+    def _of(self, call: Call, plan: PathPlan, resolved: Resolved) -> Ruling:
+        if resolved.wrong or (resolved.opening is not None and resolved.opening.error):
+            return UNDECIDED
+        if resolved.anonymous:
+            return NOBODYS if resolved.foreign else UNDECIDED
+        if not resolved.names:
+            return UNDECIDED if _has(call, plan, resolved) else NAMELESS
+        wanted = accesses(plan, resolved)
+        ruling = self._strongest(wanted, resolved)
+        if ruling.hidden and resolved.opening is not None and resolved.opening.creates:
+            ruling = ruling._replace(errno=EACCES)  # whether it is there or not
+        if ruling.errno and (not ruling.explicit or ruling.asked) and _has(call, plan, resolved):
+            return UNDECIDED  # the target has it already: only a rule against that is meant for this
+        if resolved.foreign and not (ruling.explicit and resolved.names[0].startswith(_PROC)):
+            return NOBODYS  # a link there tells of its process, wherever it leads
+        return ruling
+
+    def _strongest(self, wanted: Collection[str], resolved: Resolved) -> Ruling:
+        """Return the most restrictive of what is said of any of *wanted* under any of *names*."""
+        found: Ruling | None = None
+        held, directory = resolved.object, resolved.is_directory
+        for name in resolved.names:
+            for access in wanted:
+                if held is not None and self._decider.protects(access, held.device, held.inode):
+                    return PROTECTED._replace(access=access, name=name)
+                ruling = self._decider(access, name, directory=directory)
+                if found is None or ruling.strength > found.strength:
+                    found = ruling
+        return found or UNDECIDED
+
+
+def _has(call: Call, plan: PathPlan, resolved: Resolved) -> bool:
+    """Whether the target holds the object already, and not only by where it is."""
+    if not resolved.by_fd or plan.directory is None:
+        return False
+    return gives_access(call.tid, call.registers[plan.directory], resolved)
+
+
+def refusal(ruling: Ruling) -> Outcome:
+    """Return the outcome of a call that *ruling* refuses."""
+    return _marked(Outcome(Deny(ruling.errno), "policy"), ruling)
+
+
+def emulation(ruling: Ruling) -> Outcome:
+    """Return the outcome of a call that *ruling* lets the broker do."""
+    return _marked(Outcome(Emulate(), "policy"), ruling)
+
+
+def _marked(outcome: Outcome, ruling: Ruling) -> Outcome:
+    outcome.rule = None if ruling.origin == NOWHERE else ruling.origin
+    outcome.access = ruling.access
+    outcome.path = ruling.name
+    return outcome

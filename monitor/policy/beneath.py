@@ -1,0 +1,202 @@
+"""
+What a table brings with it: the calls that are notified because of it, and those that are refused.
+
+What it is not: the table's own meaning (``deciders``).  What is refused is a layer like any other,
+``preset:beneath-files``, and the most restrictive answer wins; the topmost policy may lift a part of
+it by a rule that names the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from monitor.abi.arch import Arch
+from monitor.abi.syscalls import number_of
+from monitor.errors import PolicyError
+from monitor.origin import NOWHERE, Origin
+from monitor.policy import shipped, tables
+from monitor.policy.action import Allow, Audit, Deny, Log
+from monitor.policy.expression import Expression
+from monitor.policy.model import Policy, Rule
+from monitor.policy.numbers import EVERY, Every
+
+BROKERED: Final = frozenset(
+    {
+        "open", "openat", "openat2", "creat", "stat", "lstat", "fstat", "newfstatat", "statx", "statfs", "fstatfs",
+        "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getxattr", "lgetxattr", "listxattr",
+        "llistxattr", "chdir",
+    }
+)  # fmt: skip
+"""The calls that are done for a program under a ``[files]`` table, so that no name is looked up twice."""
+
+LISTINGS: Final = frozenset({"getdents", "getdents64"})
+"""Those that are done beside them where names are hidden, since what is hidden is not listed."""
+
+HERE: Final = Origin("beneath [files]")
+
+_NO_NAME: Final = frozenset("@%!")
+"""What words for several calls begin with."""
+
+_EACCES: Final = 13
+_EAFNOSUPPORT: Final = 97
+
+
+def with_beneath(policy: Policy) -> Policy:
+    """
+    Return *policy* with what its tables bring with them; the same, where there is no ``[files]``.
+
+    Raises:
+        PolicyError: a table that cannot be enforced as it is written.
+    """
+    found = [table for layer in policy.layers() for table in _files_of(layer)]
+    if not found:
+        return policy
+    for table in found:
+        if table.enforce == "kernel":
+            message = 'enforce = "kernel" is not there in this version; a broker enforces [files]'
+            raise PolicyError(message, table.origin)
+        for rule in table.rules:
+            if rule.action == "handle":
+                message = 'action = "handle" is not there for files in this version; a handler marks its calls itself'
+                raise PolicyError(message, rule.origin)
+    if not any(layer.known_as_of for layer in policy.layers()):
+        message = "[files] needs known-as-of: a call that is newer than the policy could open what it wants"
+        raise PolicyError(message, found[0].origin)
+    lifting = tuple(_lifting(policy))
+    preset = _preset()
+    beneath = _lifted(attrs.evolve(preset, rules=(*preset.rules, *_by_words(found))), lifting)
+    decided = _with_the_tables_word(policy)
+    return attrs.evolve(decided, includes=(*decided.includes, beneath))
+
+
+def is_brokered(policy: Policy) -> bool:
+    """Whether files are opened for programs under *policy*."""
+    return any(True for layer in policy.layers() for _ in _files_of(layer))
+
+
+def unserved(policy: Policy) -> Iterator[str]:
+    """Yield, in words, what is refused under *policy* because of its ``[files]``, and how a policy lifts it."""
+    found = [table for layer in policy.layers() for table in _files_of(layer)]
+    if not found:
+        return
+    yield "changes of names, modes, owners and attributes (presets beneath-files lists the calls, and why)"
+    for rule in _by_words(found):
+        if rule.when is None or rule.names == ("socket",):
+            yield f"{', '.join(rule.names)}: {rule.reason}"
+
+
+def brokered(policy: Policy) -> frozenset[str]:
+    """Return the calls that are done for programs under *policy*; none without a ``[files]`` table."""
+    found = [table for layer in policy.layers() for table in _files_of(layer)]
+    if not found:
+        return frozenset()
+    hides = any(table.hide or any(rule.action == "hide" for rule in table.rules) for table in found)
+    return BROKERED | (LISTINGS if hides else frozenset())
+
+
+def with_brokered(wanted: Every | frozenset[int], policy: Policy, arch: Arch) -> Every | frozenset[int]:
+    """Return the numbers *wanted* of *arch*, and those of the calls that are done for programs."""
+    if wanted is EVERY:
+        return EVERY
+    return wanted | {number for name in brokered(policy) if (number := number_of(arch, name)) is not None}
+
+
+def _files_of(layer: Policy) -> Iterator[tables.Files]:
+    extending: Policy | None = layer
+    while extending is not None:
+        found = tables.of(extending).get("files")
+        if isinstance(found, tables.Files):
+            yield found
+        extending = extending.extends
+
+
+def _preset() -> Policy:
+    from monitor.policy.text import loads  # noqa: PLC0415  # it reads policies, which may ask for this
+
+    name = "beneath-files"
+    return loads(shipped.text(name), Origin(f"{shipped.PREFIX}{name}"))
+
+
+def _lifting(policy: Policy) -> Iterator[Rule]:
+    """Yield what the topmost *policy* allows by name: rules that go before those beneath, with their conditions."""
+    for rule in policy.all_rules():
+        names = tuple(name for name in rule.names if name[0] not in _NO_NAME and name != "all")
+        if names and isinstance(rule.action, Allow | Log | Audit):
+            yield attrs.evolve(rule, names=names, action=Allow(), mutable=False)
+
+
+def lifted(policy: Policy) -> Iterator[Rule]:
+    """Yield the rules of *policy* that lift what is refused because of its ``[files]``, each with those names alone."""
+    if not is_brokered(policy):
+        return
+    refused = {name for layer in _preset().layers() for rule in layer.rules for name in rule.calls(Arch.native())}
+    refused |= {name for rule in _by_words([tables.Files()]) for name in rule.names}
+    for rule in _lifting(policy):
+        names = tuple(name for name in rule.names if name in refused)
+        if names:
+            yield attrs.evolve(rule, names=names)
+
+
+def _lifted(policy: Policy, lifting: tuple[Rule, ...]) -> Policy:
+    """Return *policy*, and what it includes, with the rules *lifting* before its own."""
+    includes = [_lifted(one, lifting) for one in policy.includes]
+    return attrs.evolve(policy, rules=(*lifting, *policy.rules), includes=includes)
+
+
+def _with_the_tables_word(policy: Policy) -> Policy:
+    """
+    Return *policy* with a rule behind all others, in each layer with a table, that leaves what is brokered to it.
+
+    A default is about calls of which nothing is said; a table says what happens to these.
+    """
+    includes = [_with_the_tables_word(one) for one in policy.includes]
+    if any(True for _ in _files_of(policy)):
+        policy = _at_the_end(policy, Rule(tuple(sorted(BROKERED | LISTINGS)), Allow(), origin=HERE))
+    return attrs.evolve(policy, includes=includes)
+
+
+def _at_the_end(policy: Policy, rule: Rule) -> Policy:
+    if policy.extends is not None:
+        return attrs.evolve(policy, extends=_at_the_end(policy.extends, rule))
+    return attrs.evolve(policy, rules=(*policy.rules, rule))
+
+
+def refuse_allowing(policy: Policy) -> None:
+    """
+    Do nothing, if no rule of *policy*'s own allows what its table decides about.
+
+    Raises:
+        PolicyError: one does, by name: it would say nothing, or be thought to let the call past the table.
+    """
+    if "files" not in tables.of(policy):
+        return
+    for rule in policy.rules:
+        named = [name for name in rule.names if name in BROKERED]
+        if named and isinstance(rule.action, Allow | Log | Audit):
+            message = f"{named[0]} is decided about by [files]: allow names there"
+            raise PolicyError(message, None if rule.origin == NOWHERE else rule.origin)
+
+
+def _by_words(found: list[tables.Files]) -> Iterator[Rule]:
+    """Yield what is refused unless the tables say a word for it."""
+    if not all(table.exec == "unverified" for table in found):
+        yield Rule(
+            ("execve", "execveat"),
+            Deny(_EACCES),
+            reason='starts programs nobody has looked at; exec = "unverified" in [files] lets it',
+            origin=HERE,
+        )
+    if not all(table.unix == "unmediated" for table in found):
+        reason = 'sockets with names are files nobody has looked at; unix = "unmediated" in [files] lets it'
+        yield Rule(("socket",), Deny(_EAFNOSUPPORT), when=Expression("domain == AF_UNIX"), reason=reason, origin=HERE)
+        # A datagram socket of a pair can be connected to another, or send to it.
+        yield Rule(
+            ("socketpair",),
+            Deny(_EAFNOSUPPORT),
+            when=Expression("domain == AF_UNIX && type & 0xf == SOCK_DGRAM"),
+            reason=reason,
+            origin=HERE,
+        )

@@ -1,0 +1,122 @@
+"""
+What ``supervise`` was asked for, checked, and what follows from it: who decides, and the filter.
+
+What it is not: the run (``supervisor``).  Values that cannot be meant are refused here, before anything
+is started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from attrs import field, frozen, validators
+
+from monitor.abi.arch import Arch
+from monitor.notify.ask import Options
+from monitor.notify.handler import Handler, HandlerFunction, Routes, notified_by, routes_of
+from monitor.notify.verdict import Allow, Deny, Kill, Return, Verdict
+
+if TYPE_CHECKING:
+    from monitor.brokering import BrokeringJudge
+    from monitor.enforce import PolicyJudge
+    from monitor.events.hub import Sink
+    from monitor.notify.account import Judge
+    from monitor.policy.bpf import Program
+    from monitor.policy.model import Policy
+
+
+def _to_handlers(given: Sequence[Handler | HandlerFunction]) -> tuple[Handler, ...]:
+    if callable(given) or isinstance(given, str | bytes):
+        msg = f"handlers is a list of handlers, not {given!r}"
+        raise TypeError(msg)
+    return tuple(one if isinstance(one, Handler) else Handler.from_mark(one) for one in given)
+
+
+def _to_sinks(given: Sink | Sequence[Sink] | None) -> tuple[Sink, ...]:
+    if given is None:
+        return ()
+    sinks = (given,) if callable(given) else tuple(given)
+    for sink in sinks:
+        if not callable(sink):
+            msg = f"events takes functions that are called with each event, not {sink!r}"
+            raise TypeError(msg)
+    return sinks
+
+
+@frozen(kw_only=True)
+class Settings:
+    """The keyword arguments of ``supervise``, checked."""
+
+    policy: Policy | None
+    observe: bool = field()
+    notify_refusals: bool
+    handlers: tuple[Handler, ...] = field(converter=_to_handlers)
+    otherwise: Verdict = field(validator=validators.instance_of((Allow, Deny, Return, Kill)))
+    sinks: tuple[Sink, ...] = field(converter=_to_sinks)
+    strict: bool
+    answer_seconds: float = field(validator=validators.gt(0))
+    linger_seconds: float = field(validator=[validators.ge(0.0), validators.le(0.1)])
+    grace_seconds: float = field(validator=validators.ge(0))
+    handler_errors: Literal["deny", "raise"] = field(validator=validators.in_(("deny", "raise")))
+    leave_running: bool = field()
+    on_leave: Literal["close", "kill"] = field(validator=validators.in_(("close", "kill")))
+
+    @leave_running.validator  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator]
+    def _leaves_nothing_unanswered(self, _attribute: object, leave_running: object) -> None:
+        if leave_running and (self.handlers or self.policy is not None):
+            msg = (
+                "leave_running=True: the program would still ask, and nobody would answer "
+                "(its calls would fail with ENOSYS); only a program without handlers and policy can be left running"
+            )
+            raise ValueError(msg)
+
+    @observe.validator  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator]
+    def _has_something_to_observe(self, _attribute: object, observe: object) -> None:
+        if observe and self.policy is None:
+            msg = "observe=True says what a policy would refuse: give a policy"
+            raise ValueError(msg)
+
+    def plan(self) -> Plan:
+        """Return who decides about what is notified, on every ABI this machine may run, and the policy's filter."""
+        if self.policy is not None:
+            from monitor.brokering import judge_of_files  # noqa: PLC0415
+            from monitor.enforce import enforced  # noqa: PLC0415
+
+            program, judge, routes = enforced(
+                self.policy, self.handlers, _abis(others=True), observe=self.observe, refusals=self.notify_refusals
+            )
+            files = judge_of_files(self.policy, judge, observe=self.observe)
+            return Plan(program, routes, self._options(files or judge), judge, files)
+        return Plan(None, routes_of(self.handlers, _abis(others=True)), self._options(None), None, None)
+
+    def program(self, *, other_abis: bool) -> Program:
+        """Return the filter that notifies what the handlers decide about, and nothing else."""
+        from monitor.policy.notify_program import compile_notify  # noqa: PLC0415
+        from monitor.policy.numbers import EVERY  # noqa: PLC0415
+
+        numbers = {arch: notified_by(self.handlers, arch) for arch in _abis(others=other_abis)}
+        return compile_notify({arch: EVERY if some is None else some for arch, some in numbers.items()})
+
+    def _options(self, judge: Judge | None) -> Options:
+        """Return what dispatch has to know."""
+        # Observing refuses nothing, so no answer can be refused for being a race.
+        strict = self.strict and not self.observe
+        return Options(self.otherwise, strict, self.answer_seconds, self.handler_errors, judge, self.linger_seconds)
+
+
+class Plan(NamedTuple):
+    """What a run is made of besides its source."""
+
+    program: Program | None
+    """The policy's; None: there is none."""
+    routes: Routes
+    options: Options
+    judge: PolicyJudge | None
+    files: BrokeringJudge | None
+
+
+def _abis(*, others: bool) -> Sequence[Arch]:
+    """Return the machine's own ABI, and behind it the *others* that it can run."""
+    native = Arch.native()
+    return [native, *(sorted(native.family() - {native}, key=lambda arch: arch.table) if others else ())]

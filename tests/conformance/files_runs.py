@@ -1,0 +1,262 @@
+"""
+Sequences of calls made twice in equal trees, by the kernel and by the broker, and what differs.
+
+What it is not: the calls (``files_calls``), or an excuse for a difference (``test_files``).
+
+Both runs see the same paths, one after the other, in a mount namespace in which nothing but their
+trees can be written to: a program that calls at random, as root, changes nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import struct
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
+
+from tests.conformance.files_script import Answer, Call, Room, Seen, Sequences, decoded, encoded
+from tests.conformance.files_tree import LONG_AGO, make, remove, tell
+
+HERE: Final = Path(__file__).parent
+
+CONFINED: Final = """
+mount --bind "$1" "$1"
+mount -o remount,bind,ro /
+mount -o remount,bind,ro /dev
+cd /
+shift
+exec "$@"
+"""
+
+_O_NOFOLLOW: Final = 0o400000
+
+Told = dict[bytes, tuple[object, ...]]
+
+Entry: TypeAlias = tuple[bytes, tuple[object, ...] | None]
+"""A name in a tree, and what is there."""
+
+
+class Ran(NamedTuple):
+    """What came of all sequences: their answers, and their trees afterwards."""
+
+    answers: list[list[Answer]]
+    trees: list[Told]
+
+
+class Difference(NamedTuple):
+    """
+    One difference.
+
+    Attributes:
+        sequence: the number of its sequence.
+        call: where it showed; None: in the tree afterwards.
+        native: what the kernel did.
+        brokered: what was done instead.
+    """
+
+    sequence: int
+    call: Call | None
+    native: Answer | Entry
+    brokered: Answer | Entry
+
+    def __str__(self) -> str:
+        """Show it."""
+        return f"{self.call}\n    native:   {self.native!r}\n    brokered: {self.brokered!r}"
+
+
+class Place:
+    """Where one batch at a time is run: a directory, which can be on any file system, and a user."""
+
+    def __init__(self, directory: Path, program: Path, user: int, *, reuses: bool = False) -> None:
+        """Make *directory*; *program* is the compiled files_target.c; *reuses*: the numbers of inodes come again."""
+        self._reuses = reuses
+        self._directory = directory
+        self._program = program
+        self.user = user
+        directory.mkdir()
+        directory.chmod(0o755)
+
+    def compare(self, sequences: Sequences) -> tuple[Ran, list[Difference]]:
+        """Make the calls of *sequences* both ways; return what came of them natively, and what differs."""
+        native = self._run(sequences, [str(self._program)])
+        brokered = self._run(sequences, [sys.executable, "-P", str(HERE / "files_broker.py"), str(self._program)])
+        return native, differences(sequences, native, brokered)
+
+    def minimised(self, calls: Sequence[Call], kept: int) -> Sequence[Call]:
+        """Return the calls behind the first *kept* of *calls*, and those, without which nothing differs any more."""
+        size = max(len(calls) // 2, 1)
+        while True:
+            shorter = [[*calls[:at], *calls[at + size :]] for at in range(kept, len(calls), size)]
+            found = self.compare(shorter)[1] if shorter else []
+            if found:
+                calls = shorter[found[0].sequence]
+            elif size > 1:
+                size //= 2
+            else:
+                return calls
+
+    def _run(self, sequences: Sequences, command: Sequence[str]) -> Ran:
+        trees = [os.fsencode(self._directory / f"t/{number:06}/in/tree") for number in range(len(sequences))]
+        script, answers = self._directory / "script", self._directory / "answers"
+        script.write_bytes(encoded(sequences, trees, os.fsencode(self._program)))
+        answers.write_bytes(b"")
+        for file in (script, answers):
+            os.chown(file, self.user, self.user)
+        for tree in trees:
+            make(tree, self.user)
+        try:
+            with script.open("rb") as input_file, answers.open("r+b") as output_file:
+                done = subprocess.run(
+                    [*self._confined(), *command], stdin=input_file, stdout=output_file, stderr=subprocess.PIPE,
+                    timeout=600, check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                )  # fmt: skip
+            assert done.returncode == 0, f"{command}: {done.returncode}: {done.stderr.decode(errors='replace')[-4000:]}"
+            told = [tell(tree) for tree in trees]
+        finally:
+            for tree in trees:
+                remove(tree)
+            subprocess.run(["rm", "-rf", str(self._directory / "t")], check=True)
+        pid, decoded_answers = decoded(sequences, answers.read_bytes())
+        normal = [
+            _Normal(pid, reuses=self._reuses).sequence(calls, found)
+            for calls, found in zip(sequences, decoded_answers, strict=True)
+        ]
+        return Ran(normal, told)
+
+    def _confined(self) -> list[str]:
+        own_mounts = [
+            "unshare",
+            "--mount",
+            "--propagation=private",
+            "sh",
+            "-ec",
+            CONFINED,
+            "sh",
+            str(self._directory / "t"),
+        ]
+        if self.user == 0:
+            return own_mounts
+        user = str(self.user)
+        return [*own_mounts, "setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--inh-caps=-all"]
+
+
+def differences(sequences: Sequences, native: Ran, brokered: Ran) -> list[Difference]:
+    """Return the first difference of each sequence, or all that its tree has."""
+    found = []
+    for number, calls in enumerate(sequences):
+        for call, one, other in zip(calls, native.answers[number], brokered.answers[number], strict=True):
+            if one != other:
+                found.append(Difference(number, call, one, other))
+                break  # what comes behind it may follow from it
+        else:
+            one_tree, other_tree = native.trees[number], brokered.trees[number]
+            found += [
+                Difference(number, None, (name, one_tree.get(name)), (name, other_tree.get(name)))
+                for name in sorted(one_tree.keys() | other_tree.keys())
+                if one_tree.get(name) != other_tree.get(name)
+            ]
+    return found
+
+
+class _Normal:
+    """
+    Answers without what no two runs share: numbers of processes, inodes and mounts, times, free space.
+
+    Inodes and mounts become the order in which they were seen, so that equal stays equal and
+    different stays different.
+    """
+
+    def __init__(self, pid: int, *, reuses: bool) -> None:
+        self._reuses = reuses
+        self._pid = pid
+        self._order: dict[tuple[object, ...], int] = {}
+
+    def sequence(self, calls: Sequence[Call], answers: Sequence[Answer]) -> list[Answer]:
+        return [self._answer(call, answer) for call, answer in zip(calls, answers, strict=True)]
+
+    def _answer(self, call: Call, answer: Answer) -> Answer:
+        written, value = answer.written, answer.value
+        if written and value >= 0:
+            first, *rest = written
+            if call.name in {"stat", "lstat", "newfstatat"}:
+                first = self._status(first)
+            elif call.name == "statx":
+                first = self._statx(first)
+            elif call.name == "statfs":
+                first = _without_free(first)
+            elif call.name.startswith("readlink") or call.name == "getcwd":
+                first, value = self._link(first, value)
+            written = (first, *rest)
+        elif any(isinstance(argument, Room) and argument.beyond for argument in call.args):
+            written = ()  # how far it came before the end of the page says nothing
+        seen = answer.seen and self._seen(answer.seen)
+        return Answer(value, written, seen)
+
+    def _seen(self, seen: Seen) -> Seen:
+        text = seen.text if seen.count > 0 else b""
+        return Seen(
+            seen.flags & ~_O_NOFOLLOW, seen.descriptor_flags, seen.error, seen.count, text, self._status(seen.status)
+        )
+
+    def _number(self, *key: object) -> int:
+        return 0 if self._reuses else self._order.setdefault(key, len(self._order))
+
+    def _status(self, data: bytes) -> bytes:
+        device, inode, links, mode = struct.unpack_from("=QQQI", data)
+        times = list(struct.unpack_from("=qqqqqq", data, 72))
+        if stat.S_ISLNK(mode):
+            times[0] = 0  # of links, the tree tells afterwards whether they were read
+        if device == _PROC and inode == 1:
+            links = 0  # as many as there are processes
+        return (
+            struct.pack("=QQQ", device, self._number("inode", device, inode), links)
+            + data[24:72]
+            + _times(times[::2])
+            + data[120:]
+        )
+
+    def _statx(self, data: bytes) -> bytes:
+        if data[:256] == bytes([0xA5]) * 256:
+            return data
+        mask, block_size, attributes, links, uid, gid, mode, inode, size, blocks, attributes_mask = struct.unpack_from(
+            "=IIQIIIHxxQQQQ", data
+        )
+        times = list(struct.unpack_from("=qIiqIiqIiqIi", data, 64))
+        rdev_major, rdev_minor, major, minor, mount = struct.unpack_from("=IIIIQ", data, 128)
+        if os.makedev(major, minor) == _PROC and inode == 1:
+            links = 0
+        if stat.S_ISLNK(mode):
+            times[0] = 0
+        head = struct.pack(
+            "=IIQIIIHQQQQ", mask, block_size, attributes, links, uid, gid, mode,
+            self._number("inode", os.makedev(major, minor), inode), size, blocks, attributes_mask,
+        )  # fmt: skip
+        devices = struct.pack("=IIIIQ", rdev_major, rdev_minor, major, minor, self._number("mount", mount))
+        return head + _times([times[0], times[6], times[9]]) + bytes([times[3] != 0]) + devices + data[152:]
+
+    def _link(self, data: bytes, value: int) -> tuple[bytes, int]:
+        text = data[:value]
+        normal = re.sub(rb"\b%d\b" % self._pid, b"PID", text)
+        normal = re.sub(rb":\[\d+\]?", b":[INODE]", normal)
+        normal = re.sub(rb"/#\d+", b"/#INODE", normal)  # of a file that was made without a name
+        if value == len(data) - 8:  # there was no room for all of it: how much there was hangs on the number
+            normal = re.sub(rb"^(PID|\d).*|\d+$", b"", normal)
+        return (data, value) if normal == text else (normal, len(normal))
+
+
+_PROC: Final = Path("/proc").stat().st_dev
+
+
+def _without_free(data: bytes) -> bytes:
+    """Return a ``struct statfs`` without f_bfree, f_bavail and f_ffree."""
+    return data[:24] + data[40:48] + data[56:]
+
+
+def _times(seconds: Sequence[int]) -> bytes:
+    """Return of times only whether they are those that the tree was made with."""
+    return bytes(second == LONG_AGO for second in seconds)

@@ -1,0 +1,322 @@
+"""
+A call that is done for its target is the kernel's own, to every bit that a program can see.
+
+The same random calls are made natively and brokered, in two equal trees; results, errnos, buffers, the
+state of new fds, and the trees afterwards are compared.  What may differ has a reason below.  A failure
+is made as short as it can be, and then printed as it would stand among the cases.
+
+    MONITOR_FILE_CALLS=1000000 MONITOR_FILE_SEED=7 python -m pytest tests/conformance/test_files.py
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import struct
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import pytest
+from attrs import evolve, frozen
+
+from tests.conformance.files_calls import (
+    ACCESS_MODES,
+    AT_FLAGS,
+    BEFORE,
+    BROKERED,
+    OPEN_FLAGS,
+    RESOLVE_FLAGS,
+    drawn,
+    flags_in,
+)
+from tests.conformance.files_paths import AT_FDCWD
+from tests.conformance.files_runs import Difference, Place, Ran, differences
+from tests.conformance.files_script import HIDDEN, Call, Room, Struct, Text
+from tests.conformance.files_tree import USER
+from tests.conftest import require
+
+CALLS: Final = int(os.environ.get("MONITOR_FILE_CALLS", "50000" if os.environ.get("CI") else "5000"))
+SEED: Final = int(os.environ.get("MONITOR_FILE_SEED", "1"))
+
+BATCH: Final = 6000
+"""Calls in one run: a failure costs less than that of all, a run of it more than nothing."""
+
+WHOLE: Final = 50_000
+FLAG_AT_LEAST: Final = 50
+ERRNO_AT_LEAST: Final = 20
+SUCCESS_AT_LEAST: Final = 0.4
+"""Of so many calls; of fewer, fewer are asked for."""
+
+ERRNOS: Final = (
+    "E2BIG", "EACCES", "EAGAIN", "EBADF", "EEXIST", "EFAULT", "EINVAL", "EISDIR", "ELOOP", "EMFILE", "ENAMETOOLONG",
+    "ENODATA", "ENOENT", "ENOTDIR", "ENXIO", "EOPNOTSUPP", "EPERM", "ERANGE", "EROFS", "ETXTBSY", "EXDEV",
+)  # fmt: skip
+"""
+What the manual pages of these calls have, but for what no single program brings about: EBUSY, EDQUOT,
+EFBIG, EINTR, EIO, ENFILE, ENODEV, ENOMEM, ENOSPC, EOVERFLOW, EWOULDBLOCK.
+"""
+
+
+@frozen
+class Known:
+    """A difference that stays: why, and which differences are of this kind."""
+
+    why: str
+    explains: Callable[[Difference], bool]
+
+
+def _is_cached_only(difference: Difference) -> bool:
+    call = difference.call
+    how = call.args[2] if call is not None and call.name == "openat2" else None
+    if not isinstance(how, Struct) or len(how.data) < 24 or not how.data[16] & RESOLVE_FLAGS["RESOLVE_CACHED"]:
+        return False
+    return -errno.EAGAIN in {getattr(difference.native, "value", 0), getattr(difference.brokered, "value", 0)}
+
+
+def _is_time_of_link(difference: Difference) -> bool:
+    """Whether a link was read that the kernel did not read, and nothing else differs of it."""
+    if difference.call is not None:
+        return False
+    one, other = (entry[1] for entry in (difference.native, difference.brokered) if isinstance(entry, tuple))
+    if one is None or other is None:
+        return False
+    return (*one[:-2], False, one[-1]) == other and stat.S_ISLNK(int(str(one[0]), 8))
+
+
+def _holds_by_memory(difference: Difference) -> bool:
+    call = difference.call
+    how = call.args[2] if call is not None and call.name == "openat2" else None
+    if not isinstance(how, Struct) or len(how.data) < 8 or not int.from_bytes(how.data[:8], "little") & os.O_PATH:
+        return False
+    return getattr(difference.brokered, "value", 0) == -errno.ENOSYS
+
+
+KNOWN: Final[tuple[Known, ...]] = (
+    Known(
+        why="an O_PATH descriptor is for the kernel to make, and the flags of openat2 stand in memory: ENOSYS",
+        explains=_holds_by_memory,
+    ),
+    Known(
+        why="memory is read through PROT_NONE, where the kernel says EFAULT: a target that can undo it gains nothing",
+        explains=lambda difference: difference.call is not None and HIDDEN in difference.call.args,
+    ),
+    Known(
+        why="what a call cannot mean, or has no room for, the kernel says before it follows a link; policies ask first",
+        explains=_is_time_of_link,
+    ),
+    Known(
+        why="RESOLVE_CACHED asks what is in the kernel's cache, where our own look-ups put it",
+        explains=_is_cached_only,
+    ),
+)
+
+
+@frozen
+class Case:
+    """Calls that once differed, and in what place."""
+
+    calls: Sequence[Call]
+    user: int = 0
+
+
+def _limit(fds: int) -> Call:
+    return Call("prlimit64", (0, 7, Struct(struct.pack("=QQ", fds, 1024)), 0))
+
+
+def _openat2(path: bytes, flags: int, resolve: int, directory: int = AT_FDCWD) -> Call:
+    mode = 0o644 if flags & os.O_CREAT else 0
+    return Call("openat2", (directory, Text(path), Struct(struct.pack("=QQQ", flags, mode, resolve)), 24))
+
+
+def _open(path: bytes, flags: int) -> Call:
+    return Call("open", (Text(path), flags, 0o666))
+
+
+_BENEATH, _NO_XDEV, _IN_ROOT, _NO_MAGICLINKS, _CACHED = 8, 1, 16, 2, 32
+_O_TMPFILE: Final = OPEN_FLAGS["__O_TMPFILE"]
+
+CASES: Final[Mapping[str, Case]] = {
+    "without room nothing is looked for": Case([_limit(4), _open(b"nothing", 0), _open(b"plain/", 0), _open(b"", 0)]),
+    "fds above a lowered limit take no room": Case([_limit(8), _open(b"made", os.O_CREAT), _open(b"plain", 0)]),
+    "a directory that is a FIFO, without room": Case([_limit(4), Call("openat", (3, Text(b"plain"), 0))]),
+    "an empty path below no directory": Case([Call("openat", (99, Text(b""), 0)), Call("openat", (-1, Text(b""), 0))]),
+    "an absolute path beneath no directory": Case([_openat2(b"/dev/null", 0, _BENEATH, 99)]),
+    "no fd is left of a file that only grows": Case(
+        [_open(b"grows", os.O_WRONLY | os.O_APPEND | os.O_TRUNC), _open(b"grows", os.O_TRUNC), _open(b"plain", 0)]
+    ),
+    "no fd is left of a file that runs": Case([_open(b"/proc/self/exe", os.O_TRUNC), _open(b"plain", 0)]),
+    "no fd is left of a file that may only be read": Case(
+        [_open(b"readable", os.O_TRUNC), _open(b"plain", os.O_TRUNC), _open(b"empty", 0)], USER
+    ),
+    "directories are not emptied": Case([_open(b"sub", os.O_TRUNC), _open(b"to-self", os.O_TRUNC)]),
+    "access mode 3 empties": Case([_open(b"plain", 3 | os.O_TRUNC)]),
+    "slashes behind the name of a file that is to be made": Case(
+        [_open(path, os.O_CREAT | os.O_WRONLY) for path in (b"plain/", b"to-plain-slash", b"no/where/", b"to-nowhere/",
+                                                            b"plain/x/", b"sub/", b"to-itself/", b"/proc/self/comm/")]
+        + [_open(b"sub/", os.O_CREAT | os.O_EXCL), _open(b"sub", os.O_CREAT | os.O_EXCL)]
+    ),
+    "slashes in a directory that may not be searched": Case([_open(b"listed/inside/", os.O_CREAT)], USER),
+    "magic links that are not wanted": Case([_openat2(b"/proc/self/fd/3/../made", os.O_CREAT, _NO_MAGICLINKS)]),
+    "contradictions come before the cache": Case([_openat2(b"made", os.O_CREAT | _O_TMPFILE | 1, _CACHED)]),
+    "a link that leads nowhere yet, within confines": Case(
+        [_openat2(b"to-to-nothing", os.O_CREAT | os.O_RDWR, resolve) for resolve in (_NO_XDEV, _BENEATH, _IN_ROOT)]
+        + [_openat2(b"to-plain-slash", os.O_CREAT | os.O_RDWR, _BENEATH), _openat2(b"to-nowhere", os.O_CREAT, _BENEATH)]
+    ),
+    "links of others in a sticky directory": Case([_open(b"sticky/link", os.O_CREAT | os.O_NOFOLLOW)], USER),
+    "flags that there are not, beside an fd": Case(
+        [Call("newfstatat", (3, Text(b""), Room(144), 0x1200)), Call("statx", (3, Text(b""), 0x1200, 0x7FF, Room(256))),
+         Call("newfstatat", (3, Text(b"plain"), Room(144), 0x1200)),
+         Call("statx", (-100, Text(b""), 0x1200, 0, Room(256)))]
+    ),
+    "no path beside an fd": Case(
+        [Call("newfstatat", (3, 0, Room(144), 0x1000)), Call("statx", (99, 0, 0x1000, 0x7FF, Room(256)))]
+    ),
+    "a link that is in a refused call is not read": Case([
+        Call("newfstatat", (8, Text(b"to-plain"), Room(144), 0x7200)),
+    ]),
+    "one's own fds": Case([Call("access", (Text(b"/proc/self/fd/"), 2)), Call("access", (Text(b"/dev/fd"), 7)),
+                           Call("access", (Text(b"/proc/self/map_files"), 7)), Call("access", (Text(b"/proc/self"), 2)),
+                           _open(b"/proc/self/fd", _O_TMPFILE | os.O_DIRECTORY | 1)], USER),
+}  # fmt: skip
+"""What once differed; each begins with a FIFO at 3."""
+
+
+@pytest.fixture(scope="module")
+def program(public_directory: Path) -> Path:
+    """The compiled files_target.c."""
+    require("root", os.geteuid() == 0)
+    require("unshare", shutil.which("unshare") is not None and shutil.which("setpriv") is not None)
+    made = public_directory / "files_target"
+    source = Path(__file__).parent / "files_target.c"
+    subprocess.run(["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", str(made), str(source)], check=True)
+    made.chmod(0o777)  # whoever runs it may write to it, and is told that it runs
+    return made
+
+
+@pytest.fixture(scope="module")
+def places(program: Path, public_directory: Path) -> Iterator[Callable[[int, str], Place]]:
+    """Return a function that makes a place for a user; in memory, or *on* a disk."""
+    memory = Path("/dev/shm", public_directory.name)
+    require("/dev/shm", memory.parent.is_dir())
+    memory.mkdir(mode=0o755)
+    memory.chmod(0o755)
+    count = iter(range(1_000_000))
+
+    def make(user: int, on: str = "memory") -> Place:
+        above = memory if on == "memory" else public_directory
+        return Place(above / f"files-{next(count)}", program, user, reuses=on != "memory")
+
+    yield make
+    shutil.rmtree(memory)
+
+
+class Compared:
+    """What came of all random calls."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.succeeded: Counter[str] = Counter()
+        self.errnos: Counter[str] = Counter()
+        self.flags: Counter[tuple[str, str]] = Counter()
+        self.unexplained: list[str] = []
+
+    def add(self, sequences: Sequence[Sequence[Call]], ran: Ran) -> None:
+        """Count what *ran* came to."""
+        for calls, answers in zip(sequences, ran.answers, strict=True):
+            for call, answer in list(zip(calls, answers, strict=True))[len(BEFORE) :]:
+                if call.name in BROKERED:
+                    self.calls[call.name] += 1
+                    self.succeeded[call.name] += answer.value >= 0
+                    self.flags.update((call.name, flag) for flag in flags_in(call))
+                    if answer.value < 0:
+                        self.errnos[errno.errorcode[-answer.value].replace("ENOTSUP", "EOPNOTSUPP")] += 1
+
+
+def _compare(place: Place, number: int, calls: int, into: Compared) -> None:
+    sequences = [[*BEFORE, *calls] for calls in drawn(calls, number)]
+    ran, found = place.compare(sequences)
+    into.add(sequences, ran)
+    for difference in found:
+        if not any(known.explains(difference) for known in KNOWN) and len(into.unexplained) < 10:
+            shortest = place.minimised(sequences[difference.sequence], kept=3)
+            shown = "".join(f"        {call!r},\n" for call in shortest[3:])
+            into.unexplained.append(f"{difference}\n    Case([\n{shown}    ], {place.user}),")
+
+
+@pytest.fixture(scope="module")
+def compared(places: Callable[..., Place]) -> Compared:
+    """Every random call, made both ways: half of them by root, half by an ordinary user."""
+    found = Compared()
+    batches = -(-CALLS // BATCH)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        jobs = []
+        for index in range(max(batches, 2)):
+            place = places((0, USER)[index % 2], "disk" if index % 8 in {2, 5} else "memory")
+            jobs.append(pool.submit(_compare, place, SEED * 1000 + index, min(CALLS // 2, BATCH), found))
+        for job in jobs:
+            job.result()
+    return found
+
+
+@pytest.mark.root
+@pytest.mark.seconds(300 + CALLS // 100)
+def test_random_calls_have_the_same_results(compared: Compared) -> None:
+    assert not compared.unexplained, "\n\n".join(compared.unexplained)
+
+
+@pytest.mark.root
+@pytest.mark.seconds(300 + CALLS // 100)
+def test_the_random_calls_are_not_dull(compared: Compared) -> None:
+    """Many get somewhere, every call has every flag of its, and whatever can go wrong does."""
+    share = min(CALLS / WHOLE, 1)
+    wanted = {
+        **dict.fromkeys(("open", "openat"), OPEN_FLAGS),
+        "openat2": {**OPEN_FLAGS, **RESOLVE_FLAGS},
+        **dict.fromkeys(("newfstatat", "statx", "faccessat2"), AT_FLAGS),
+        **dict.fromkeys(("access", "faccessat"), ACCESS_MODES),
+    }
+
+    rare_flags = {
+        (call, flag): compared.flags[call, flag]
+        for call, flags in wanted.items()
+        for flag in flags
+        if compared.flags[call, flag] < FLAG_AT_LEAST * share
+    }
+    rare_calls = {name: compared.calls[name] for name in BROKERED if compared.calls[name] < FLAG_AT_LEAST * share}
+    rare_errnos = {name: compared.errnos[name] for name in ERRNOS if compared.errnos[name] < ERRNO_AT_LEAST * share}
+
+    assert (rare_calls, rare_flags, rare_errnos) == ({}, {}, {})
+    assert compared.calls.total() >= CALLS * 0.8
+    assert compared.succeeded.total() >= SUCCESS_AT_LEAST * compared.calls.total()
+
+
+@pytest.mark.root
+@pytest.mark.seconds(120)
+def test_cases_have_the_same_results(places: Callable[..., Place]) -> None:
+    for user in (0, USER):
+        names = [name for name, case in CASES.items() if case.user == user]
+
+        _, found = places(user).compare([[*BEFORE[:3], *CASES[name].calls] for name in names])
+
+        assert not found, "\n".join(f"{names[one.sequence]}: {one}" for one in found)
+
+
+@pytest.mark.root
+def test_the_comparison_sees_a_difference(places: Callable[..., Place]) -> None:
+    """One number more, one link less; but not the number of a process, which no two runs share."""
+    sequences = [[*BEFORE, Call("readlink", (Text(b"/proc/self"), Room(20), 20))]]
+    native, found = places(0).compare(sequences)
+    last = native.answers[0][-1]
+    other_value = native._replace(answers=[[*native.answers[0][:-1], evolve(last, value=last.value + 1)]])
+    other_tree = native._replace(trees=[{name: native.trees[0][name] for name in list(native.trees[0])[1:]}])
+
+    seen = [len(differences(sequences, native, other)) for other in (other_value, other_tree)]
+
+    assert last.written[0] == b"PID"
+    assert (found, seen) == ([], [1, 1])
