@@ -94,7 +94,7 @@ def brokered(policy: Policy) -> frozenset[str]:
     if not found:
         return frozenset()
     hides = any(table.hide or any(rule.action == "hide" for rule in table.rules) for table in found)
-    return BROKERED | (LISTINGS if hides else frozenset())
+    return BROKERED | LISTINGS if hides else BROKERED
 
 
 def with_brokered(wanted: Every | frozenset[int], policy: Policy, arch: Arch) -> Every | frozenset[int]:

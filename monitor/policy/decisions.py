@@ -81,9 +81,9 @@ class Decider(NamedTuple):
     def _node(self, chains: tuple[Chain, ...], *, wanted: bool, guarded: bool) -> Node:
         """Return how a call is decided about which the layers say *chains*; *guarded*: it may make listeners."""
         # stages[i] has every standing that there may be when the first i layers have been heard.
-        stages = [{NOTHING_SAID}]
+        stages = [[NOTHING_SAID]]  # in the order in which they were found: the same program at each time
         for chain in chains:
-            stages.append(dict.fromkeys(standing.after(one.decision) for standing in stages[-1] for one in chain))
+            stages.append(list(dict.fromkeys(standing.after(one.decision) for standing in stages[-1] for one in chain)))
         nodes = {standing: self._end(standing, wanted=wanted, guarded=guarded) for standing in stages.pop()}
         for chain in reversed(chains):
             nodes = {standing: self._heard(standing, chain, nodes) for standing in stages.pop()}
