@@ -7,8 +7,11 @@ What it is not: any of them (``files``, ``metadata``), or a decision.  It is the
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
 import outcome
@@ -155,7 +158,9 @@ class FileBroker:
         acting = self._new_acting(self._resolver.looker(), may_block=True)
         call.lent = True
         try:
-            done = await self._workers.run(lambda: self._emulate(acting, call), lambda _done: call.close_lent())
+            done = await self._workers.run(
+                lambda: self._emulate(acting, call), lambda _done: call.close_lent(), partial(self._waker, call)
+            )
         except trio.Cancelled:
             raise  # it is the worker's, until that has done with it
         except BaseException:
@@ -163,6 +168,14 @@ class FileBroker:
             raise
         call.lent = False
         return done
+
+    def _waker(self, call: Call) -> AbstractContextManager[Callable[[], None]] | None:
+        """Return what ends the wait for the other end of a FIFO, if *call* may wait for that."""
+        resolved = call.looked_up(FAMILIES[call.name].register)
+        if isinstance(resolved, Resolved) and resolved.object is not None and stat.S_ISFIFO(resolved.object.mode):
+            with suppress(OSError):
+                return files.both_ends(os.dup(resolved.fd))
+        return None
 
     def _new_acting(self, looker: PathLooker, *, may_block: bool) -> Acting:
         return Acting(self._listener, looker, self._resolver.own_fds, may_block=may_block)

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from errno import EAGAIN, EBADF, EEXIST, EISDIR, ELOOP, EMFILE, ENOENT, ENOSYS, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM
 from typing import Final
 
@@ -83,6 +85,24 @@ def _answer(acting: Acting, call: Call, fd: int, opening: Opening, *, impatient:
         raise MayBlockError  # a lease
     acting.still_waits(call)
     return Emulated(-EMFILE if number == -EBADF else number)
+
+
+@contextmanager
+def both_ends(fd: int) -> Generator[Callable[[], None]]:
+    """
+    Give a function that opens both ends of the FIFO that *fd* holds, and closes them; *fd* is ours from now on.
+
+    Whoever waits for the other end goes on: the only way to end such a wait in a thread of ours.
+    """
+
+    def open_both() -> None:
+        with suppress(OSError):
+            os.close(os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY))
+
+    try:
+        yield open_both
+    finally:
+        os.close(fd)
 
 
 def _refusal(resolved: Resolved, opening: Opening) -> int:

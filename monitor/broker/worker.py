@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from errno import EAGAIN
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import outcome
 import trio
@@ -23,6 +25,10 @@ from monitor._native import unshare_fs
 from monitor.errors import KernelFeatureError
 
 T = TypeVar("T")
+
+WAKES: Final = 200
+WAKE_SECONDS: Final = 0.01
+"""How often, and how long apart, what nobody waits for any more is woken."""
 
 
 class _Job(Generic[T]):
@@ -70,11 +76,17 @@ class Workers:
         self._busy = 0
         self._end: Callable[[], None] | None = None
 
-    async def run(self, function: Callable[[], T], undo: Callable[[outcome.Outcome[T]], None]) -> T:
+    async def run(
+        self,
+        function: Callable[[], T],
+        undo: Callable[[outcome.Outcome[T]], None],
+        wake: Callable[[], AbstractContextManager[Callable[[], None]] | None] = lambda: None,
+    ) -> T:
         """
         Return what *function* returns on a worker.
 
         Cancelled, it goes on there, and when it has come to an end *undo* gives back what came of it.
+        *wake*, asked then, says what may end a sleep of it, if anything does.
 
         Raises:
             OSError: there can be no more threads.
@@ -85,7 +97,10 @@ class Workers:
         try:
             await job.done.wait()
         except trio.Cancelled:
+            waker = wake()  # before it may be given back
             job.abandon()
+            if waker is not None:
+                _start_waking(job, waker)
             raise
         assert job.result is not None
         return job.result.unwrap()
@@ -138,6 +153,24 @@ class Workers:
             queue.put(None)
         if last:
             end()
+
+
+def _start_waking(job: _Job[Any], waker: AbstractContextManager[Callable[[], None]]) -> None:
+    try:
+        threading.Thread(target=_wake_up, args=(job, waker), name="monitor waker", daemon=True).start()
+    except RuntimeError:  # "can't start new thread": then once has to do
+        with waker as wake:
+            wake()
+
+
+def _wake_up(job: _Job[Any], waker: AbstractContextManager[Callable[[], None]]) -> None:
+    """Wake *job* until it has come to an end; it may not sleep yet."""
+    with waker as wake:
+        for _ in range(WAKES):
+            if job.result is not None:
+                return
+            wake()
+            time.sleep(WAKE_SECONDS)
 
 
 def _get_ready() -> None:

@@ -221,3 +221,21 @@ def test_a_supervisor_that_is_killed_at_any_moment_leaves_no_process_and_no_file
 
     assert_ordinary(directory)
     assert not list(temporary.iterdir())
+
+
+async def test_nobody_waits_for_the_other_end_of_a_fifo_for_a_program_that_is_gone(tmp_path: Path) -> None:
+    """Neither for one that was killed while it waited, nor for one whose run ended."""
+    os.mkfifo(tmp_path / "fifo")
+
+    @monitor.handles("open", "openat")
+    def opens(call: monitor.Call) -> monitor.Verdict:
+        return call.emulate()
+
+    script = f"cat {tmp_path}/fifo & sleep 0.2; kill -9 $!; exec cat {tmp_path}/fifo"
+    with trio.move_on_after(1.5):
+        async with monitor.supervise(["sh", "-c", script], handlers=[opens], otherwise=monitor.Allow()) as run:
+            await run.wait()
+
+    with trio.fail_after(10):
+        while any(thread.name.startswith("monitor ") for thread in threading.enumerate()):
+            await trio.sleep(0.05)
