@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
@@ -495,12 +495,15 @@ def _naive(attack: Attack) -> monitor.Handler:
         place = call.registers[0] & 0xFFFFFFFF
         start = f"/proc/{call.pid}/" + (f"fd/{place}/" if place < FEW else "cwd/")
         path = call.target.read_string(call.registers[1])
-        try:
-            for _ in range(2 if attack.program == "storm" else 1):
-                fd = os.open(os.path.join(os.fsencode(start), path), call.registers[2], call.registers[3] & 0o777)  # noqa: PTH118  # bytes
-        except OSError as error:
-            return monitor.Deny(error.errno or 13)
-        return monitor.InjectFd(fd, close_on_exec=False)
+        full = os.path.join(os.fsencode(start), path)  # noqa: PTH118  # bytes
+        with ExitStack() as opened:
+            try:
+                for _ in range(2 if attack.program == "storm" else 1):
+                    fd = os.open(full, call.registers[2], call.registers[3] & 0o777)
+                    opened.callback(os.close, fd)
+            except OSError as error:
+                return monitor.Deny(error.errno or 13)
+            return monitor.InjectFd(os.dup(fd), close_on_exec=False)
 
     return monitor.Handler.of("openat", naive)
 

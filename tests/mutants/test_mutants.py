@@ -88,7 +88,7 @@ MUTANTS = (
     Mutant(
         "bytes are believed without a look at the id",
         "native/memory.c",
-        "	close(memory);\n	return gone_or(listener, id, count);",
+        "	close(memory);\n	return mon_gone_or(listener, id, count);",
         "	close(memory);\n	return count;",
         (
             "tests/kernel/test_memory.py::test_nothing_is_read_or_written_after_the_thread_is_gone",
@@ -126,16 +126,16 @@ MUTANTS = (
     Mutant(
         "the supervisor can be robbed under strict",
         "monitor/supervisor.py",
-        "settings.program(other_abis=launch.other_abis)\n    if settings.strict:\n",
-        "settings.program(other_abis=launch.other_abis)\n    if not settings.strict:\n",
+        "    if settings.strict or plan.files is not None:\n        make_undumpable()\n",
+        "    if not settings.strict or plan.files is not None:\n        make_undumpable()\n",
         ("tests/kernel/test_launch.py::test_strict_makes_the_supervisor_undumpable_and_nothing_else_does",),
     ),
     Mutant(
         "an asynchronous answer is given twice",
         "monitor/notify/dispatch.py",
-        "        received = self._responder.exchange(call, outcome, started)\n        if isinstance",
-        "        self._responder.respond(call, outcome, started)\n"
-        "        received = self._responder.exchange(call, outcome, started)\n        if isinstance",
+        "            received = self._responder.exchange(call, outcome, started)\n        finally:",
+        "            self._responder.respond(call, outcome, started)\n"
+        "            received = self._responder.exchange(call, outcome, started)\n        finally:",
         ("tests/notify/test_dispatch.py",),
     ),
     Mutant(
