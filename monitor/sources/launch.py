@@ -24,6 +24,7 @@ from monitor import _native
 from monitor.abi.arch import Arch
 from monitor.errors import KernelFeatureError, LaunchError, LaunchStage, PolicyError
 from monitor.notify.listener import Listener
+from monitor.sources.failures import explained  # not when it failed: there may be no fd left to import with
 from monitor.sources.process import Process
 from monitor.sources.stdio import HasFileno, Stdio, fileno_of, open_stdio, refuse_closed_fds
 
@@ -225,7 +226,6 @@ async def _run(launch: Launch, request: _native.LaunchRequest) -> _native.Launch
         await trio.lowlevel.checkpoint_if_cancelled()
     except LaunchError as error:
         await trio.lowlevel.checkpoint_if_cancelled()
-        from monitor.sources.failures import explained  # noqa: PLC0415  # what never fails does not pay for it
 
         raise explained(error, launch.argv[0], launch.namespaces) from None
     except BaseException:

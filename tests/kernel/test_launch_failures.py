@@ -274,6 +274,8 @@ def test_a_system_without_the_list_of_children_is_told_of() -> None:
 @pytest.mark.parametrize("spare", [*range(16), 40])
 async def test_a_supervisor_without_fds_is_told_so(spare: int) -> None:
     """With none, one, two ... left: each opening on the way fails in its turn, until the launch succeeds."""
+    async with monitor.supervise(["/bin/true"]) as run:  # what is imported when it is first used takes fds too
+        await run.wait()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
     held = []
