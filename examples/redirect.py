@@ -13,13 +13,14 @@ was found is what is opened; whatever the program writes over its string meanwhi
 
 import os
 import tempfile
-from pathlib import Path
 
 import trio
 
 import monitor
 
-INSTEAD = Path(tempfile.gettempdir()) / "monitor-redirected"
+INSTEAD = tempfile.NamedTemporaryFile()  # noqa: SIM115  # for as long as the program runs
+INSTEAD.write(b"somewhere-else\n")
+INSTEAD.flush()
 
 
 @monitor.handles("open", "openat", "openat2")
@@ -27,8 +28,7 @@ def redirect(call: monitor.Call) -> monitor.Verdict:
     """Open another file in the place of one; the verdict owns the fd."""
     if call.path("pathname").canonical != b"/etc/hostname":
         return call.emulate()
-    INSTEAD.write_text("somewhere-else\n", "utf-8")
-    return monitor.InjectFd(os.open(INSTEAD, os.O_RDONLY | os.O_CLOEXEC), close_on_exec=False)
+    return monitor.InjectFd(os.open(INSTEAD.name, os.O_RDONLY | os.O_CLOEXEC), close_on_exec=False)
 
 
 async def main() -> None:
