@@ -308,6 +308,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
             "nobody",
             pids=whose,
             slow=500,
+            root=below == "-fd",  # nobody else gets into the fd directory of who is not dumpable, with or without us
         )
         for whose in ("ours", "others")
         for below in ("", "-fd")
