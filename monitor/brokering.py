@@ -86,15 +86,14 @@ class TableDecider:
 def _ruling(decided: PathDecision, access: str, name: bytes) -> Ruling:
     decision = decided.decision
     origin = decision.origin if decision.rule is not None else decided.by.origin
-    errno, handler = 0, ""
-    parameters = {}
+    errno = 0
     match decision.action:
         case Hide() as hide:
             errno = hide.errno_for(access)
         case actions.Deny(number) | actions.Ask(number):
             errno = number
-        case actions.Handle(name_, given):
-            handler, parameters = name_, dict(given)
+        case actions.Handle():  # which is refused when a policy is read
+            errno = actions.Deny().errno
         case actions.Allow():
             pass
     return Ruling(
@@ -102,8 +101,6 @@ def _ruling(decided: PathDecision, access: str, name: bytes) -> Ruling:
         origin,
         explicit=decision.rule is not None,
         strength=strength(decision.action),
-        handler=handler,
-        parameters=parameters,
         asked=isinstance(decision.action, actions.Ask),
         hidden=isinstance(decision.action, Hide),
         access=access,
@@ -171,8 +168,6 @@ class BrokeringJudge:
         ruling = self._ruling(call)
         if isinstance(ruling, Outcome):
             return ruling
-        if ruling.handler and not self._observe:
-            return refusal(ruling._replace(errno=actions.Deny().errno))  # its handler passed
         outcome = emulation(ruling)
         outcome.told = said.told
         outcome.would = said.would

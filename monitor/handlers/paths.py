@@ -9,9 +9,8 @@ that object.  What has no name that could be believed is refused, but what never
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from errno import EACCES, ENFILE, ENOENT
-from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from monitor.abi.arch import Arch
@@ -38,8 +37,6 @@ class Ruling(NamedTuple):
         origin: the rule, or the table whose ``otherwise`` it is.
         explicit: whether a rule says so, and not ``otherwise``.
         strength: how restrictive it is, next to others.
-        handler: the name of the handler that shall decide; empty: none.
-        parameters: what the rule has that handler know.
         hidden: whether there shall be nothing of that name.
         asked: whether somebody was to be asked, and nobody is there.
     """
@@ -48,8 +45,6 @@ class Ruling(NamedTuple):
     origin: Origin
     explicit: bool
     strength: int = 0
-    handler: str = ""
-    parameters: Mapping[str, object] = MappingProxyType({})
     asked: bool = False
     hidden: bool = False
     access: str = ""
