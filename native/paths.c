@@ -279,13 +279,11 @@ int mon_path_answer_open(struct mon_opening *opening)
 	uint32_t number_flags = opening->flags & O_CLOEXEC ? O_CLOEXEC : 0;
 	int opened, number;
 
-	opening->phase = MON_OPENING_REOPEN;
 	/* A lease would have us wait for whoever holds it (fcntl(2), F_SETLEASE). */
 	opened = reopen(opening->own_fds, opening->fd,
 			flags | (opening->impatient ? O_NONBLOCK : 0));
 	if (opened < 0)
 		return opened;
-	opening->phase = MON_OPENING_INJECT;
 	if (opening->impatient && !(flags & O_NONBLOCK) && fcntl(opened, F_SETFL, flags) < 0)
 		number = -errno;
 	else

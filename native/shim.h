@@ -192,12 +192,6 @@ int mon_path_describe(struct mon_lookup *lookup);
 /* openat2(2), close-on-exec.  Sleeps as it does, unless resolve has RESOLVE_CACHED. */
 int mon_path_open(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 
-/* How far an opening came that failed. */
-enum mon_opening_phase {
-	MON_OPENING_REOPEN, /* nothing was done */
-	MON_OPENING_INJECT, /* it is open, and the target has no room for an fd, or is gone */
-};
-
 /* One object that was found is opened, and the target gets an fd of it. */
 struct mon_opening {
 	int listener;
@@ -206,7 +200,6 @@ struct mon_opening {
 	int fd;        /* O_PATH on the object, borrowed */
 	int flags;     /* as the target has them; O_CREAT and O_NOFOLLOW are left out */
 	int impatient; /* -EAGAIN instead of waiting for the holder of a lease, fcntl(2) */
-	int phase;     /* enum mon_opening_phase, filled in */
 };
 
 /*

@@ -30,8 +30,6 @@ CREATE: Final = constant("MON_LOOKUP_CREATE")
 NULL: Final = constant("MON_LOOKUP_NULL")
 """No path at all is an empty one."""
 
-INJECTING: Final = constant("MON_OPENING_INJECT")
-
 _STATUS_SIZE: Final = 144
 """``struct stat`` of x86_64: arch/x86/include/uapi/asm/stat.h."""
 
@@ -140,18 +138,18 @@ class PathLooker:
         data = self._data
         return Object(data.mode, data.inode, data.device, data.rdev, data.mount, self._name[: data.name_length])
 
-    def answer_open(self, ident: int, fd: int, flags: int, *, impatient: bool) -> tuple[int, int]:
+    def answer_open(self, ident: int, fd: int, flags: int, *, impatient: bool) -> int:
         """
         Open once more what *fd* holds, and answer the call with an fd of the target's.
 
-        Returns its number, or -errno; and behind it how far a failure came (``INJECTING``).
+        Returns its number, or -errno.
         """
         opening = self._opening
         opening.id = ident
         opening.fd = fd
         opening.flags = flags
         opening.impatient = impatient
-        return _answer_open(opening), opening.phase
+        return _answer_open(opening)
 
 
 def open_at(directory: int, path: bytes, flags: int, mode: int = 0, resolve: int = 0) -> int:

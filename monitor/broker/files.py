@@ -78,7 +78,7 @@ def _reopen(acting: Acting, call: Call, resolved: Resolved, opening: Opening) ->
 
 def _answer(acting: Acting, call: Call, fd: int, opening: Opening, *, impatient: bool) -> Emulated:
     """Open what *fd* holds, and answer with an fd of the target's."""
-    number, _ = acting.looker.answer_open(call.id, fd, opening.flags, impatient=impatient)
+    number = acting.looker.answer_open(call.id, fd, opening.flags, impatient=impatient)
     if number >= 0:
         return Emulated(number, answered=True)
     if number == -EAGAIN and impatient and not opening.flags & os.O_NONBLOCK:
