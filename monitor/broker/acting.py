@@ -58,6 +58,7 @@ class Acting:
 
     def inject(self, call: Call, fd: int, *, close_on_exec: bool) -> Emulated:
         """Answer with a duplicate of *fd*, which stays ours.  Raises OSError (EMFILE), TargetGone."""
+        call.injecting = True
         return Emulated(self._listener.add_fd(call.id, fd, at=None, close_on_exec=close_on_exec), answered=True)
 
     def is_full(self, call: Call) -> bool:

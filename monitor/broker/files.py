@@ -72,12 +72,13 @@ def _reopen(acting: Acting, call: Call, resolved: Resolved, opening: Opening) ->
         raise MayBlockError
     if opening.flags & os.O_TRUNC and acting.is_full(call):
         return Emulated(-EMFILE)
-    impatient = kind == stat.S_IFREG and not acting.may_block
-    return _answer(acting, call, resolved.fd, opening, impatient=impatient)
+    if acting.may_block:
+        return _open_and_inject(acting, call, resolved.fd, opening)
+    return _answer(acting, call, resolved.fd, opening, impatient=kind == stat.S_IFREG)
 
 
 def _answer(acting: Acting, call: Call, fd: int, opening: Opening, *, impatient: bool) -> Emulated:
-    """Open what *fd* holds, and answer with an fd of the target's."""
+    """Open what *fd* holds, and answer with an fd of the target's, in one step.  Raises MayBlockError."""
     number = acting.looker.answer_open(call.id, fd, opening.flags, impatient=impatient)
     if number >= 0:
         return Emulated(number, answered=True)
@@ -85,6 +86,22 @@ def _answer(acting: Acting, call: Call, fd: int, opening: Opening, *, impatient:
         raise MayBlockError  # a lease
     acting.still_waits(call)
     return Emulated(-EMFILE if number == -EBADF else number)
+
+
+def _open_and_inject(acting: Acting, call: Call, fd: int, opening: Opening) -> Emulated:
+    """Do the same in two steps: the first may sleep, and its thread may be killed meanwhile."""
+    flags = opening.flags & ~(os.O_CREAT | os.O_NOFOLLOW) | os.O_NOCTTY
+    try:
+        opened = open_at(acting.own_fds, b"%d" % fd, flags)
+    except OSError as error:
+        acting.still_waits(call)
+        return Emulated(-(error.errno or EBADF))
+    try:
+        return acting.inject(call, opened, close_on_exec=bool(opening.flags & os.O_CLOEXEC))
+    except OSError as error:
+        return Emulated(-EMFILE if error.errno == EBADF else -(error.errno or EMFILE))
+    finally:
+        os.close(opened)
 
 
 @contextmanager
@@ -203,6 +220,6 @@ def _open_terminal(acting: Acting, call: Call, resolved: Resolved, opening: Open
         return Emulated(-EPERM if opening.flags & os.O_NOATIME and not_theirs else -ENXIO)
     try:
         acting.still_waits(call)
-        return _answer(acting, call, fd, opening, impatient=False)
+        return _open_and_inject(acting, call, fd, opening)
     finally:
         os.close(fd)

@@ -127,7 +127,20 @@ class Call:
     Valid until it is answered: afterwards its registers can still be read, its target cannot.
     """
 
-    __slots__ = ("_args", "_listener", "_paths", "_raw", "_target", "arch", "broker", "hides", "lent", "name", "ruling")
+    __slots__ = (
+        "_args",
+        "_listener",
+        "_paths",
+        "_raw",
+        "_target",
+        "arch",
+        "broker",
+        "hides",
+        "injecting",
+        "lent",
+        "name",
+        "ruling",
+    )
 
     def __init__(self, raw: RawNotification, name: str, arch: Arch | None, listener: AnyListener) -> None:
         """Wrap *raw*; nothing is decoded yet."""
@@ -142,6 +155,12 @@ class Call:
         """Whether a listing has no entry of this name, where a policy hides some."""
         self.lent = False
         """Whether a worker has what was looked up, and closes it when it has done with it."""
+        self.injecting = False
+        """
+        Whether a worker has begun to put an fd into the target, after which it does not sleep any more.
+
+        Meanwhile the kernel says of a thread which is there that nobody waits (``seccomp_notify_id_valid``).
+        """
         self.ruling: object = None
         """What a policy said about its paths, for when that policy is asked again."""
         self.name = name

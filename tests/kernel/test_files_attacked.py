@@ -22,6 +22,7 @@ import trio
 import monitor
 from monitor.broker import listing, metadata, mounts, resolve, walk, worker
 from monitor.errors import KernelFeatureError, SupervisorError, TargetGone
+from monitor.notify import dispatch
 from monitor.origin import Origin
 from monitor.policy.text import load, loads
 
@@ -342,6 +343,33 @@ async def test_a_worker_keeps_what_it_uses_until_it_has_done_with_it() -> None:
             await trio.sleep(0.01)
 
     assert done == ["work", "given back", "closed"]
+
+
+_TEMPORARY = """
+import errno, os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]),) * 2)
+for _ in range(300):
+    try:
+        os.close(os.open(sys.argv[2], os.O_TMPFILE | os.O_WRONLY))
+    except OSError as error:
+        assert (error.errno, sys.argv[1]) == (errno.EMFILE, "3")
+"""
+
+
+@pytest.mark.parametrize("room", [3, 64], ids=["full", "with room"])
+async def test_a_thread_that_gets_an_fd_from_a_worker_is_not_taken_for_gone(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While an fd is injected the kernel says that nobody waits (``seccomp_notify_id_valid``), and then somebody may."""
+    monkeypatch.setattr(dispatch, "LOOK_FIRST_SECONDS", 0)
+    monkeypatch.setattr(dispatch, "LOOK_LAST_SECONDS", 0)
+    launch = monitor.Launch([*python(_TEMPORARY), str(room), str(tmp_path)], cwd="/")
+    with trio.fail_after(50):
+        async with monitor.supervise(launch, handlers=[emulates], otherwise=monitor.Allow()) as run:
+            assert await run.wait() == 0
+
+    assert run.stats.emulated >= 300
+    assert run.stats.gone == 0
 
 
 async def test_nobody_waits_for_a_fifo_on_behalf_of_a_program_that_was_killed(tmp_path: Path) -> None:
