@@ -81,12 +81,15 @@ class Workers:
         function: Callable[[], T],
         undo: Callable[[outcome.Outcome[T]], None],
         wake: Callable[[], AbstractContextManager[Callable[[], None]] | None] = lambda: None,
+        *,
+        is_ending: Callable[[], bool] = lambda: False,
     ) -> T:
         """
         Return what *function* returns on a worker.
 
         Cancelled, it goes on there, and when it has come to an end *undo* gives back what came of it.
-        *wake*, asked then, says what may end a sleep of it, if anything does.
+        *wake*, asked then, says what may end a sleep of it, if anything does.  Where *is_ending* says that
+        it does not sleep any more, its end is awaited all the same.
 
         Raises:
             OSError: there can be no more threads.
@@ -97,11 +100,14 @@ class Workers:
         try:
             await job.done.wait()
         except trio.Cancelled:
-            waker = wake()  # before it may be given back
-            job.abandon()
-            if waker is not None:
-                _start_waking(job, waker)
-            raise
+            if not is_ending():
+                waker = wake()  # before it may be given back
+                job.abandon()
+                if waker is not None:
+                    _start_waking(job, waker)
+                raise
+            with trio.CancelScope(shield=True):
+                await job.done.wait()
         assert job.result is not None
         return job.result.unwrap()
 
