@@ -175,9 +175,10 @@ class _Walker:
         try:
             return open_at(self.here, component, os.O_PATH | flags, resolve=resolve)
         except OSError as error:
-            if error.errno == ENOENT and not self._left and component not in {b".", b".."}:
+            named = component not in {b".", b".."}  # there is none above a directory that was removed
+            if error.errno == ENOENT and not self._left and named:
                 raise _Missing(component) from None
-            raise _Stop(error.errno or EACCES, component) from None
+            raise _Stop(error.errno or EACCES, component if named else None) from None
 
     def _go(self, there: int) -> None:
         there, self.here = self.here, there
