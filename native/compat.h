@@ -12,7 +12,9 @@
 #define _GNU_SOURCE
 #endif
 
+#include <linux/ioctl.h>
 #include <linux/seccomp.h>
+#include <linux/types.h>
 #include <sys/syscall.h>
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV /* Linux 5.19 */
@@ -44,6 +46,27 @@
 #define __NR_landlock_create_ruleset 444
 #define __NR_landlock_restrict_self  446
 #endif
+
+/* PROCMAP_QUERY, Linux 6.11: fs/proc/task_mmu.c; struct procmap_query of linux/fs.h. */
+struct mon_procmap_query {
+	__u64 size;
+	__u64 query_flags;
+	__u64 query_addr;
+	__u64 vma_start;
+	__u64 vma_end;
+	__u64 vma_flags;
+	__u64 vma_page_size;
+	__u64 vma_offset;
+	__u64 inode;
+	__u32 dev_major;
+	__u32 dev_minor;
+	__u32 vma_name_size;
+	__u32 build_id_size;
+	__u64 vma_name_addr;
+	__u64 build_id_addr;
+};
+#define MON_PROCMAP_QUERY    _IOWR('f', 17, struct mon_procmap_query)
+#define MON_PROCMAP_WRITABLE 0x02
 
 /* The size that the first version of the structure had, and that of Landlock ABI 6. */
 struct mon_landlock_ruleset_attr {

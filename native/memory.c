@@ -30,14 +30,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PAGE_BYTES 4096u /* the smallest page Linux has: a chunk never crosses one */
+#define PAGE_BYTES  4096u /* the smallest page Linux has: a chunk never crosses one */
+#define STRING_STEP 256u  /* most strings are shorter, and copying a page is not free */
 
 static void proc_path(char *path, size_t size, pid_t tid, const char *leaf)
 {
 	(void)snprintf(path, size, "/proc/%d/%s", (int)tid, leaf);
+}
+
+/* Why a file of a thread could not be opened; ESRCH: it has ended, and is not yet gone. */
+static int opening_failed(void)
+{
+	return errno == ENOENT || errno == ESRCH ? -ENOENT : -errno;
 }
 
 static int open_proc(pid_t tid, const char *leaf, int flags)
@@ -49,9 +57,7 @@ static int open_proc(pid_t tid, const char *leaf, int flags)
 		return -EACCES;
 	proc_path(path, sizeof(path), tid, leaf);
 	fd = open(path, flags | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT || errno == ESRCH ? -ENOENT : -errno;
-	return fd;
+	return fd < 0 ? opening_failed() : fd;
 }
 
 /* What a failed access means: the thread is gone, or the reason that is given. */
@@ -93,7 +99,7 @@ ssize_t mon_target_read(int listener, uint64_t id, pid_t tid, uint64_t address, 
 /* As mon_target_read_string(), from an open file and without the look at the id. */
 static ssize_t read_string(int memory, uint64_t address, char *buffer, size_t size)
 {
-	size_t done = 0;
+	size_t done = 0, step = STRING_STEP;
 
 	while (done < size) {
 		size_t chunk = PAGE_BYTES - (size_t)((address + done) % PAGE_BYTES);
@@ -102,6 +108,8 @@ static ssize_t read_string(int memory, uint64_t address, char *buffer, size_t si
 
 		if (chunk > size - done)
 			chunk = size - done;
+		if (chunk > step)
+			chunk = step;
 		count = read_some(memory, address + done, buffer + done, chunk);
 		if (count < 0)
 			return count;
@@ -111,13 +119,13 @@ static ssize_t read_string(int memory, uint64_t address, char *buffer, size_t si
 		done += (size_t)count;
 		if ((size_t)count < chunk)
 			return -EFAULT;
+		step = PAGE_BYTES;
 	}
 	return -ENAMETOOLONG;
 }
 
-ssize_t mon_memory_string(pid_t tid, uint64_t address, char *buffer, size_t size)
+static ssize_t read_string_of(int memory, uint64_t address, char *buffer, size_t size)
 {
-	int memory = open_proc(tid, "mem", O_RDONLY);
 	ssize_t length;
 
 	if (memory < 0)
@@ -127,10 +135,23 @@ ssize_t mon_memory_string(pid_t tid, uint64_t address, char *buffer, size_t size
 	return length;
 }
 
+ssize_t mon_memory_string(int proc, pid_t tid, uint64_t address, char *buffer, size_t size)
+{
+	char path[MON_DIGITS + sizeof("/mem")];
+	int memory;
+
+	if (tid <= 0) /* 0: a thread outside our pid namespace, pid_namespaces(7) */
+		return -EACCES;
+	memcpy(mon_decimal(path, (uint32_t)tid), "/mem", sizeof("/mem"));
+	memory = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	return read_string_of(memory < 0 ? opening_failed() : memory, address, buffer, size);
+}
+
 ssize_t mon_target_read_string(int listener, uint64_t id, pid_t tid, uint64_t address, char *buffer,
 			       size_t size)
 {
-	return mon_gone_or(listener, id, mon_memory_string(tid, address, buffer, size));
+	return mon_gone_or(listener, id,
+			   read_string_of(open_proc(tid, "mem", O_RDONLY), address, buffer, size));
 }
 
 ssize_t mon_target_peek(pid_t tid, uint64_t address, void *buffer, size_t size)
@@ -155,7 +176,7 @@ ssize_t mon_target_peek(pid_t tid, uint64_t address, void *buffer, size_t size)
 
 ssize_t mon_target_peek_string(pid_t tid, uint64_t address, char *buffer, size_t size)
 {
-	size_t done = 0, step = 256; /* most are short, and copying a page is not free */
+	size_t done = 0, step = STRING_STEP;
 
 	while (done < size) {
 		size_t chunk = PAGE_BYTES - (size_t)((address + done) % PAGE_BYTES);
@@ -236,16 +257,12 @@ static void maps_take(struct maps *maps, char byte)
 	}
 }
 
-/* How much of a range the thread itself could write to; -EFAULT: nothing. */
-static ssize_t writable_size(pid_t tid, uint64_t address, size_t size)
+/* How far the thread could write from an address on, told by the text of its maps. */
+static uint64_t writable_by_text(int fd, uint64_t address, uint64_t limit)
 {
-	uint64_t limit = address + size < address ? UINT64_MAX : address + size;
 	struct maps maps = {.field = MAPS_START, .reached = address};
-	int fd = open_proc(tid, "maps", O_RDONLY);
 	char text[4096];
 
-	if (fd < 0)
-		return fd;
 	while (!maps.done && maps.reached < limit) {
 		ssize_t count = read(fd, text, sizeof(text));
 
@@ -256,10 +273,42 @@ static ssize_t writable_size(pid_t tid, uint64_t address, size_t size)
 		for (ssize_t i = 0; i < count && !maps.done && maps.reached < limit; i++)
 			maps_take(&maps, text[i]);
 	}
+	return maps.reached;
+}
+
+/* The same, told by one question for each mapping; -errno: it is not answered (Linux 6.11). */
+static int writable_by_query(int fd, uint64_t *reached, uint64_t limit)
+{
+	while (*reached < limit) {
+		struct mon_procmap_query query = {.size = sizeof(query),
+						  .query_flags = MON_PROCMAP_WRITABLE,
+						  .query_addr = *reached};
+
+		if (ioctl(fd, MON_PROCMAP_QUERY, &query) < 0) {
+			if (errno == EINTR)
+				continue;
+			return errno == ENOENT ? 0 : -errno; /* no such mapping is there */
+		}
+		*reached = query.vma_end;
+	}
+	return 0;
+}
+
+/* How much of a range the thread itself could write to; -EFAULT: nothing. */
+static ssize_t writable_size(pid_t tid, uint64_t address, size_t size)
+{
+	uint64_t limit = address + size < address ? UINT64_MAX : address + size;
+	uint64_t reached = address;
+	int fd = open_proc(tid, "maps", O_RDONLY);
+
+	if (fd < 0)
+		return fd;
+	if (writable_by_query(fd, &reached, limit) < 0)
+		reached = writable_by_text(fd, address, limit);
 	close(fd);
-	if (maps.reached == address && size > 0)
+	if (reached == address && size > 0)
 		return -EFAULT;
-	return (ssize_t)((maps.reached < limit ? maps.reached : limit) - address);
+	return (ssize_t)((reached < limit ? reached : limit) - address);
 }
 
 /* Write what can be written of size bytes; a count, or -EFAULT if that is none. */

@@ -42,21 +42,42 @@ int mon_path_open(int directory, const char *path, uint64_t flags, uint64_t mode
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* Look for path below directory; what is not in the kernel's cache only if that was asked for. */
-static int look_for(const struct mon_lookup *lookup, int directory, const char *path,
-		    uint64_t flags)
+/* Whether the list of mounts was changed since this was last asked (fs/namespace.c, mounts_poll()).
+ */
+static int mounts_changed(int mounts)
+{
+	struct pollfd pfd = {.fd = mounts, .events = POLLPRI};
+
+	return mounts >= 0 && poll(&pfd, 1, 0) > 0 && (pfd.revents & (POLLERR | POLLPRI)) != 0;
+}
+
+/*
+ * Look for path below directory; what is not in the kernel's cache only if that was asked for.
+ *
+ * On what was mounted since we looked that may sleep for ever; in the cache it does not.
+ */
+static int look_for(struct mon_lookup *lookup, int directory, const char *path, uint64_t flags)
 {
 	uint64_t resolve = lookup->resolve | RESOLVE_NO_MAGICLINKS;
+	int may_block = (lookup->flags & MON_LOOKUP_MAY_BLOCK) != 0;
 
-	if (!(lookup->flags & MON_LOOKUP_MAY_BLOCK))
-		resolve |= RESOLVE_CACHED;
+	if (!may_block || lookup->flags & MON_LOOKUP_IF_SAME) {
+		int fd =
+			mon_path_open(directory, path, O_PATH | flags, 0, resolve | RESOLVE_CACHED);
+
+		if (fd != -EAGAIN || !may_block)
+			return fd;
+		lookup->mounts_changed |= mounts_changed(lookup->mounts);
+		if (lookup->mounts_changed)
+			return fd;
+	}
 	return mon_path_open(directory, path, O_PATH | flags, 0, resolve);
 }
 
 int mon_path_describe(struct mon_lookup *lookup)
 {
 	struct statx status;
-	char number[16];
+	char number[MON_DIGITS + 1];
 	ssize_t length;
 
 	if (statx(lookup->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
@@ -67,7 +88,7 @@ int mon_path_describe(struct mon_lookup *lookup)
 	lookup->device = (uint64_t)status.stx_dev_major << 32 | status.stx_dev_minor;
 	lookup->rdev = (uint64_t)status.stx_rdev_major << 32 | status.stx_rdev_minor;
 	lookup->mount = status.stx_mnt_id;
-	(void)snprintf(number, sizeof(number), "%d", lookup->fd);
+	*mon_decimal(number, (uint32_t)lookup->fd) = 0;
 	length = readlinkat(lookup->own_fds, number, lookup->name, sizeof(lookup->name));
 	if (length < 0 && errno != ENAMETOOLONG)
 		return -errno;
@@ -133,7 +154,7 @@ static int find_last(struct mon_lookup *lookup, size_t *behind)
 }
 
 /* The directory in which the last component is looked for, if it may be searched. */
-static int open_parent(const struct mon_lookup *lookup, int start)
+static int open_parent(struct mon_lookup *lookup, int start)
 {
 	char path[MON_PATH_SIZE];
 
@@ -191,15 +212,6 @@ static int refuse_slashes(struct mon_lookup *lookup, int start)
 	return -EISDIR;
 }
 
-/* Whether the list of mounts was changed since this was last asked (fs/namespace.c, mounts_poll()).
- */
-static int mounts_changed(int mounts)
-{
-	struct pollfd pfd = {.fd = mounts, .events = POLLPRI};
-
-	return mounts >= 0 && poll(&pfd, 1, 0) > 0 && (pfd.revents & (POLLERR | POLLPRI)) != 0;
-}
-
 /* Look the path up from start, which becomes the object where the path is empty. */
 static int look_up_from(struct mon_lookup *lookup)
 {
@@ -238,16 +250,11 @@ int mon_path_lookup(struct mon_lookup *lookup)
 	int result;
 
 	lookup->fd = lookup->start = -1;
-	lookup->missing = 0;
-	/* Before the look, since it would sleep on what was mounted; and behind it, where a name is
-	 * believed. */
-	lookup->mounts_changed = mounts_changed(lookup->mounts);
-	if (lookup->mounts_changed && lookup->flags & MON_LOOKUP_IF_SAME)
-		lookup->flags &= ~(uint32_t)MON_LOOKUP_MAY_BLOCK;
+	lookup->missing = lookup->mounts_changed = 0;
 	lookup->path_length = lookup->name_length = lookup->last = lookup->last_length = 0;
 	lookup->path[0] = 0;
 	if (lookup->address || !(lookup->flags & MON_LOOKUP_NULL))
-		length = mon_memory_string(lookup->tid, lookup->address, lookup->path,
+		length = mon_memory_string(lookup->proc, lookup->tid, lookup->address, lookup->path,
 					   sizeof(lookup->path));
 	if (length < 0)
 		return (int)mon_gone_or(lookup->listener, lookup->id, length);
@@ -265,10 +272,10 @@ int mon_path_lookup(struct mon_lookup *lookup)
 /* Open what fd holds once more, as open(2) with flags would. */
 static int reopen(int own_fds, int fd, int flags)
 {
-	char number[16];
+	char number[MON_DIGITS + 1];
 	int opened;
 
-	(void)snprintf(number, sizeof(number), "%d", fd);
+	*mon_decimal(number, (uint32_t)fd) = 0;
 	opened = openat(own_fds, number, flags | O_CLOEXEC | O_NOCTTY);
 	return opened < 0 ? -errno : opened;
 }
