@@ -14,8 +14,10 @@ from typing import Final
 
 from monitor.abi.arch import Arch
 from monitor.broker.broker import FAMILIES, FileBroker
+from monitor.enforce import PolicyJudge
+from monitor.handlers.fastpath import FastPath
 from monitor.handlers.paths import PROTECTED, PathJudge, Ruling, emulation, refusal
-from monitor.notify.account import Judge, Outcome, Would
+from monitor.notify.account import Outcome, Would
 from monitor.notify.decode import Call
 from monitor.notify.handler import Routes
 from monitor.notify.target import glimpsed
@@ -144,11 +146,19 @@ def _object(name: bytes) -> tuple[int, int]:
 class BrokeringJudge:
     """The ``Judge`` of a run in which files are opened for the targets."""
 
-    def __init__(self, calls: Judge, paths: PathJudge, *, observe: bool) -> None:
-        """Ask *calls* about registers, and *paths* about names; with *observe*, refuse nothing."""
+    def __init__(self, calls: PolicyJudge, policy: Policy, *, observe: bool) -> None:
+        """Ask *calls* about registers, and the tables of *policy* about names; with *observe*, refuse nothing."""
         self._calls = calls
-        self._paths = paths
+        self._decider = TableDecider(policy, real_head)
+        self._paths = PathJudge(self._decider, Arch.native())
         self._observe = observe
+        self._fast: FastPath | None = None
+
+    def fast_path(self, broker: FileBroker) -> FastPath | None:
+        """Return who answers for *broker* what this judge allows anyway; None: where it is only observed."""
+        if not self._observe:
+            self._fast = FastPath(broker, self._decider, self._calls.routes.always_allowed())
+        return self._fast
 
     def refuses(self, call: Call) -> Outcome | None:
         """Return the refusal of *call*, which no handler lifts.  Raises MayBlockError."""
@@ -188,14 +198,17 @@ class BrokeringJudge:
 
     def use(self, policy: Policy) -> None:
         """Have the tables of *policy* decide from now on."""
-        self._paths.ask(TableDecider(policy, real_head))
+        self._decider = TableDecider(policy, real_head)
+        self._paths.ask(self._decider)
+        if self._fast is not None:
+            self._fast.use(self._decider, self._calls.routes.always_allowed())
 
 
-def judge_of_files(policy: Policy, calls: Judge, *, observe: bool) -> BrokeringJudge | None:
+def judge_of_files(policy: Policy, calls: PolicyJudge, *, observe: bool) -> BrokeringJudge | None:
     """Return the judge of a run under *policy*, if that says anything about files; *calls* judges registers."""
     if not is_brokered(policy):
         return None
-    return BrokeringJudge(calls, PathJudge(TableDecider(policy, real_head), Arch.native()), observe=observe)
+    return BrokeringJudge(calls, policy, observe=observe)
 
 
 def broker_of(started: Started, routes: Routes, *, wanted: bool) -> FileBroker | None:

@@ -196,7 +196,8 @@ async def _supervised_launch(launch: Launch, settings: Settings) -> AsyncGenerat
     process = started.process
     hub, observer = _events(settings)
     broker = await _broker(started, plan)
-    dispatcher = Dispatcher(started.listener, plan.routes, plan.options, observer, broker=broker)
+    fast = None if plan.files is None or broker is None else plan.files.fast_path(broker)
+    dispatcher = Dispatcher(started.listener, plan.routes, plan.options, observer, broker=broker, fast=fast)
     answered_all = trio.Event()
     run = ProcessRun(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher), process)
 

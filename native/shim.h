@@ -210,6 +210,52 @@ struct mon_opening {
  */
 int mon_path_answer_open(struct mon_opening *opening);
 
+/* ---- fastpath.c: the plainest calls with a path, in two steps each ---- */
+
+#define MON_FAST_REGULAR   1
+#define MON_FAST_DIRECTORY 2
+#define MON_FAST_OTHER     3
+#define MON_FAST_MISSING   4 /* there is nothing of this name */
+
+/* All that a decision about an object depends on: equal bytes, equal decisions. */
+struct mon_fast_object {
+	uint64_t mount;                   /* stx_mnt_id, of a directory above it if it is missing */
+	uint8_t kind;                     /* MON_FAST_* */
+	char name[2 * MON_PATH_SIZE + 1]; /* no NUL */
+};
+
+/*
+ * Look up the path that stands in a register of a notification; directory_register: -1, or where
+ * the directory stands that it starts at.  Of lookup the caller fills in listener, proc, own_fds,
+ * mounts.
+ *
+ * Returns the length of its name, which is absolute, and no other can be meant: lookup->fd is the
+ * caller's, and holds the object, or the directory that has none of this name.  Or -errno, with
+ * nothing open: -ESTALE: the list of mounts was changed; -EXDEV: no such name.
+ */
+int mon_fast_look(struct mon_lookup *lookup, const void *notification, int path_register,
+		  int directory_register, uint32_t flags, struct mon_fast_object *object);
+
+/*
+ * Open what was looked up, answer with an fd of the target's, and receive the next notification.
+ * lookup->fd is closed.
+ *
+ * *number is the fd in the target, and the result that of mon_listener_receive(); or *number is
+ * -errno, and nothing was answered or received.  Sleeps as mon_path_answer_open() does.
+ */
+int mon_fast_open(struct mon_lookup *lookup, int flags, void *notification, size_t size,
+		  int *number);
+
+/*
+ * Write a struct stat of what was looked up to address, answer with 0, and receive the next.
+ * lookup->fd is closed.
+ *
+ * *sent and the result are those of mon_listener_exchange(); or the result is -EINPROGRESS, and
+ * nothing was answered or received.
+ */
+int mon_fast_status(struct mon_lookup *lookup, uint64_t address, void *notification, size_t size,
+		    int *sent);
+
 /*
  * What the kernel says of the object that fd holds, an O_PATH fd or not, in its own layouts: struct
  * stat (144 bytes on x86_64), struct statx (256), struct statfs (120); and whether it may be used

@@ -11,6 +11,7 @@ rest is ``OSError``.
 The parts are those of the shim, a module for each C file; ``shim`` alone imports what is compiled.
 """
 
+from monitor._native.fastpath import FastLooker, Plain
 from monitor._native.launching import (
     GUARD_DETACH,
     GUARD_KILL,
@@ -75,12 +76,14 @@ __all__ = [
     "NO_TASK_LEFT",
     "NULL",
     "PEEK_MAX",
+    "FastLooker",
     "LaunchRequest",
     "Launched",
     "LookedUp",
     "Object",
     "PathLooker",
     "Peeker",
+    "Plain",
     "RawNotification",
     "Receiver",
     "entries_of",

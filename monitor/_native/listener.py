@@ -12,12 +12,13 @@ import struct
 from errno import EAGAIN, ENOENT, ENOTCONN
 from typing import Final, TypeAlias, cast
 
-from monitor._native.shim import check, check_waiting, ffi, lib
+from monitor._native.shim import Data, check, check_waiting, ffi, lib
 
 RawNotification: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
 """``struct seccomp_notif`` as it came: id, tid, flags, nr, arch, ip, and six argument registers."""
 
-_UNPACK: Final = struct.Struct("=QIIiIQ6Q").unpack_from
+UNPACK: Final = struct.Struct("=QIIiIQ6Q").unpack_from
+"""Makes a ``RawNotification`` of a buffer; for this folder."""
 
 NOTHING_QUEUED: Final = -EAGAIN
 """There is no notification now."""
@@ -40,7 +41,7 @@ class Receiver:
     the outcome of the last ``exchange``'s response: 0 or a negative errno.
     """
 
-    __slots__ = ("_listener", "_notif", "_sent", "_size", "_view", "sent")
+    __slots__ = ("_listener", "_notif", "_sent", "_size", "_view", "is_open", "sent")
 
     def __init__(self, listener: int) -> None:
         """Ask the kernel for its sizes (``SECCOMP_GET_NOTIF_SIZES``)."""
@@ -52,17 +53,26 @@ class Receiver:
         self._view = ffi.buffer(self._notif, self._size)
         self._sent = ffi.new("int *")
         self.sent = 0
+        self.is_open = True
+
+    def buffers(self) -> tuple[Data, int, Data]:
+        """Return where the kernel writes a notification, its size, and a view of it; for this folder."""
+        return self._notif, self._size, self._view
+
+    def forget(self) -> None:
+        """Use the fd no more, which was closed: nothing can be received or answered from now on."""
+        self.is_open = False
 
     def receive(self) -> RawNotification | int:
         """Return the next notification without waiting, or ``NOTHING_QUEUED`` and its like."""
         result = _receive(self._listener, self._notif, self._size)
-        return cast("RawNotification", _UNPACK(self._view)) if result == 0 else result
+        return cast("RawNotification", UNPACK(self._view)) if result == 0 else result
 
     def exchange(self, ident: int, value: int, error: int, flags: int) -> RawNotification | int:
         """Respond (*error* is 0 or a negative errno), then ``receive``, in one call of C."""
         result = _exchange(self._listener, ident, value, error, flags, self._notif, self._size, self._sent)
         self.sent = self._sent[0]
-        return cast("RawNotification", _UNPACK(self._view)) if result == 0 else result
+        return cast("RawNotification", UNPACK(self._view)) if result == 0 else result
 
 
 def listener_check(listener: int) -> None:

@@ -17,12 +17,14 @@ from typing import Final, NamedTuple, TypeAlias
 import outcome
 import trio
 
-from monitor._native import PathLooker
+from monitor._native import FastLooker, PathLooker, Receiver
 from monitor.abi.arch import Arch
 from monitor.broker import files, metadata
 from monitor.broker.acting import Acting, our_lack
 from monitor.broker.listing import list_directory
+from monitor.broker.mounts import Mounts
 from monitor.broker.opening import opening_of
+from monitor.broker.plain import PlainCall, plain_calls
 from monitor.broker.plan import PathPlan, Start, paths_of
 from monitor.broker.resolve import Resolver
 from monitor.broker.resolved import Resolved
@@ -108,6 +110,12 @@ class FileBroker:
         """Give back what was opened, and end the workers."""
         self._workers.close(self._resolver.close)
 
+    def plain(self) -> tuple[FastLooker, Receiver, Mounts, Mapping[tuple[int, int], PlainCall]]:
+        """Return who looks plain calls up and answers them, for whom, what it looks among, and which they are."""
+        receiver, resolver = self._listener.receiver, self._resolver
+        fds = resolver.proc, resolver.own_fds, resolver.mounts.fd
+        return FastLooker(receiver, self._listener.fileno(), *fds), receiver, resolver.mounts, plain_calls(self._arch)
+
     def can(self, call: Call) -> bool:
         """
         Whether *call* can be done for its target: it is of the machine's own ABI, and the thread has our rights.
@@ -159,7 +167,10 @@ class FileBroker:
         call.lent = True
         try:
             done = await self._workers.run(
-                lambda: self._emulate(acting, call), lambda _done: call.close_lent(), partial(self._waker, call)
+                lambda: self._emulate(acting, call),
+                lambda _done: call.close_lent(),
+                partial(self._waker, call),
+                is_ending=lambda: call.injecting,
             )
         except trio.Cancelled:
             raise  # it is the worker's, until that has done with it

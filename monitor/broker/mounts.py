@@ -13,6 +13,8 @@ import threading
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from monitor._native import IF_SAME, MAY_BLOCK
+
 _ESCAPED: Final = re.compile(rb"\\([0-7]{3})")
 """Blanks, newlines and backslashes in a path of mountinfo (fs/proc_namespace.c, ``mangle``)."""
 
@@ -52,6 +54,10 @@ class Mounts:
         self._by_id: Mapping[int, Mount] = {}
         self.may_hang = False
         """Whether a look-up may meet a file system that does not answer."""
+        self.plain: frozenset[int] = frozenset()
+        """The numbers of those of which names and contents are the same for everybody, and which answer."""
+        self.further = 0
+        """``_native``'s flags of a look-up that may look further than the kernel's cache, where it will not hang."""
         self.read()
 
     def read(self) -> None:
@@ -59,6 +65,8 @@ class Mounts:
         with self._lock:  # the fd has one offset, and threads that look up are many
             self._by_id = parsed(_whole(self.fd))
             self.may_hang = any(mount.kind not in LOCAL for mount in self._by_id.values())
+            self.plain = frozenset(ident for ident, mount in self._by_id.items() if mount.kind in LOCAL - {"proc"})
+            self.further = 0 if self.may_hang else MAY_BLOCK | IF_SAME
 
     def find(self, ident: int) -> Mount | None:
         """Return the mount with the number *ident* (``stx_mnt_id``); None: there is none in this view."""

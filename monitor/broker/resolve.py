@@ -12,15 +12,24 @@ whatever else has no name, and what has none is refused by whoever decides by na
 from __future__ import annotations
 
 import os
-import select
-import socket
 import threading
 from collections.abc import Callable
 from errno import EACCES, EAGAIN, EISDIR, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from monitor._native import CREATE, EMPTY, IF_SAME, MAY_BLOCK, NOFOLLOW, NULL, LookedUp, Object, PathLooker, open_at
+from monitor._native import (
+    CREATE,
+    EMPTY,
+    MAY_BLOCK,
+    NOFOLLOW,
+    NULL,
+    LookedUp,
+    Object,
+    PathLooker,
+    open_at,
+)
+from monitor.broker.anonymous import anonymous_devices
 from monitor.broker.mounts import LOCAL, Mount, Mounts
 from monitor.broker.openers import shows_ours
 from monitor.broker.plan import Start
@@ -59,7 +68,7 @@ class Resolver:
         self.proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
         self.own_fds = os.open("/proc/self/fd", os.O_PATH | os.O_CLOEXEC)
         self.mounts = Mounts()
-        self._anonymous = _anonymous_devices()
+        self._anonymous = anonymous_devices()
 
     def close(self) -> None:
         """Give the fds back."""
@@ -85,8 +94,7 @@ class Resolver:
             OSError: we have no fd left.
         """
         flags = 0 if start.follow else NOFOLLOW
-        if may_block or not self.mounts.may_hang:
-            flags |= MAY_BLOCK if may_block else MAY_BLOCK | IF_SAME
+        flags |= MAY_BLOCK if may_block else self.mounts.further
         flags |= (EMPTY if start.empty else 0) | (NULL if start.null else 0) | (CREATE if start.creates else 0)
         try:
             found = looker.look_up(call.id, call.tid, address, start.directory, flags, resolve)
@@ -243,11 +251,17 @@ class _SlowWay(NamedTuple):
         confines, and no error is ours.
         """
         try:
-            return self._last_of(found.path, found.start if found.start >= 0 else AT_FDCWD, found.error)
-        finally:
+            resolved = self._last_of(found.path, found.start if found.start >= 0 else AT_FDCWD, found.error)
+        except BaseException:
             _close(found.start)
+            raise
+        if resolved is None:
+            return self._as_far_as_it_leads(found)
+        _close(found.start)
+        return resolved
 
-    def _last_of(self, path: bytes, start: int, otherwise: int) -> Resolved:
+    def _last_of(self, path: bytes, start: int, otherwise: int) -> Resolved | None:
+        """Return what is behind the links; None: the directory is not there in which the first would be."""
         asked = path
         for _ in range(MOST_LINKS):
             named = path.rstrip(b"/")
@@ -258,7 +272,7 @@ class _SlowWay(NamedTuple):
             try:
                 fd = open_at(start, above + b".", os.O_PATH | os.O_DIRECTORY, resolve=self.resolve | NO_MAGICLINKS)
             except OSError as error:
-                return Resolved(asked, error=error.errno or ENOENT)
+                return Resolved(asked, error=error.errno or ENOENT) if path != asked else None
             if named != path:
                 os.close(fd)
                 return Resolved(asked, error=EISDIR)
@@ -364,27 +378,6 @@ def _own(name: bytes, process: int) -> bytes:
     """Return *name*, where it is below the target's own directory of /proc, as below ``/proc/self``."""
     own = b"/proc/%d" % process
     return b"/proc/self" + name.removeprefix(own) if name == own or name.startswith(own + b"/") else name
-
-
-def _anonymous_devices() -> frozenset[int]:
-    """Return the devices on which pipes, sockets, memfds and the like are, and nothing that has a name."""
-    near, far = socket.socketpair()
-    fds = [*os.pipe(), os.memfd_create(""), near.detach(), far.detach(), _anonymous_inode()]
-    try:
-        found = {os.fstat(fd).st_dev for fd in fds}
-    finally:
-        for fd in fds:
-            os.close(fd)
-    return frozenset(os.major(device) << 32 | os.minor(device) for device in found)
-
-
-def _anonymous_inode() -> int:
-    """Return an fd of the file system of epoll, eventfd, signalfd and their like."""
-    epoll = select.epoll()
-    try:
-        return os.dup(epoll.fileno())
-    finally:
-        epoll.close()
 
 
 def _wrong(path: bytes, error: int) -> Resolved:

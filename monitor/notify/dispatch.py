@@ -23,20 +23,20 @@ in ``DRAIN`` answers, so that other tasks run.
 
 from __future__ import annotations
 
-from errno import ENOENT
-from time import perf_counter, time
+from time import perf_counter
 from typing import Final
 
 import trio
 
 from monitor._native import RawNotification
-from monitor.notify.account import FAILURE, Observer, Outcome, Stats, Watcher
+from monitor.notify.account import FAILURE, Observer, Outcome, Stats
 from monitor.notify.ask import Asker, Options
 from monitor.notify.carry import TRIES, Carrier
 from monitor.notify.decode import Call
-from monitor.notify.emulation import Broker, MayBlockError
+from monitor.notify.emulation import Broker, FastPath, MayBlockError
 from monitor.notify.handler import Route, Routes, Steps
-from monitor.notify.listener import CONTINUE, EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, AnyListener
+from monitor.notify.listener import EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, AnyListener
+from monitor.notify.onestep import OneStep
 from monitor.notify.respond import Responder
 from monitor.notify.seen import SeenProcesses
 from monitor.notify.verdict import Allow, Emulate
@@ -73,9 +73,11 @@ class Dispatcher:
         observer: Observer,
         seen: SeenProcesses | None = None,
         broker: Broker | None = None,
+        fast: FastPath | None = None,
     ) -> None:
-        """Be ready; ``run`` does the work.  *seen* is told of every thread that asks; *broker* is borrowed."""
+        """Be ready; ``run`` does the work.  *seen* is told of every thread that asks; the rest is borrowed."""
         self._broker = broker
+        self._fast = fast if seen is None else None
         self.stats = Stats()
         self._seen = seen
         self._observer = observer
@@ -88,6 +90,7 @@ class Dispatcher:
         self._known = routes.known
         self._asker = Asker(options, self.stats, observer)
         self._responder = Responder(listener, self.stats, observer, self._close_out)
+        self._one_step = OneStep(listener, self.stats, self._close_out)
         self._carrier = Carrier(broker, self._responder)
         self._nursery: trio.Nursery | None = None
         self._waiting: dict[int, Waiting] = {}
@@ -203,10 +206,14 @@ class Dispatcher:
         route = self._known.get((raw[4], raw[3]))
         if route is None:
             route = self._routes.of(raw[4], raw[3])
-        if self._passes and not route.handlers:
-            watcher = self._observer.watcher
+        if not route.handlers:
+            watcher = self._observer.watcher if self._passes else None
             if watcher is not None:
-                return self._let_pass(raw, route, watcher)
+                return self._one_step.let_pass(raw, route, watcher)
+            if self._fast is not None and not self._observer.active:
+                following = self._one_step.answer(raw, route, self._fast)
+                if following is not None:
+                    return following
         call = Call(raw, route.name, route.arch, self._listener)
         call.broker = self._broker
         self.stats.received += 1
@@ -242,33 +249,6 @@ class Dispatcher:
                 self._start_task(call, route, DECIDED, started, outcome)
                 return None
         return outcome
-
-    def _let_pass(self, raw: RawNotification, route: Route, watcher: Watcher) -> RawNotification | int:
-        """Answer a call that nobody decides about: *watcher* sees it, and it runs."""
-        received, started = time(), perf_counter()
-        try:
-            noted = watcher.look(raw, route.name, route.arch)
-        except BaseException:
-            self._close_out(raw)
-            raise
-        self.stats.received += 1
-        following = self._listener.exchange(raw[0], 0, 0, CONTINUE)
-        sent = self._listener.sent
-        delivered = sent == 0
-        if delivered:
-            self.stats.allowed += 1
-        else:
-            self.stats.gone += 1
-        seconds = perf_counter() - started
-        try:
-            if sent not in {0, -ENOENT}:
-                raise OSError(-sent, f"cannot respond to {route.name}")  # noqa: TRY301  # what was received is owed too
-            watcher.tell(raw, route.name, route.arch, noted, received, seconds, delivered)
-        except BaseException:
-            if isinstance(following, tuple):
-                self._close_out(following)
-            raise
-        return following
 
     def _decide_inline(self, call: Call, route: Route, before: float) -> Outcome | None:
         """Ask the policy and the handlers in order; None when an asynchronous one has to be waited for."""

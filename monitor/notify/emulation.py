@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from monitor._native import RawNotification
     from monitor.notify.decode import Call
 
 
@@ -65,6 +66,19 @@ class TargetPath(Protocol):
 
     def close(self) -> None:
         """Give the fd back; dispatch does so when the call is answered."""
+        ...
+
+
+class FastPath(Protocol):
+    """Decides about some calls and does them, all in one step.  Borrowed by dispatch."""
+
+    @property
+    def sent(self) -> int:
+        """What became of the last answer: 0 or a negative errno."""
+        ...
+
+    def answer(self, raw: RawNotification) -> RawNotification | int | None:
+        """Answer *raw* and receive the next, or why there is none; None: this call is none of those."""
         ...
 
 

@@ -117,7 +117,7 @@ class Listener:
     runtime).  It owns the fd until ``close``; it is a context manager.
     """
 
-    __slots__ = ("_fd", "_receiver", "exchange", "receive", "reserve", "wait_killable")
+    __slots__ = ("_fd", "exchange", "receive", "receiver", "reserve", "wait_killable")
 
     def __init__(self, owned_fd: int, *, wait_killable: bool | None = None) -> None:
         """Take *owned_fd* over; if this raises, the fd is still the caller's."""
@@ -125,15 +125,16 @@ class Listener:
         os.set_inheritable(owned_fd, False)  # noqa: FBT003  # the standard library's signature
         with contextlib.suppress(OSError):  # best effort: kernels before 6.6 lack it
             _native.listener_set_flags(owned_fd, _SYNC_WAKE_UP)
-        self._receiver = _native.Receiver(owned_fd)
+        self.receiver = _native.Receiver(owned_fd)
+        """The buffers that are received into, for who answers and receives in one step."""
         self._fd = owned_fd
         self.reserve = FdReserve()
         self.wait_killable = wait_killable
         """Whether a received call waits through signals (Linux 5.19); None: not known."""
         # Bound once: these two are the hot path, and a method of ours around them costs as much
         # as what it would call.
-        self.receive = self._receiver.receive
-        self.exchange = self._receiver.exchange
+        self.receive = self.receiver.receive
+        self.exchange = self.receiver.exchange
 
     @classmethod
     def from_fd(cls, owned_fd: int) -> Self:
@@ -155,7 +156,7 @@ class Listener:
     @property
     def sent(self) -> int:
         """The outcome of the last ``exchange``'s response: 0 or a negative errno."""
-        return self._receiver.sent
+        return self.receiver.sent
 
     async def wait(self) -> None:
         """
@@ -239,6 +240,7 @@ class Listener:
             return
         fd, self._fd = self._fd, -1
         # The receiver still has the number, which will be somebody else's file: forget it.
+        self.receiver.forget()
         self.receive = _refuse_receive
         self.exchange = _refuse_exchange
         self.reserve.close()

@@ -14,7 +14,7 @@ from attrs import Factory, field, frozen
 
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import name_of
-from monitor.policy.action import rank
+from monitor.policy.action import Allow, rank
 from monitor.policy.answers import NOTIFY, elsewhere, standing_of
 from monitor.policy.bpf import WORD_MASK
 from monitor.policy.decisions import Decided
@@ -43,6 +43,7 @@ class Route:
         wanted: whether a handler asked to see it.
         chains: what each layer says about it, in their order.
         alone: whether the program decides some uses of it without us.
+        always: what is said whatever the registers hold; None: that depends on them.
     """
 
     arch: Arch | None
@@ -51,12 +52,12 @@ class Route:
     wanted: bool
     chains: tuple[Chain, ...]
     alone: bool = True
-    _always: Decision | None = field(init=False, eq=False, repr=False, default=Factory(_always, takes_self=True))
+    always: Decision | None = field(init=False, eq=False, repr=False, default=Factory(_always, takes_self=True))
 
     def decide(self, args: Sequence[int]) -> Decision:
         """Return what the policy says about the call with *args*, six unsigned 64-bit words."""
-        if self._always is not None:
-            return self._always
+        if self.always is not None:
+            return self.always
         return max(self.decisions(args), key=lambda decision: rank(decision.action))  # of equals the first
 
     def decisions(self, args: Sequence[int]) -> tuple[Decision, ...]:
@@ -90,6 +91,14 @@ class Routes:
     elsewhere: Route
     observe: bool
     refusals: bool = False
+
+    def always_allowed(self) -> frozenset[tuple[int, int]]:
+        """Return the calls (``AUDIT_ARCH_*``, number) that are notified, and allowed whatever their registers hold."""
+        return frozenset(
+            (arch.audit_value, number)
+            for (arch, number), route in self.known.items()
+            if route.notified and route.always is not None and isinstance(route.always.action, Allow)
+        )
 
     def of(self, audit_value: int, nr: int) -> Route:
         """Return the route of a call from the two fields of ``struct seccomp_data`` that tell it."""

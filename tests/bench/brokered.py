@@ -49,7 +49,7 @@ read = ["/etc", "/tmp", "/lib", "/usr", {others}]
 
 async def supervised(words: list[str]) -> int:
     """Run *words* under the policy."""
-    async with monitor.supervise(words, policy=loads(POLICY)) as run:
+    async with monitor.supervise(words, policy=loads(POLICY), linger_seconds=0.005) as run:
         return await run.wait()
 
 

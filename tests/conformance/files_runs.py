@@ -72,8 +72,15 @@ class Difference(NamedTuple):
 class Place:
     """Where one batch at a time is run: a directory, which can be on any file system, and a user."""
 
-    def __init__(self, directory: Path, program: Path, user: int, *, reuses: bool = False) -> None:
-        """Make *directory*; *program* is the compiled files_target.c; *reuses*: the numbers of inodes come again."""
+    def __init__(
+        self, directory: Path, program: Path, user: int, *, reuses: bool = False, way: str = "handler"
+    ) -> None:
+        """
+        Make *directory*; *program* is the compiled files_target.c; *reuses*: the numbers of inodes come again.
+
+        *way*: what has the calls brokered, see ``files_broker``.
+        """
+        self.way = way
         self._reuses = reuses
         self._directory = directory
         self._program = program
@@ -84,7 +91,8 @@ class Place:
     def compare(self, sequences: Sequences) -> tuple[Ran, list[Difference]]:
         """Make the calls of *sequences* both ways; return what came of them natively, and what differs."""
         native = self._run(sequences, [str(self._program)])
-        brokered = self._run(sequences, [sys.executable, "-P", str(HERE / "files_broker.py"), str(self._program)])
+        broker = [sys.executable, "-P", str(HERE / "files_broker.py"), self.way]
+        brokered = self._run(sequences, [*broker, str(self._program)])
         return native, differences(sequences, native, brokered)
 
     def minimised(self, calls: Sequence[Call], kept: int) -> Sequence[Call]:

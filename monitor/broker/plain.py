@@ -1,0 +1,82 @@
+"""
+Which calls are of the plainest kind, and how the path of each is looked up: made once, asked for every call.
+
+What it is not: the look-up (``_native.FastLooker``), or the decision (``handlers.fastpath``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Final, NamedTuple
+
+from monitor._native import EMPTY, NOFOLLOW, NULL, Plain
+from monitor.abi.arch import Arch
+from monitor.abi.syscalls import number_of
+from monitor.broker.plan import PathPlan, paths_of
+
+__all__ = ["Plain", "PlainCall", "plain_calls"]
+
+_O_LARGEFILE: Final = 0o100000
+"""The kernel's, which libc has as 0."""
+
+_OPEN_BITS: Final = (os.O_CLOEXEC, os.O_NONBLOCK, os.O_NOFOLLOW, os.O_DIRECTORY, os.O_NOCTTY, _O_LARGEFILE)
+"""The flags of an open that reads, makes nothing and empties nothing."""
+
+_LOOK_BITS: Final = (0x100, 0x800, 0x1000)
+"""AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT, AT_EMPTY_PATH: the flags of newfstatat(2) that it has on all kernels."""
+
+_OPENS: Final = ("open", "openat")
+
+_LOOKS: Final[Mapping[str, int]] = {"stat": 1, "lstat": 1, "newfstatat": 2}
+"""Their calls, and the register of the buffer."""
+
+
+class PlainCall(NamedTuple):
+    """
+    How the plain uses of one call are looked up.
+
+    Attributes:
+        path: the register of the path.
+        directory: that of the directory where it starts; -1: there is none.
+        flags: that of the flags; None: there are none.
+        looks: by the flags, how the look-up is made; what is not among them is not plain.
+        buffer: the register of the buffer for a ``struct stat``; None: it is an open.
+        access: the class of access that it asks for; empty: that depends on what is found.
+    """
+
+    path: int
+    directory: int
+    flags: int | None
+    looks: Mapping[int, int]
+    buffer: int | None
+    access: str
+
+
+def plain_calls(arch: Arch) -> Mapping[tuple[int, int], PlainCall]:
+    """Return them by the two fields of ``struct seccomp_data`` that tell a call."""
+    found: dict[tuple[int, int], PlainCall] = {}
+    for name in (*_OPENS, *_LOOKS):
+        number = number_of(arch, name)
+        if number is not None:
+            (plan,) = paths_of(arch, name).values()
+            found[arch.audit_value, number] = _plain(plan, _LOOKS.get(name))
+    return found
+
+
+def _plain(plan: PathPlan, buffer: int | None) -> PlainCall:
+    bits = () if plan.flags is None else _OPEN_BITS if buffer is None else _LOOK_BITS
+    directory = -1 if plan.directory is None else plan.directory
+    access = "" if buffer is None else next(iter(plan.facts.access))
+    return PlainCall(plan.register, directory, plan.flags, dict(_looks(plan, bits)), buffer, access)
+
+
+def _looks(plan: PathPlan, bits: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """Yield every sum of *bits*, and the flags of the look-up that follow from it."""
+    for count in range(len(bits) + 1):
+        for some in combinations(bits, count):
+            flags = sum(some)
+            start = plan.start((0,) * 6, flags)
+            found = (0 if start.follow else NOFOLLOW) | (EMPTY if start.empty else 0) | (NULL if start.null else 0)
+            yield flags, found
