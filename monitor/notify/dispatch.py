@@ -369,8 +369,7 @@ class Dispatcher:
                 await trio.sleep(pause)
                 pause = min(2 * pause, LOOK_LAST_SECONDS)
                 for waiting in list(self._waiting.values()):
-                    call = waiting.call
-                    if not self._listener.is_valid(call.id) and not call.injecting:  # in this order
+                    if not self._listener.is_valid(waiting.call.id):
                         waiting.gone = True
                         if waiting.scope is not None:
                             waiting.scope.cancel()

@@ -37,7 +37,7 @@ from tests.conformance.files_calls import (
 )
 from tests.conformance.files_paths import AT_FDCWD
 from tests.conformance.files_runs import Difference, Place, Ran, differences
-from tests.conformance.files_script import HIDDEN, Call, Room, Struct, Text
+from tests.conformance.files_script import HIDDEN, KERNEL, READ_ONLY, UNMAPPED, Call, Room, Struct, Text
 from tests.conformance.files_tree import USER
 from tests.conftest import require
 
@@ -202,6 +202,27 @@ CASES: Final[Mapping[str, Case]] = {
         [Call("newfstatat", (3, Text(b""), Room(144), 0x1200)), Call("statx", (3, Text(b""), 0x1200, 0x7FF, Room(256))),
          Call("newfstatat", (3, Text(b"plain"), Room(144), 0x1200)),
          Call("statx", (-100, Text(b""), 0x1200, 0, Room(256)))]
+    ),
+    "a link in the place of the last component": Case(
+        [Call("lstat", (Text(b"to-plain"), Room(144))), Call("newfstatat", (-100, Text(b"to-sub"), Room(144), 0x100)),
+         Call("stat", (Text(b"to-plain"), Room(144))), Call("lstat", (Text(b"to-sub/"), Room(144))),
+         _open(b"to-plain", OPEN_FLAGS["O_NOFOLLOW"]), Call("readlink", (Text(b"to-plain"), Room(64), 64))]
+    ),
+    "a file is made with the umask of the program": Case(
+        [Call("umask", (0o77,)), Call("open", (Text(b"made"), os.O_CREAT, 0o666)), Call("umask", (0,)),
+         Call("creat", (Text(b"made-2"), 0o7777))]
+    ),
+    "an fd is closed on exec where that is asked for": Case(
+        [_open(b"plain", os.O_CLOEXEC), _open(b"plain", 0), _open(b"made", os.O_CREAT | os.O_CLOEXEC),
+         _open(b"made-2", os.O_CREAT), Call("openat", (-100, Text(b"sub"), os.O_DIRECTORY | os.O_CLOEXEC))]
+    ),
+    "what may not be written to is not": Case(
+        [Call("stat", (Text(b"plain"), READ_ONLY)), Call("stat", (Text(b"plain"), UNMAPPED)),
+         Call("newfstatat", (-100, Text(b"plain"), KERNEL, 0)), Call("statfs", (Text(b"plain"), READ_ONLY))]
+    ),
+    "links of /proc lead where those of the program do": Case(
+        [_open(path, 0) for path in (b"/proc/self/cwd/plain", b"/proc/self/fd/4/one", b"/dev/fd/5", b"to-self/cwd/sub")]
+        + [Call("stat", (Text(b"/proc/thread-self/cwd/plain"), Room(144)))]
     ),
     "above a directory that was removed": Case(
         [Call("openat", (AT_FDCWD, Text(b"rmdir"), os.O_RDONLY | os.O_DIRECTORY)), Call("rmdir", (Text(b"rmdir"),)),

@@ -8,7 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
-from errno import EACCES, EFAULT, EINVAL, ENAMETOOLONG, EPERM
+from errno import EACCES, EFAULT, EINVAL, ENAMETOOLONG, ENOTTY, EPERM
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -18,8 +18,12 @@ import trio
 
 import monitor
 from monitor.notify.target import MAX_READ
+from tests.kernel.test_doctor_absence import Refusal, under
 
 _ID, _TID, _ADDRESS = 0, 1, 6
+
+_PROCMAP_QUERY = 0xC0686611
+"""``_IOWR('f', 17, struct procmap_query)``, of 104 bytes: include/uapi/linux/fs.h."""
 
 
 def asks(look: Any) -> Any:
@@ -158,6 +162,21 @@ async def test_argv_of_an_execve_is_read_by_name(run_target: Any) -> None:
 
 
 # ---- writes ----
+
+
+def test_without_a_question_about_mappings_their_text_says_the_same() -> None:
+    """``PROCMAP_QUERY`` came with Linux 6.11; before it an ioctl of the file is ENOTTY."""
+    refused = Refusal("ioctl", ((1, 0xFFFFFFFF, _PROCMAP_QUERY),)).program(ENOTTY)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "writ and not question", __file__]
+    root = Path(__file__).parents[2]
+
+    done = subprocess.run(
+        command, preexec_fn=under(refused), cwd=root, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) >= 6
 
 
 async def test_a_write_across_a_page_border_arrives(run_target: Any, compiled: Any) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import cffi
 import pytest
 
+from tests.mutants.file_mutants import FILE_MUTANTS
 from tests.mutants.mutant import Mutant
 from tests.mutants.policy_mutants import POLICY_MUTANTS
 
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.root
 
 MUTANTS = (
     *POLICY_MUTANTS,
+    *FILE_MUTANTS,
     Mutant(
         "the target may make a listener of its own",
         "monitor/policy/notify_program.py",

@@ -1,0 +1,176 @@
+"""
+Faults in what is done for a program with files: look-ups, names, opens, the fast path.
+
+What it is not: their planting (``test_mutants``).  They are told by the comparison with the kernel, by attacks, and by
+what a program sees of its policy.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+SAME: Final = "tests/conformance/test_files.py::test_cases_have_the_same_results"
+ATTACKED: Final = "tests/kernel/test_files_attacked.py"
+FAST: Final = "tests/kernel/test_fastpath.py"
+ATTACK: Final = "tests/attacks/test_attacks.py::test_an_attack_does_not_succeed_and_its_control_does"
+DETACHED: Final = ATTACK + "[received: detached tree]"
+SWAPPED: Final = ATTACK + "[symlink ancestor]"
+
+FILE_MUTANTS = (
+    # ---- resolve ----
+    Mutant(
+        "a link in the last place is followed",
+        "native/paths.c",
+        "lookup->flags & MON_LOOKUP_NOFOLLOW ? O_NOFOLLOW : 0;",
+        "0;",
+        (SAME,),
+    ),
+    Mutant(
+        "links of /proc lead where ours do",
+        "native/paths.c",
+        "uint64_t resolve = lookup->resolve | RESOLVE_NO_MAGICLINKS;",
+        "uint64_t resolve = lookup->resolve;",
+        (SAME,),
+    ),
+    Mutant(
+        "a name is believed whatever mount the object is on",
+        "monitor/broker/resolve.py",
+        "            resolved.anonymous = held.device in self._anonymous\n            return\n",
+        "            resolved.anonymous = True\n            return\n",
+        (DETACHED,),
+    ),
+    Mutant(
+        "the guard, which has our memory, is seen in /proc",
+        "monitor/broker/resolve.py",
+        "    own = os.getpid()\n    if number == own or",
+        "    own = 0\n    if number == os.getpid() or",
+        (ATTACKED + "::test_the_guard_has_our_memory_and_is_not_there",),
+    ),
+    Mutant(
+        "there is a name above a directory that was removed",
+        "monitor/broker/walk.py",
+        "component if named else None",
+        "component",
+        (SAME,),
+    ),
+    Mutant(
+        "a relative path starts where we are",
+        "native/paths.c",
+        "	int start = lookup->start < 0 ? AT_FDCWD : lookup->start;\n",
+        "	int start = AT_FDCWD;\n",
+        (SAME,),
+    ),
+    # ---- open ----
+    Mutant(
+        "what was looked up is looked up again by its path",
+        "native/paths.c",
+        "	opened = openat(own_fds, number, flags | O_CLOEXEC | O_NOCTTY);\n",
+        "	char again[MON_PATH_SIZE];\n"
+        "	ssize_t length = readlinkat(own_fds, number, again, sizeof(again) - 1);\n"
+        "	again[length < 0 ? 0 : length] = 0;\n"
+        "	opened = open(again, flags | O_CLOEXEC | O_NOCTTY);\n",
+        (SWAPPED,),
+    ),
+    Mutant(
+        "a file is made in the place of one that came meanwhile",
+        "monitor/broker/files.py",
+        "os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NOCTTY",
+        "os.O_CREAT | os.O_NOCTTY",
+        (ATTACKED + "::test_a_handler_is_asked_again_where_what_it_decided_about_has_changed",),
+    ),
+    Mutant(
+        "a file is emptied before there is room for an fd of it",
+        "monitor/broker/files.py",
+        "    if opening.flags & os.O_TRUNC and acting.is_full(call):\n        return Emulated(-EMFILE)\n",
+        "",
+        (SAME,),
+    ),
+    Mutant(
+        "a file is made with our umask",
+        "monitor/broker/acting.py",
+        "        os.umask(_umask_of(call.tid))\n",
+        "        _umask_of(call.tid)\n",
+        (SAME,),
+    ),
+    Mutant(
+        "an fd outlives an exec that it should not",
+        "native/paths.c",
+        "	uint32_t number_flags = opening->flags & O_CLOEXEC ? O_CLOEXEC : 0;\n",
+        "	uint32_t number_flags = 0;\n",
+        (SAME,),
+    ),
+    Mutant(
+        "the kernel reads the flags of an openat2 again",
+        "monitor/broker/files.py",
+        '    if opening.holds_only and call.name == "openat2":\n',
+        '    if opening.holds_only and call.name == "open":\n',
+        (ATTACKED + "::test_an_openat2_whose_flags_can_be_changed_is_not_run_by_the_kernel",),
+    ),
+    Mutant(
+        "a thread that is given an fd is taken for gone",
+        "monitor/broker/worker.py",
+        "            if not is_ending():\n",
+        "            if True:\n",
+        (ATTACKED + "::test_a_thread_that_gets_an_fd_from_a_worker_is_not_taken_for_gone",),
+    ),
+    # ---- results ----
+    Mutant(
+        "a result is written where the program could not write",
+        "native/memory.c",
+        ".query_flags = MON_PROCMAP_WRITABLE,",
+        ".query_flags = 0,",
+        (SAME,),
+    ),
+    Mutant(
+        "where a question about mappings is unknown, everything may be written to",
+        "native/memory.c",
+        "		reached = writable_by_text(fd, address, limit);\n",
+        "		reached = limit;\n",
+        ("tests/kernel/test_memory.py::test_without_a_question_about_mappings_their_text_says_the_same",),
+    ),
+    # ---- the fast path ----
+    Mutant(
+        "the fast path allows what nobody was asked about",
+        "monitor/handlers/fastpath.py",
+        "        if self._decider(access, plain.name, directory=directory).errno:\n            return ELSEWHERE\n",
+        "",
+        (FAST + "::test_a_program_sees_the_same_with_it_and_without",),
+    ),
+    Mutant(
+        "the fast path believes names on any mount",
+        "monitor/handlers/fastpath.py",
+        "        if plain.mount not in self._among:\n            return ELSEWHERE\n",
+        "",
+        (DETACHED,),
+    ),
+    Mutant(
+        "the fast path asks the policy of before",
+        "monitor/brokering.py",
+        "            self._fast.use(self._decider, self._calls.routes.always_allowed())\n",
+        "            pass\n",
+        (FAST + "::test_another_policy_is_asked_at_once",),
+    ),
+    Mutant(
+        "the fast path lists where it may read",
+        "monitor/handlers/fastpath.py",
+        'access = "list" if directory else "read"',
+        'access = "read"',
+        (FAST + "::test_a_program_sees_the_same_with_it_and_without",),
+    ),
+    Mutant(
+        "the fast path waits for the other end of a FIFO",
+        "monitor/handlers/fastpath.py",
+        '            if plain.kind in {"other", "missing"}:\n',
+        '            if plain.kind == "missing":\n',
+        (FAST + "::test_what_is_not_plain_is_dropped",),
+    ),
+    Mutant(
+        "the fast path takes calls of which registers decide",
+        "monitor/handlers/fastpath.py",
+        "for key, call in self._calls.items() if key in self._allowed",
+        "for key, call in self._calls.items()",
+        (FAST + "::test_calls_of_which_registers_decide_and_other_abis_are_left_alone",),
+    ),
+)
