@@ -154,11 +154,15 @@ class BrokeringJudge:
         self._observe = observe
         self._fast: FastPath | None = None
 
-    def fast_path(self, broker: FileBroker) -> FastPath | None:
-        """Return who answers for *broker* what this judge allows anyway; None: where it is only observed."""
+    def fast_path(self, broker: FileBroker, routes: Routes) -> FastPath | None:
+        """Return who answers for *broker* what is allowed anyway, and no handler of *routes* sees; None: nobody."""
         if not self._observe:
-            self._fast = FastPath(broker, self._decider, self._calls.routes.always_allowed())
+            self._fast = FastPath(broker, self._decider, self._unseen(routes))
         return self._fast
+
+    def _unseen(self, routes: Routes) -> frozenset[tuple[int, int]]:
+        """Return the calls that only tables decide about."""
+        return frozenset(key for key in self._calls.routes.always_allowed() if not routes.of(*key).handlers)
 
     def refuses(self, call: Call) -> Outcome | None:
         """Return the refusal of *call*, which no handler lifts.  Raises MayBlockError."""
@@ -196,12 +200,12 @@ class BrokeringJudge:
         """Return whether the last replacement gives *call*, which waits, to a handler, or takes it from one."""
         return self._calls.gives_elsewhere(call)
 
-    def use(self, policy: Policy) -> None:
-        """Have the tables of *policy* decide from now on."""
+    def use(self, policy: Policy, routes: Routes) -> None:
+        """Have the tables of *policy* decide from now on, and the handlers of *routes*."""
         self._decider = TableDecider(policy, real_head)
         self._paths.ask(self._decider)
         if self._fast is not None:
-            self._fast.use(self._decider, self._calls.routes.always_allowed())
+            self._fast.use(self._decider, self._unseen(routes))
 
 
 def judge_of_files(policy: Policy, calls: PolicyJudge, *, observe: bool) -> BrokeringJudge | None:

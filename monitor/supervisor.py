@@ -196,7 +196,7 @@ async def _supervised_launch(launch: Launch, settings: Settings) -> AsyncGenerat
     process = started.process
     hub, observer = _events(settings)
     broker = await _broker(started, plan)
-    fast = None if plan.files is None or broker is None else plan.files.fast_path(broker)
+    fast = None if plan.files is None or broker is None else plan.files.fast_path(broker, plan.routes)
     dispatcher = Dispatcher(started.listener, plan.routes, plan.options, observer, broker=broker, fast=fast)
     answered_all = trio.Event()
     run = ProcessRun(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher), process)
@@ -292,7 +292,7 @@ def _change(plan: Plan, dispatcher: Dispatcher) -> PolicyChange | None:
     def replace(new: Policy) -> tuple[str, ...]:
         replaced = judge.replace(new)
         if plan.files is not None:
-            plan.files.use(new)
+            plan.files.use(new, replaced.routes)
         dispatcher.replace(replaced.routes)
         return replaced.calls
 

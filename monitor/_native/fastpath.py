@@ -74,7 +74,7 @@ class FastLooker:
         self._receiver = receiver
         self._notif, self._size, self._view = receiver.buffers()
         self.sent = 0
-        """What became of the last answer: 0 or a negative errno."""
+        """What became of the last answer but that of an open, which arrives or is none: 0 or a negative errno."""
 
     def look(self, path_register: int, directory_register: int, flags: int) -> bytes | int:
         """
@@ -94,12 +94,8 @@ class FastLooker:
         """Open what was found, answer with an fd, and receive; None: nothing was answered or received."""
         result = _open(self._data, flags, self._notif, self._size, self._result)
         if result == 0:
-            self.sent = 0
             return UNPACK(self._view)
-        if self._result[0] < 0:
-            return None
-        self.sent = 0
-        return result
+        return None if self._result[0] < 0 else result
 
     def answer_status(self, address: int) -> RawNotification | int | None:
         """Write a ``struct stat`` of what was found, answer with 0, and receive; None: as above."""

@@ -21,6 +21,7 @@ import trio
 from monitor.cli.loading import load_handlers
 from monitor.cli.reporting import Reporter
 from monitor.cli.running import (
+    LINGER_SECONDS,
     TIMEOUT_HELP,
     environment,
     failed,
@@ -158,6 +159,7 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
                 otherwise=Allow(racy="no policy"),
                 events=reporter if refusals is None else [reporter, refusals],
                 strict=choices.is_strict(),
+                linger_seconds=LINGER_SECONDS,
             ) as run,
             trio.open_nursery() as nursery,
         ):

@@ -31,6 +31,9 @@ NOT_FOUND: Final = 127
 
 TIMEOUT_HELP: Final = "End the whole run after so long (status 124)."
 
+LINGER_SECONDS: Final = 0.005
+"""Nothing else happens in such a process but signals and the end of the program, which can wait so long."""
+
 _INTERRUPTS: Final = 3
 _INTERRUPT_SECONDS: Final = 2.0
 _GRACE_SECONDS: Final = 5.0

@@ -21,7 +21,16 @@ import click
 from monitor.abi import groups
 from monitor.abi.arch import Arch
 from monitor.cli.reporting import tell
-from monitor.cli.running import TIMEOUT_HELP, environment, failed, minded_signals, run_to_status, watch, words_of
+from monitor.cli.running import (
+    LINGER_SECONDS,
+    TIMEOUT_HELP,
+    environment,
+    failed,
+    minded_signals,
+    run_to_status,
+    watch,
+    words_of,
+)
 from monitor.errors import PolicyError
 from monitor.events.jsonl import JsonLines
 from monitor.events.output import Output
@@ -38,9 +47,6 @@ if TYPE_CHECKING:
 
 _CAP_SYS_ADMIN: Final = 21
 """include/uapi/linux/capability.h."""
-
-_LINGER_SECONDS: Final = 0.005
-"""Nothing else happens in this process but signals and the end of the program, which can wait so long."""
 
 _CLOCKS: Final = (Clock.NONE, Clock.SECONDS, Clock.MICROSECONDS, Clock.EPOCH)
 """What so many ``-t`` mean."""
@@ -166,6 +172,6 @@ async def _run(choices: Choices, launch: Callable[[], Launch], traced: Sequence[
             otherwise=Allow(racy="only observed"),
             events=sinks,
             strict=False,
-            linger_seconds=_LINGER_SECONDS,
+            linger_seconds=LINGER_SECONDS,
         ) as run:
             return await watch(run, received, seconds=choices.seconds, wait_all=choices.wait_all)

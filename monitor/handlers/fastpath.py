@@ -8,9 +8,9 @@ begins anew.  So each None here costs time only; what is answered here has to be
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from errno import ENOENT, ESTALE
-from typing import Final
+from typing import Final, NamedTuple
 
 from monitor.broker.broker import FileBroker
 from monitor.broker.plain import Plain, PlainCall
@@ -34,12 +34,38 @@ ELSEWHERE: Final = 0
 """Or that the long way has to decide."""
 
 
+class Lane(NamedTuple):
+    """
+    A plain call, as the loop wants it.
+
+    Attributes:
+        path, directory: as ``PlainCall`` has them.
+        flags, buffer: where they stand in a ``RawNotification``; 0: nowhere.
+        looks: as ``PlainCall`` has them.
+        kept: what was said of what was found.
+        access: as ``PlainCall`` has it.
+    """
+
+    path: int
+    directory: int
+    flags: int
+    buffer: int
+    looks: Mapping[int, int]
+    kept: dict[bytes, int]
+    access: str
+
+
 class FastPath:
     """Answers plain calls of the targets of one broker, which it borrows."""
 
     def __init__(self, broker: FileBroker, decider: Decider, allowed: Collection[tuple[int, int]]) -> None:
-        """Ask *decider* about names; *allowed*: the calls (ABI, number) of which registers decide nothing."""
+        """Ask *decider* about names; *allowed*: the calls (ABI, number) that nobody else decides about."""
         self._looker, self._receiver, self._mounts, self._calls = broker.plain()
+        self.answered = 0
+        """How many calls the last ``answer`` has answered."""
+        self.owed: RawNotification | None = None
+        """What it had received when it raised."""
+        self._left = 0
         self.use(decider, allowed)
 
     def use(self, decider: Decider, allowed: Collection[tuple[int, int]]) -> None:
@@ -51,55 +77,78 @@ class FastPath:
     def _forget(self) -> None:
         """Ask again about everything: the decider, or the mounts, are others."""
         self._among = self._mounts.plain
-        self._plain: dict[tuple[int, int], tuple[PlainCall, dict[bytes, int]]] = {
-            key: (call, {}) for key, call in self._calls.items() if key in self._allowed
-        }
+        self._lanes = {key: _lane(call) for key, call in self._calls.items() if key in self._allowed}
 
     @property
     def sent(self) -> int:
         """What became of the last answer: 0 or a negative errno."""
         return self._looker.sent
 
-    def answer(self, raw: RawNotification) -> RawNotification | int | None:
-        """Answer *raw* and receive the next, or why there is none; None: the long way has to."""
-        plain = self._plain.get((raw[4], raw[3]))
-        if plain is None or not self._receiver.is_open:
-            return None
-        call, kept = plain
-        flags = 0 if call.flags is None else raw[_REGISTERS + call.flags] & 0xFFFFFFFF
-        look = call.looks.get(flags)
-        if look is None:
-            return None
-        found = self._looker.look(call.path, call.directory, look | self._mounts.further)
-        if found.__class__ is bytes:
-            said = kept.get(found) if self._mounts.plain is self._among else None
-            if said is None:
-                said = self._ask(call, kept, found)
-            return self._answered(raw, call, flags, said)
-        if found == -ESTALE:
-            self._mounts.read()
-        return None
+    def answer(self, raw: RawNotification, most: int) -> RawNotification | int:
+        """
+        Answer *raw* and what comes behind it, as long as it is plain: *most* calls at the most.
 
-    def _answered(self, raw: RawNotification, call: PlainCall, flags: int, said: int) -> RawNotification | int | None:
-        """Answer *raw* with what was looked up, where that is what was *said* of it."""
+        Returns what was received and not answered, which is *raw* itself where that is not plain; or why there is
+        nothing.
+        """
+        self.answered = 0
+        self._looker.sent = 0
+        if raw[0] == self._left or not self._receiver.is_open:
+            return raw
+        self.owed = raw
+        return self._answer_all(raw, most)
+
+    def _answer_all(self, raw: RawNotification, most: int) -> RawNotification | int:
+        """Do so, in one loop: each function less is a tenth of a microsecond, and three with cold caches."""
+        mounts, lanes, looker = self._mounts, self._lanes, self._looker
+        look, answer_open = looker.look, looker.answer_open
+        while True:
+            lane = lanes.get((raw[4], raw[3]))
+            if lane is None:
+                break
+            path, directory, flags, buffer, looks, kept, access = lane
+            given = raw[flags] & 0xFFFFFFFF if flags else 0
+            how = looks.get(given)
+            if how is None:
+                break
+            found = look(path, directory, how | mounts.further)
+            if found.__class__ is not bytes:
+                if found == -ESTALE:
+                    mounts.read()
+                break
+            said = kept.get(found) if mounts.plain is self._among else None
+            if said is None:
+                said = self._ask(access, kept, found)
+                lanes = self._lanes
+            plain_open = said == ALLOWED and not buffer
+            following = answer_open(given) if plain_open else self._answer_look(raw, said, buffer)
+            if following is None:
+                break
+            self.answered += 1
+            if following.__class__ is not tuple or self.answered == most or looker.sent:
+                return following
+            self.owed = raw = following
+        self._left = raw[0]  # it is not looked at here again
+        return raw
+
+    def _answer_look(self, raw: RawNotification, said: int, buffer: int) -> RawNotification | int | None:
+        """Answer *raw*, which asks about what was looked up, where that is what was *said* of it."""
         looker = self._looker
         if said == ALLOWED:
-            if call.buffer is None:
-                return looker.answer_open(flags)
-            return looker.answer_status(raw[_REGISTERS + call.buffer])
+            return looker.answer_status(raw[buffer])
         if said == MISSING:
             return looker.answer_error(raw[0], -ENOENT)
         looker.drop()
         return None
 
-    def _ask(self, call: PlainCall, kept: dict[bytes, int], found: bytes) -> int:
+    def _ask(self, access: str, kept: dict[bytes, int], found: bytes) -> int:
         """Return what is said of what was *found*, and keep it; whatever goes wrong, nothing is left open."""
         if self._mounts.plain is not self._among:
             self._forget()
         elif len(kept) >= KEPT:
             kept.clear()
         try:
-            said = self._said(call, Plain.of(found))
+            said = self._said(access, Plain.of(found))
         except BaseException:
             self._looker.drop()
             raise
@@ -107,11 +156,10 @@ class FastPath:
             kept[found] = said
         return said
 
-    def _said(self, call: PlainCall, plain: Plain) -> int:
+    def _said(self, access: str, plain: Plain) -> int:
         if plain.mount not in self._among:
             return ELSEWHERE
         directory = plain.kind == "directory"
-        access = call.access
         if not access:  # an open; room for an fd comes before what is missing
             if plain.kind in {"other", "missing"}:
                 return ELSEWHERE
@@ -119,3 +167,9 @@ class FastPath:
         if self._decider(access, plain.name, directory=directory).errno:
             return ELSEWHERE
         return MISSING if plain.kind == "missing" else ALLOWED
+
+
+def _lane(call: PlainCall) -> Lane:
+    flags = 0 if call.flags is None else _REGISTERS + call.flags
+    buffer = 0 if call.buffer is None else _REGISTERS + call.buffer
+    return Lane(call.path, call.directory, flags, buffer, call.looks, {}, call.access)

@@ -172,12 +172,14 @@ class Dispatcher:
         """Answer *received* and what comes after it, until nothing is queued; why it ended."""
         drained = 0
         while True:
+            self._one_step.answered = 1
             outcome = self._answer(received)
             if not isinstance(outcome, tuple):
                 return outcome
             received = outcome
-            drained += 1
-            if drained % DRAIN == 0:
+            drained += self._one_step.answered or 1
+            if drained >= DRAIN:
+                drained = 0
                 await self._visit_scheduler(received)
 
     async def _visit_scheduler(self, received: RawNotification) -> None:
@@ -211,8 +213,8 @@ class Dispatcher:
             if watcher is not None:
                 return self._one_step.let_pass(raw, route, watcher)
             if self._fast is not None and not self._observer.active:
-                following = self._one_step.answer(raw, route, self._fast)
-                if following is not None:
+                following = self._one_step.answer(raw, route, self._fast, DRAIN)
+                if following is not raw:
                     return following
         call = Call(raw, route.name, route.arch, self._listener)
         call.broker = self._broker

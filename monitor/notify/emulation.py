@@ -72,13 +72,23 @@ class TargetPath(Protocol):
 class FastPath(Protocol):
     """Decides about some calls and does them, all in one step.  Borrowed by dispatch."""
 
+    answered: int
+    """How many calls the last ``answer`` has answered; of the last of them ``sent`` says what became of it."""
+
+    owed: RawNotification | None
+    """What was received and not answered when it raised."""
+
     @property
     def sent(self) -> int:
         """What became of the last answer: 0 or a negative errno."""
         ...
 
-    def answer(self, raw: RawNotification) -> RawNotification | int | None:
-        """Answer *raw* and receive the next, or why there is none; None: this call is none of those."""
+    def answer(self, raw: RawNotification, most: int) -> RawNotification | int:
+        """
+        Answer *raw* and what comes behind it, *most* calls at the most, as long as they are its own.
+
+        Returns what was received and not answered, *raw* itself where that is none of them; or why there is nothing.
+        """
         ...
 
 

@@ -26,21 +26,31 @@ class OneStep:
         self._listener = listener
         self._stats = stats
         self._close_out = close_out
+        self.answered = 0
+        """How many calls the last ``answer`` has answered."""
 
-    def answer(self, raw: RawNotification, route: Route, fast: FastPath) -> RawNotification | int | None:
-        """Answer a plain call, of which nobody wants to know, and receive the next; None: it is none."""
+    def answer(self, raw: RawNotification, route: Route, fast: FastPath, most: int) -> RawNotification | int:
+        """
+        Answer *raw* and what comes behind it while they are *fast*'s, *most* at the most; nobody wants to know of them.
+
+        Returns what was received and not answered, which is *raw* itself where that is none of them.
+        """
         try:
-            following = fast.answer(raw)
+            following = fast.answer(raw, most)
         except BaseException:
-            self._close_out(raw)
+            self._count(fast.answered)
+            self._close_out(fast.owed or raw)
             raise
-        if following is not None:
-            self._stats.received += 1
-            if fast.sent == 0:
-                self._stats.emulated += 1
-            else:
-                self._lose(fast.sent, route, following)
+        self._count(fast.answered)
+        if fast.sent:
+            self._stats.emulated -= 1
+            self._lose(fast.sent, route, following)
         return following
+
+    def _count(self, answered: int) -> None:
+        self.answered = answered
+        self._stats.received += answered
+        self._stats.emulated += answered
 
     def let_pass(self, raw: RawNotification, route: Route, watcher: Watcher) -> RawNotification | int:
         """Answer a call that nobody decides about: *watcher* sees it, and it runs."""

@@ -148,7 +148,7 @@ FILE_MUTANTS = (
     Mutant(
         "the fast path asks the policy of before",
         "monitor/brokering.py",
-        "            self._fast.use(self._decider, self._calls.routes.always_allowed())\n",
+        "            self._fast.use(self._decider, self._unseen(routes))\n",
         "            pass\n",
         (FAST + "::test_another_policy_is_asked_at_once",),
     ),
@@ -169,8 +169,8 @@ FILE_MUTANTS = (
     Mutant(
         "the fast path takes calls of which registers decide",
         "monitor/handlers/fastpath.py",
-        "for key, call in self._calls.items() if key in self._allowed",
-        "for key, call in self._calls.items()",
+        "_lane(call) for key, call in self._calls.items() if key in self._allowed",
+        "_lane(call) for key, call in self._calls.items()",
         (FAST + "::test_calls_of_which_registers_decide_and_other_abis_are_left_alone",),
     ),
 )
