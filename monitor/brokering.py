@@ -26,7 +26,7 @@ from monitor.origin import Origin
 from monitor.policy import action as actions
 from monitor.policy import tables
 from monitor.policy.access import CHANGE
-from monitor.policy.beneath import is_brokered
+from monitor.policy.beneath import is_brokered, keeps_faults, keeps_rights
 from monitor.policy.deciders import Deciders, PathDecision, deciders
 from monitor.policy.files import Hide, strength
 from monitor.policy.model import Policy
@@ -153,10 +153,14 @@ class BrokeringJudge:
         self._paths = PathJudge(self._decider, Arch.native())
         self._observe = observe
         self._fast: FastPath | None = None
+        self.keeps_rights = not observe and keeps_rights(policy)
+        """Whether nothing lets the targets come to other rights than ours, or another view."""
+        self.keeps_faults = not observe and keeps_faults(policy)
+        """Whether nothing lets them handle the faults of their pages."""
 
     def fast_path(self, broker: FileBroker, routes: Routes) -> FastPath | None:
         """Return who answers for *broker* what is allowed anyway, and no handler of *routes* sees; None: nobody."""
-        if not self._observe:
+        if self.keeps_rights:
             self._fast = FastPath(broker, self._decider, self._unseen(routes))
         return self._fast
 
@@ -215,10 +219,15 @@ def judge_of_files(policy: Policy, calls: PolicyJudge, *, observe: bool) -> Brok
     return BrokeringJudge(calls, policy, observe=observe)
 
 
-def broker_of(started: Started, routes: Routes, *, wanted: bool) -> FileBroker | None:
-    """Return who acts for the targets, if it is *wanted* or a handler of *routes* may want it; its owner closes it."""
+def broker_of(started: Started, routes: Routes, judge: BrokeringJudge | None) -> FileBroker | None:
+    """Return who acts for the targets, if *judge* or a handler of *routes* may want that; its owner closes it."""
     named = any(route.handlers and route.name in FAMILIES for route in routes.known.values())
-    return FileBroker(started.listener, is_supervised=started.process.has, walled=wanted) if wanted or named else None
+    if judge is None and not named:
+        return None
+    has = started.process.has
+    if judge is None:
+        return FileBroker(started.listener, is_supervised=has)
+    return FileBroker(started.listener, is_supervised=has, walled=judge.keeps_rights, faultless=judge.keeps_faults)
 
 
 def real_head(head: bytes) -> bytes:

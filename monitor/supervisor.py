@@ -275,7 +275,7 @@ async def _broker(started: Started, plan: Plan) -> FileBroker | None:
     from monitor.brokering import broker_of  # noqa: PLC0415  # most runs act for nobody
 
     try:
-        return broker_of(started, plan.routes, wanted=plan.files is not None)
+        return broker_of(started, plan.routes, plan.files)
     except BaseException:
         started.listener.close()
         with trio.CancelScope(shield=True):

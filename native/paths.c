@@ -244,6 +244,15 @@ static int look_up_from(struct mon_lookup *lookup)
 	return result;
 }
 
+static ssize_t read_path(struct mon_lookup *lookup)
+{
+	size_t size = sizeof(lookup->path);
+
+	if (lookup->flags & MON_LOOKUP_PEEK)
+		return mon_target_peek_string(lookup->tid, lookup->address, lookup->path, size);
+	return mon_memory_string(lookup->proc, lookup->tid, lookup->address, lookup->path, size);
+}
+
 int mon_path_lookup(struct mon_lookup *lookup)
 {
 	ssize_t length = 0;
@@ -254,8 +263,7 @@ int mon_path_lookup(struct mon_lookup *lookup)
 	lookup->path_length = lookup->name_length = lookup->last = lookup->last_length = 0;
 	lookup->path[0] = 0;
 	if (lookup->address || !(lookup->flags & MON_LOOKUP_NULL))
-		length = mon_memory_string(lookup->proc, lookup->tid, lookup->address, lookup->path,
-					   sizeof(lookup->path));
+		length = read_path(lookup);
 	if (length < 0)
 		return (int)mon_gone_or(lookup->listener, lookup->id, length);
 	lookup->path_length = (size_t)length;

@@ -141,6 +141,7 @@ int mon_target_fd(int listener, uint64_t id, pid_t tid, int fd);
 #define MON_LOOKUP_CREATE    16 /* a file may be made: it cannot be called "there/" */
 #define MON_LOOKUP_NULL      8  /* no path at all is an empty one (stat(2), Linux 6.11) */
 #define MON_LOOKUP_IF_SAME   32 /* MAY_BLOCK, but only if the mounts are those that were read */
+#define MON_LOOKUP_PEEK      64 /* read as mon_target_peek(): no page can wait for userfaultfd(2) */
 
 /* One look-up: what is looked for, and what was found. */
 struct mon_lookup {

@@ -24,6 +24,9 @@ MAY_BLOCK: Final = constant("MON_LOOKUP_MAY_BLOCK")
 IF_SAME: Final = constant("MON_LOOKUP_IF_SAME")
 """Only if the list of mounts is the one that was read."""
 
+PEEK: Final = constant("MON_LOOKUP_PEEK")
+"""Read the path by process_vm_readv(2), which is faster, and waits for who handles a page's faults."""
+
 CREATE: Final = constant("MON_LOOKUP_CREATE")
 """A file may be made, which cannot have slashes behind its name."""
 

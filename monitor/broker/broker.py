@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, TypeAlias
 import outcome
 import trio
 
-from monitor._native import FastLooker, PathLooker, Receiver
+from monitor._native import PEEK, FastLooker, PathLooker, Receiver
 from monitor.abi.arch import Arch
 from monitor.broker import files, metadata
 from monitor.broker.acting import Acting, our_lack
@@ -90,17 +90,21 @@ FAMILIES: Final[Mapping[str, Family]] = {
 class FileBroker:
     """Acts for the targets of one listener, in our own view and with our own rights."""
 
-    def __init__(self, listener: Listener, *, is_supervised: Callable[[int], bool], walled: bool) -> None:
+    def __init__(
+        self, listener: Listener, *, is_supervised: Callable[[int], bool], walled: bool = False, faultless: bool = False
+    ) -> None:
         """
         Borrow *listener*; *is_supervised* knows the processes of the run.  Ends with ``close``.
 
-        *walled*: none of them can come to other rights or another view than ours.
+        *walled*: none of them can come to other rights or another view than ours; *faultless*: none can handle the
+        faults of its pages (userfaultfd(2)), and have us wait for it.
         """
         self._ours = None if walled else rights_of("/proc/thread-self")
         self._walled = walled
         self._alike = (0, False)
         self._listener = listener
-        self._resolver = Resolver(listener, is_supervised=is_supervised)
+        self._reading = PEEK if faultless else 0
+        self._resolver = Resolver(listener, is_supervised=is_supervised, reading=self._reading)
         self._acting = self._new_acting(self._resolver.looker(), may_block=False)
         self._workers = Workers()
         self._arch = Arch.native()
@@ -114,7 +118,12 @@ class FileBroker:
         """Return who looks plain calls up and answers them, for whom, what it looks among, and which they are."""
         receiver, resolver = self._listener.receiver, self._resolver
         fds = resolver.proc, resolver.own_fds, resolver.mounts.fd
-        return FastLooker(receiver, self._listener.fileno(), *fds), receiver, resolver.mounts, plain_calls(self._arch)
+        return (
+            FastLooker(receiver, self._listener.fileno(), *fds),
+            receiver,
+            resolver.mounts,
+            plain_calls(self._arch, self._reading),
+        )
 
     def can(self, call: Call) -> bool:
         """

@@ -54,22 +54,29 @@ class PlainCall(NamedTuple):
     access: str
 
 
-def plain_calls(arch: Arch) -> Mapping[tuple[int, int], PlainCall]:
-    """Return them by the two fields of ``struct seccomp_data`` that tell a call."""
+def plain_calls(arch: Arch, reading: int) -> Mapping[tuple[int, int], PlainCall]:
+    """Return them by the two fields of ``struct seccomp_data`` that tell a call; *reading*: ``PEEK`` or 0."""
     found: dict[tuple[int, int], PlainCall] = {}
     for name in (*_OPENS, *_LOOKS):
         number = number_of(arch, name)
         if number is not None:
             (plan,) = paths_of(arch, name).values()
-            found[arch.audit_value, number] = _plain(plan, _LOOKS.get(name))
+            found[arch.audit_value, number] = _plain(plan, _LOOKS.get(name), reading)
     return found
 
 
-def _plain(plan: PathPlan, buffer: int | None) -> PlainCall:
+def _plain(plan: PathPlan, buffer: int | None, reading: int) -> PlainCall:
     bits = () if plan.flags is None else _OPEN_BITS if buffer is None else _LOOK_BITS
     directory = -1 if plan.directory is None else plan.directory
     access = "" if buffer is None else next(iter(plan.facts.access))
-    return PlainCall(plan.register, directory, plan.flags, dict(_looks(plan, bits)), buffer, access)
+    return PlainCall(
+        plan.register,
+        directory,
+        plan.flags,
+        {flags: look | reading for flags, look in _looks(plan, bits)},
+        buffer,
+        access,
+    )
 
 
 def _looks(plan: PathPlan, bits: tuple[int, ...]) -> Iterator[tuple[int, int]]:

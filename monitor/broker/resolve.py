@@ -61,8 +61,13 @@ _CONFINED: Final = 0x01 | 0x08 | 0x10
 class Resolver:
     """Resolves the paths of the threads of one listener, in our own view.  Owns three fds, and ends with ``close``."""
 
-    def __init__(self, listener: Listener, *, is_supervised: Callable[[int], bool]) -> None:
-        """Open what look-ups need; *listener* is borrowed, *is_supervised* knows the pids of targets."""
+    def __init__(self, listener: Listener, *, is_supervised: Callable[[int], bool], reading: int) -> None:
+        """
+        Open what look-ups need; *listener* is borrowed, *is_supervised* knows the pids of targets.
+
+        *reading*: ``PEEK`` or 0.
+        """
+        self._reading = reading
         self._listener = listener
         self._is_supervised = is_supervised
         self.proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
@@ -94,7 +99,7 @@ class Resolver:
             OSError: we have no fd left.
         """
         flags = 0 if start.follow else NOFOLLOW
-        flags |= MAY_BLOCK if may_block else self.mounts.further
+        flags |= self._reading | (MAY_BLOCK if may_block else self.mounts.further)
         flags |= (EMPTY if start.empty else 0) | (NULL if start.null else 0) | (CREATE if start.creates else 0)
         try:
             found = looker.look_up(call.id, call.tid, address, start.directory, flags, resolve)

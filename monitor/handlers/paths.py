@@ -72,6 +72,7 @@ NOBODYS: Final = Ruling(ENOENT, Origin("a process that is not supervised"), expl
 _PROC: Final = b"/proc/"
 PROTECTED: Final = Ruling(EACCES, Origin("the supervisor reads it again"), explicit=True)
 """About files of the policy itself, which cannot be changed, whatever it says of them."""
+OTHERS: Final = Ruling(EACCES, Origin("a thread with other rights or another view than it began with"), explicit=True)
 UNDECIDED: Final = Ruling(0, NOWHERE, explicit=True)
 """About what never had a name, and what the kernel refuses before it looks anything up."""
 
@@ -105,6 +106,8 @@ class PathJudge:
         Raises MayBlockError: the path cannot be looked up at once.
         """
         try:
+            if call.broker is None or not call.broker.can(call):
+                return OTHERS
             resolved = call.looked_up(FAMILIES[call.name].register)
         except TargetGone:
             return Outcome(FAILURE, "error")

@@ -40,6 +40,14 @@ HERE: Final = Origin("beneath [files]")
 _NO_NAME: Final = frozenset("@%!")
 """What words for several calls begin with."""
 
+_RIGHTS_AND_VIEWS: Final = frozenset(
+    {
+        "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid", "setgroups",
+        "capset", "prctl", "unshare", "setns", "clone", "clone3", "chroot", "pivot_root",
+    }
+)  # fmt: skip
+"""Those of the refused calls with which a thread comes to other rights, or paths of another meaning."""
+
 _EACCES: Final = 13
 _EAFNOSUPPORT: Final = 97
 
@@ -138,6 +146,16 @@ def lifted(policy: Policy) -> Iterator[Rule]:
         names = tuple(name for name in rule.names if name in refused)
         if names:
             yield attrs.evolve(rule, names=names)
+
+
+def keeps_rights(policy: Policy) -> bool:
+    """Whether no program under *policy* comes to other rights, or another view, than it began with."""
+    return not any(_RIGHTS_AND_VIEWS.intersection(rule.names) for rule in lifted(policy))
+
+
+def keeps_faults(policy: Policy) -> bool:
+    """Whether the faults of every page of a program under *policy* stay the kernel's, and are over at once."""
+    return not any({"userfaultfd", "ioctl"}.intersection(rule.names) for rule in lifted(policy))
 
 
 def _lifted(policy: Policy, lifting: tuple[Rule, ...]) -> Policy:

@@ -255,7 +255,7 @@ def fast(
     """Return a fast path over *looks*, and where is noted that the mounts were read."""
     read: list[str] = []
     known = SimpleNamespace(plain=frozenset({5}), further=64, read=lambda: read.append("read"))
-    calls = plain_calls(NATIVE)
+    calls = plain_calls(NATIVE, 0)
     broker = SimpleNamespace(plain=lambda: (looks, SimpleNamespace(is_open=is_open), known, calls))
 
     def decide(access: str, name: bytes, *, directory: bool) -> Ruling:

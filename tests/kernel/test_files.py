@@ -277,6 +277,38 @@ async def test_a_rule_of_the_topmost_policy_lifts_what_is_refused_beneath(tree: 
     assert "Permission denied" in done.output or done.status == 0
 
 
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("call", "change"),
+    [
+        ("setresuid", "os.setresuid(65534, 65534, 65534)"),
+        ("setgroups", "os.setgroups([1, 2, 3])"),
+        ("chroot", "os.chroot('/usr')"),
+        ("unshare", "ctypes.CDLL(None).unshare(0x20000)"),
+    ],
+)
+async def test_with_other_rights_or_another_view_nothing_is_opened_for_a_program(
+    tree: Path, call: str, change: str
+) -> None:
+    """A rule of the policy lets it come to them; what we could open is not what it could."""
+    rule = f'[[syscalls]]\nnames = ["{call}"]\naction = "allow"\n'
+    script = f"import ctypes, os; os.stat('/usr'); {change}; os.stat('/bin')"
+    done = await ran(
+        policy(f'[[files.rules]]\naction = "allow"\npaths = ["/"]\n{rule}', tree), f'python3 -S -c "{script}"'
+    )
+
+    assert "PermissionError: [Errno 13] Permission denied: '/bin'" in done.output
+
+
+@pytest.mark.root
+async def test_a_change_of_rights_that_changes_nothing_is_none(tree: Path) -> None:
+    rule = '[[syscalls]]\nnames = ["setresuid"]\naction = "allow"\n'
+    script = "import os; os.setresuid(-1, os.geteuid(), -1); print(os.stat('/usr').st_uid)"
+    done = await ran(policy(rule, tree), f'python3 -S -c "{script}"')
+
+    assert (done.output, done.status) == ("0\n", 0)
+
+
 async def test_a_rule_that_refuses_more_lifts_nothing(tree: Path) -> None:
     """TIOCSTI stays refused, although a rule of the policy names ioctl."""
     rule = '[[syscalls]]\nnames = ["ioctl"]\nwhen = "request == TCGETS"\naction = "deny"\nerrno = "ENOTTY"\n'

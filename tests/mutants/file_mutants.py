@@ -12,6 +12,7 @@ from typing import Final
 from tests.mutants.mutant import Mutant
 
 SAME: Final = "tests/conformance/test_files.py::test_cases_have_the_same_results"
+FILES: Final = "tests/kernel/test_files.py"
 ATTACKED: Final = "tests/kernel/test_files_attacked.py"
 FAST: Final = "tests/kernel/test_fastpath.py"
 ATTACK: Final = "tests/attacks/test_attacks.py::test_an_attack_does_not_succeed_and_its_control_does"
@@ -114,6 +115,13 @@ FILE_MUTANTS = (
         "            if not is_ending():\n",
         "            if True:\n",
         (ATTACKED + "::test_a_thread_that_gets_an_fd_from_a_worker_is_not_taken_for_gone",),
+    ),
+    Mutant(
+        "files are opened with our rights for a thread with others",
+        "monitor/policy/beneath.py",
+        "    return not any(_RIGHTS_AND_VIEWS.intersection(rule.names) for rule in lifted(policy))\n",
+        "    return True\n",
+        (FILES + "::test_with_other_rights_or_another_view_nothing_is_opened_for_a_program",),
     ),
     # ---- results ----
     Mutant(
