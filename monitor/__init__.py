@@ -8,6 +8,8 @@ The map of the house, from the front door down.  Nothing imports upwards; a test
                  lifetime: who lives how long)
     testing      handlers without a kernel
     events/      what happened, as records, and who is told
+    handlers/    what a policy's tables say of names, asked on the long way and on the fast path
+    broker/      a path is looked up once, and its call is done for the program
     sources/     where listeners come from: launch a program
     notify/      a notification becomes a response:
                      listener -> decode -> dispatch (ask -> verdict -> respond) -> listener
