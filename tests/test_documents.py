@@ -95,7 +95,7 @@ TRANSCRIPTS: Final = [
 
 def without_chance(text: str) -> str:
     """Leave out what differs from run to run: addresses, numbers of processes, times, and the width of columns."""
-    text = re.sub(r"0x[0-9a-f]{4,}|\b\d{4,}\b|\b\d+\.\d+\b|\b\d+(?= vars? )", "N", text)
+    text = re.sub(r"0x[0-9a-f]{4,}|\b\d+\.\d+\b|\b\d{4,}\b|\b\d+(?= vars? )", "N", text)
     return re.sub(" +", " ", text)
 
 
