@@ -16,7 +16,7 @@ from monitor.abi.arch import Arch
 from monitor.broker.broker import FAMILIES, FileBroker
 from monitor.enforce import PolicyJudge
 from monitor.handlers.fastpath import FastPath
-from monitor.handlers.paths import PROTECTED, PathJudge, Ruling, emulation, refusal
+from monitor.handlers.paths import OTHERS, PROTECTED, PathJudge, Ruling, emulation, refusal
 from monitor.notify.account import Outcome, Would
 from monitor.notify.decode import Call
 from monitor.notify.handler import Routes
@@ -186,7 +186,10 @@ class BrokeringJudge:
         ruling = self._ruling(call)
         if isinstance(ruling, Outcome):
             return ruling
-        outcome = emulation(ruling)
+        # For a thread with other rights nobody acts; observed, it does for itself what it would have done.
+        outcome = (
+            Outcome(Allow(racy="the policy is only observed"), "policy") if ruling is OTHERS else emulation(ruling)
+        )
         outcome.told = said.told
         outcome.would = said.would
         if ruling.errno:

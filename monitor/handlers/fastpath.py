@@ -3,7 +3,7 @@ The fast path of a policy's tables: the plainest calls, allowed by the name of w
 
 What it is not: another meaning.  It opens for reading, and looks at, what has one name that can be believed and is
 allowed by it.  Whatever else there may be is left to the long way (``paths``, and the broker), untouched, and that
-begins anew.  So each None here costs time only; what is answered here has to be what the long way answers.
+begins anew.  So what is left costs time only; what is answered has to be what the long way answers.
 """
 
 from __future__ import annotations

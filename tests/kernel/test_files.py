@@ -301,6 +301,18 @@ async def test_with_other_rights_or_another_view_nothing_is_opened_for_a_program
 
 
 @pytest.mark.root
+async def test_with_other_rights_a_program_that_is_observed_acts_for_itself(tree: Path) -> None:
+    """Nothing is refused, and nothing done with rights that it has not."""
+    (tree / "open").chmod(0o755)
+    (tree / "open" / "file").chmod(0o600)
+    script = f"import os; os.setresuid(65534, 65534, 65534); print(os.stat('/etc').st_uid); open('{tree}/open/file')"
+    done = await ran(policy("", tree), f'python3 -S -c "{script}"', observe=True)
+
+    assert "PermissionError" in done.output
+    assert done.output.endswith("\n0\n")
+
+
+@pytest.mark.root
 async def test_a_change_of_rights_that_changes_nothing_is_none(tree: Path) -> None:
     rule = '[[syscalls]]\nnames = ["setresuid"]\naction = "allow"\n'
     script = "import os; os.setresuid(-1, os.geteuid(), -1); print(os.stat('/usr').st_uid)"
