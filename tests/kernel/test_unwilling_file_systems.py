@@ -135,11 +135,27 @@ async def test_one_that_is_mounted_while_a_program_runs_holds_up_nobody_either(
     tmp_path: Path, compiled: Callable[..., str], unwilling: Callable[[Path], subprocess.Popen[bytes]]
 ) -> None:
     """The very first call after that meets it: no call before could have told."""
-    point, go = tmp_path / "fuse", tmp_path / "go"
+    patience = compiled("b_patience")
+    longest = float("inf")
+    for number in range(3):  # as above
+        top = tmp_path / str(number)
+        top.mkdir()
+        longest = min(longest, await _longest_while_it_is_mounted(top, patience, unwilling))
+        if longest < WHILE_IT_HANGS_MS:
+            break
+
+    assert longest < WHILE_IT_HANGS_MS
+
+
+async def _longest_while_it_is_mounted(
+    top: Path, patience: str, unwilling: Callable[[Path], subprocess.Popen[bytes]]
+) -> float:
+    """Return how long an open of another file has taken at most, in milliseconds."""
+    point, go = top / "fuse", top / "go"
     os.mkfifo(go)
     script = f"""
         (exec 3< {go}; read line <&3; : < {point}/hang-lookup) 2>/dev/null &
-        sleep 0.8; {compiled("b_patience")} /etc/passwd 500
+        sleep 0.8; {patience} /etc/passwd 500
     """
     server = None
     try:
@@ -147,11 +163,9 @@ async def test_one_that_is_mounted_while_a_program_runs_holds_up_nobody_either(
             await trio.sleep(0.3)
             server = unwilling(point)
             await trio.to_thread.run_sync(go.write_text, "go\n")
-            longest = float((await run.stdout.receive_some(100)).strip())
+            return float((await run.stdout.receive_some(100)).strip())
     finally:
         if server is not None:
             server.kill()
             server.wait()
             subprocess.run(["umount", "-l", str(point)], check=True)
-
-    assert longest < WHILE_IT_HANGS_MS
