@@ -112,7 +112,7 @@ class FastPath:
             if how is None:
                 break
             found = look(path, directory, how | mounts.further)
-            if found.__class__ is not bytes:
+            if not isinstance(found, bytes):
                 if found == -ESTALE:
                     mounts.read()
                 break
@@ -125,7 +125,7 @@ class FastPath:
             if following is None:
                 break
             self.answered += 1
-            if following.__class__ is not tuple or self.answered == most or looker.sent:
+            if not isinstance(following, tuple) or self.answered == most or looker.sent:
                 return following
             self.owed = raw = following
         self._left = raw[0]  # it is not looked at here again
