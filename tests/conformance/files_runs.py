@@ -35,6 +35,8 @@ exec "$@"
 
 _O_NOFOLLOW: Final = 0o400000
 
+_PID_DIGITS: Final = 10
+
 Told = dict[bytes, tuple[object, ...]]
 
 Entry: TypeAlias = tuple[bytes, tuple[object, ...] | None]
@@ -249,6 +251,8 @@ class _Normal:
 
     def _link(self, data: bytes, value: int) -> tuple[bytes, int]:
         text = data[:value]
+        if len(data) - 8 <= _PID_DIGITS and re.fullmatch(rb"\d+", text):
+            return b"PID", 3  # all of one number is a part of another with a digit more
         normal = re.sub(rb"\b%d\b" % self._pid, b"PID", text)
         normal = re.sub(rb":\[\d+\]?", b":[INODE]", normal)
         normal = re.sub(rb"/#\d+", b"/#INODE", normal)  # of a file that was made without a name

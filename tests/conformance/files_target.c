@@ -22,6 +22,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -217,6 +218,7 @@ int main(void)
 		for (uint32_t calls = take_u32(); calls; calls--)
 			make_call();
 		umask(022);
+		prctl(PR_SET_NAME, "files_target"); /* which can be written to in /proc */
 		close_range(3, FIRST_KEPT - 1, 0);
 		close_range(ANSWERS - 1, ANSWERS - 1, 0); /* the scripts put it there */
 		close_range(ANSWERS + 1, ~0U, 0);
