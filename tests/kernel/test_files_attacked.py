@@ -422,6 +422,26 @@ def emulates(call: monitor.Call) -> monitor.Verdict:
     return call.emulate()
 
 
+async def test_what_was_looked_up_is_opened_whatever_has_its_name_by_then(tmp_path: Path) -> None:
+    (tmp_path / "here").write_text("looked up\n")
+    (tmp_path / "other").write_text("another\n")
+    seen: list[bytes | None] = []
+
+    @monitor.handles("openat")
+    def slow(call: monitor.Call) -> monitor.Verdict:
+        if call.read("pathname").endswith(b"/here"):
+            seen.append(call.path("pathname").canonical)
+            (tmp_path / "other").replace(tmp_path / "here")
+        return call.emulate()
+
+    launch = monitor.Launch(["/usr/bin/cat", str(tmp_path / "here")], stdout=subprocess.PIPE)
+    async with monitor.supervise(launch, handlers=[slow], otherwise=monitor.Allow()) as run:
+        output = b"".join([chunk async for chunk in run.stdout])
+        await run.wait()
+
+    assert (output, seen) == (b"looked up\n", [os.fsencode(tmp_path / "here")])
+
+
 @pytest.mark.root
 @pytest.mark.parametrize(
     ("options", "words"),

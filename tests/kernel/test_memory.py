@@ -164,6 +164,7 @@ async def test_argv_of_an_execve_is_read_by_name(run_target: Any) -> None:
 # ---- writes ----
 
 
+@pytest.mark.seconds(120)
 def test_without_a_question_about_mappings_their_text_says_the_same() -> None:
     """``PROCMAP_QUERY`` came with Linux 6.11; before it an ioctl of the file is ENOTTY."""
     refused = Refusal("ioctl", ((1, 0xFFFFFFFF, _PROCMAP_QUERY),)).program(ENOTTY)

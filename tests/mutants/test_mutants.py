@@ -150,7 +150,7 @@ MUTANTS = (
     Mutant(
         "a busy target keeps every other task from running",
         "monitor/notify/dispatch.py",
-        "            if drained % DRAIN == 0:\n",
+        "            if drained >= DRAIN:\n",
         "            if drained < 0:\n",
         ("tests/notify/test_dispatch.py",),
     ),
@@ -252,14 +252,15 @@ def build_shim(tree: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources with a shim built from them."""
-    copy = tmp_path_factory.mktemp("mutants") / "tree"
-    copy.mkdir()
+def tree(public_directory: Path) -> Path:
+    """A copy of the sources with a shim built from them, which an ordinary user can read too."""
+    copy = public_directory / "mutants"
+    copy.mkdir(mode=0o755)
     for name in ("monitor", "native", "tests", "examples"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     shutil.copy(ROOT / "pyproject.toml", copy)
     build_shim(copy)
+    subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)
     return copy
 
 
