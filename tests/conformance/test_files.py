@@ -172,6 +172,9 @@ _O_TMPFILE: Final = OPEN_FLAGS["__O_TMPFILE"]
 
 CASES: Final[Mapping[str, Case]] = {
     "without room nothing is looked for": Case([_limit(4), _open(b"nothing", 0), _open(b"plain/", 0), _open(b"", 0)]),
+    "without room nothing is emptied": Case(
+        [_limit(4), _open(b"plain", os.O_WRONLY | os.O_TRUNC), _open(b"hard", os.O_RDWR | os.O_TRUNC | os.O_CREAT)]
+    ),
     "fds above a lowered limit take no room": Case([_limit(8), _open(b"made", os.O_CREAT), _open(b"plain", 0)]),
     "a directory that is a FIFO, without room": Case([_limit(4), Call("openat", (3, Text(b"plain"), 0))]),
     "an empty path below no directory": Case([Call("openat", (99, Text(b""), 0)), Call("openat", (-1, Text(b""), 0))]),
