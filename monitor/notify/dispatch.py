@@ -172,12 +172,13 @@ class Dispatcher:
         """Answer *received* and what comes after it, until nothing is queued; why it ended."""
         drained = 0
         while True:
-            self._one_step.answered = 0
             outcome = self._answer(received)
             if not isinstance(outcome, tuple):
                 return outcome
             received = outcome
-            drained += max(self._one_step.answered, 1)
+            drained += 1
+            if self._fast is not None:
+                drained += self._one_step.more()
             if drained >= DRAIN:
                 drained = 0
                 await self._visit_scheduler(received)

@@ -26,8 +26,7 @@ class OneStep:
         self._listener = listener
         self._stats = stats
         self._close_out = close_out
-        self.answered = 0
-        """How many calls the last ``answer`` has answered."""
+        self._answered = 0
 
     def answer(self, raw: RawNotification, route: Route, fast: FastPath, most: int) -> RawNotification | int:
         """
@@ -47,8 +46,13 @@ class OneStep:
             self._lose(fast.sent, route, following)
         return following
 
+    def more(self) -> int:
+        """Return how many calls besides the first the last ``answer`` has answered, once."""
+        answered, self._answered = self._answered, 0
+        return max(answered - 1, 0)
+
     def _count(self, answered: int) -> None:
-        self.answered = answered
+        self._answered = answered
         self._stats.received += answered
         self._stats.emulated += answered
 
