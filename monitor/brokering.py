@@ -15,6 +15,7 @@ from typing import Final
 from monitor.abi.arch import Arch
 from monitor.broker.broker import FAMILIES, FileBroker
 from monitor.enforce import PolicyJudge
+from monitor.errors import PolicyError
 from monitor.handlers.fastpath import FastPath
 from monitor.handlers.paths import OTHERS, PROTECTED, PathJudge, Ruling, emulation, refusal
 from monitor.notify.account import Outcome, Would
@@ -206,6 +207,17 @@ class BrokeringJudge:
     def gives_elsewhere(self, call: Call) -> bool:
         """Return whether the last replacement gives *call*, which waits, to a handler, or takes it from one."""
         return self._calls.gives_elsewhere(call)
+
+    def refuse_lifting(self, policy: Policy) -> None:
+        """
+        Do nothing, if the targets can come to nothing more under *policy* in place of the first one.
+
+        Raises PolicyError: it lifts what was relied on, which only a new run can do without.
+        """
+        for kept, keeps in ((self.keeps_rights, keeps_rights), (self.keeps_faults, keeps_faults)):
+            if kept and not (is_brokered(policy) and keeps(policy)):  # without a table nothing is refused beneath
+                message = "a rule lifts what is refused beneath [files] about rights or memory: start anew for that"
+                raise PolicyError(message)
 
     def use(self, policy: Policy, routes: Routes) -> None:
         """Have the tables of *policy* decide from now on, and the handlers of *routes*."""

@@ -290,6 +290,8 @@ def _change(plan: Plan, dispatcher: Dispatcher) -> PolicyChange | None:
         return None
 
     def replace(new: Policy) -> tuple[str, ...]:
+        if plan.files is not None:
+            plan.files.refuse_lifting(new)
         replaced = judge.replace(new)
         if plan.files is not None:
             plan.files.use(new, replaced.routes)

@@ -312,6 +312,20 @@ async def test_with_other_rights_a_program_that_is_observed_acts_for_itself(tree
     assert done.output.endswith("\n0\n")
 
 
+async def test_rights_that_were_refused_at_first_are_not_lifted_in_a_running_program(tree: Path) -> None:
+    """Where refusals are left to us, another policy could let through what the filter does not refuse itself."""
+    rule = '[[syscalls]]\nnames = ["{}"]\naction = "allow"\n'
+    launch = monitor.Launch(["/bin/sleep", "60"], cwd="/")
+    async with monitor.supervise(launch, policy=policy("", tree), notify_refusals=True) as run:
+        for call in ("setresuid", "userfaultfd"):
+            with pytest.raises(PolicyError, match="start anew"):
+                run.replace_policy(policy(rule.format(call), tree))
+        with pytest.raises(PolicyError, match="start anew"):
+            run.replace_policy(loads(HEAD.partition("[files]")[0], Origin("test.toml")))
+        run.replace_policy(policy(rule.format("mkdir"), tree))
+        run.kill()
+
+
 @pytest.mark.root
 async def test_a_change_of_rights_that_changes_nothing_is_none(tree: Path) -> None:
     rule = '[[syscalls]]\nnames = ["setresuid"]\naction = "allow"\n'
