@@ -112,12 +112,23 @@ int64_t probe_openat2(struct probe_slot *slot)
 	return root < 0 ? root : open_with(root, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
+/*
+ * EAGAIN is no absence: try_to_unlazy() of fs/namei.c gives up where anybody mounted or unmounted
+ * anything in the meantime.  One try in seventy fails so while another process does nothing else.
+ */
+#define CACHED_TRIES 1000
+
 int64_t probe_resolve_cached(struct probe_slot *slot)
 {
 	int root = open_root();
+	int64_t answer = -EAGAIN;
 
 	(void)slot;
-	return root < 0 ? root : open_with(root, RESOLVE_IN_ROOT | RESOLVE_CACHED);
+	if (root < 0)
+		return root;
+	for (int tries = 0; answer == -EAGAIN && tries < CACHED_TRIES; tries++)
+		answer = open_with(root, RESOLVE_IN_ROOT | RESOLVE_CACHED);
+	return answer;
 }
 
 int64_t probe_fchmodat2(struct probe_slot *slot)

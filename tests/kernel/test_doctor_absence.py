@@ -270,6 +270,35 @@ def test_a_filter_alone_changes_what_it_must(filtered: Report) -> None:
     assert filtered.status == free.status == 0
 
 
+MOUNT_AND_UNMOUNT: Final = """
+import ctypes, sys
+
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWUSER, CLONE_NEWNS = 0x10000000, 0x00020000
+assert libc.unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0
+assert libc.mount(b"none", sys.argv[1].encode(), b"tmpfs", 0, None) == 0
+print("mounts", flush=True)
+while True:
+    libc.mount(b"none", sys.argv[1].encode(), b"tmpfs", 0, None)
+    libc.umount(sys.argv[1].encode())
+"""
+
+
+def test_a_machine_that_is_busy_mounting_lacks_nothing(tmp_path: Path) -> None:
+    """A mount anywhere lets a look-up with RESOLVE_CACHED answer EAGAIN (fs/namei.c, try_to_unlazy)."""
+    quiet = doctor()
+
+    with subprocess.Popen([sys.executable, "-c", MOUNT_AND_UNMOUNT, str(tmp_path)], stdout=subprocess.PIPE) as mounter:
+        assert mounter.stdout is not None
+        try:
+            assert mounter.stdout.readline() == b"mounts\n"
+            found = [doctor().changes(quiet) for _ in range(20)]
+        finally:
+            mounter.kill()
+
+    assert found == [set()] * 20
+
+
 @pytest.mark.parametrize("name", ["close_range", "pidfd_open", "clone3"])
 def test_a_launch_that_is_refused_something_points_to_the_doctor(name: str) -> None:
     done = subprocess.run(
