@@ -158,8 +158,12 @@ static int open_parent(struct mon_lookup *lookup, int start)
 {
 	char path[MON_PATH_SIZE];
 
-	memcpy(path, lookup->path, lookup->last);
-	memcpy(path + lookup->last, ".", 2);
+	if (lookup->last == 0 && lookup->path[0] == '/')
+		memcpy(path, "/", 2);
+	else {
+		memcpy(path, lookup->path, lookup->last);
+		memcpy(path + lookup->last, ".", 2);
+	}
 	return look_for(lookup, start, path, O_DIRECTORY);
 }
 
@@ -222,6 +226,12 @@ static int look_up_from(struct mon_lookup *lookup)
 	if (lookup->path_length == 0) {
 		lookup->fd = lookup->start;
 		lookup->start = -1;
+	} else if (lookup->flags & MON_LOOKUP_PARENT) {
+		size_t end;
+
+		(void)find_last(lookup, &end); /* whether it is a name is for the call to say */
+		lookup->fd = open_parent(lookup, start);
+		lookup->missing = lookup->fd >= 0;
 	} else {
 		lookup->fd = refuse_slashes(lookup, start);
 		if (lookup->fd == 0)
@@ -230,11 +240,11 @@ static int look_up_from(struct mon_lookup *lookup)
 			lookup->fd = open_above(lookup, start);
 			lookup->missing = lookup->fd >= 0;
 		}
-		if (lookup->fd < 0) {
-			result = lookup->fd;
-			lookup->fd = -1;
-			return result;
-		}
+	}
+	if (lookup->fd < 0) {
+		result = lookup->fd;
+		lookup->fd = -1;
+		return result;
 	}
 	result = mon_path_describe(lookup);
 	if (result < 0) {

@@ -135,12 +135,13 @@ int mon_target_fd(int listener, uint64_t id, pid_t tid, int fd);
 
 #define MON_PATH_SIZE 4096 /* PATH_MAX: no path of a call has more bytes, its NUL included */
 
-#define MON_LOOKUP_NOFOLLOW  1  /* of a link that is the last component, the link itself */
-#define MON_LOOKUP_EMPTY     2  /* an empty path is what directory refers to */
-#define MON_LOOKUP_MAY_BLOCK 4  /* look further than the kernel's cache, and sleep for it */
-#define MON_LOOKUP_CREATE    16 /* a file may be made: it cannot be called "there/" */
-#define MON_LOOKUP_NULL      8  /* no path at all is an empty one (stat(2), Linux 6.11) */
-#define MON_LOOKUP_IF_SAME   32 /* MAY_BLOCK, but only if the mounts are those that were read */
+#define MON_LOOKUP_NOFOLLOW  1   /* of a link that is the last component, the link itself */
+#define MON_LOOKUP_EMPTY     2   /* an empty path is what directory refers to */
+#define MON_LOOKUP_MAY_BLOCK 4   /* look further than the kernel's cache, and sleep for it */
+#define MON_LOOKUP_CREATE    16  /* a file may be made: it cannot be called "there/" */
+#define MON_LOOKUP_NULL      8   /* no path at all is an empty one (stat(2), Linux 6.11) */
+#define MON_LOOKUP_IF_SAME   32  /* MAY_BLOCK, but only if the mounts are those that were read */
+#define MON_LOOKUP_PARENT    128 /* the directory of the last component, whatever is there */
 #define MON_LOOKUP_PEEK      64 /* read as mon_target_peek(): no page can wait for userfaultfd(2) */
 
 /* One look-up: what is looked for, and what was found. */
@@ -160,7 +161,8 @@ struct mon_lookup {
 	uint32_t mode; /* st_mode of what fd holds */
 	int fd;        /* O_PATH on the object; missing: on the directory it is not in; -1 */
 	int start;     /* after a failure: where the path starts; -1: at the root, or nowhere */
-	int missing;   /* nothing has the name path[last .. last + last_length] in fd */
+	int missing;   /* nothing has the name path[last .. last + last_length] in fd; with
+			  MON_LOOKUP_PARENT nobody looked */
 	int mounts_changed; /* the list of mounts was, since this was last asked: also after a
 			       failure */
 	uint64_t inode;
@@ -280,6 +282,44 @@ int mon_path_entries(int fd, int old, void *buffer, unsigned int size);
  * not see.
  */
 int mon_unshare_fs(void);
+
+/* ---- changes.c: what was looked up is changed, by fd ---- */
+
+/*
+ * Names: directory is an fd on the directory, and name one component of it with the slashes that
+ * may stand behind it; a link in its place is not followed.  mkdirat(2) and mknodat(2) have the
+ * umask of the calling thread.  Each returns 0 or -errno, and sleeps as a file system may.
+ */
+int mon_change_mkdir(int directory, const char *name, unsigned int mode);
+int mon_change_mknod(int directory, const char *name, unsigned int mode, unsigned int device);
+int mon_change_unlink(int directory, const char *name, int flags);
+int mon_change_rename(int from, const char *old, int to, const char *name, unsigned int flags);
+int mon_change_link(int own_fds, int fd, int to, const char *name); /* of what fd holds itself */
+int mon_change_symlink(const char *text, int directory, const char *name);
+
+/*
+ * What an O_PATH fd holds: mode, owner, times (struct timespec[2], NULL: now), size, attributes.
+ * own_fds: O_PATH on /proc/self/fd.  Each returns 0 or -errno.  mon_change_size() waits for the
+ * holder of a lease, fcntl(2).  mon_change_times(): fd is one that was opened, unless is_path.
+ */
+int mon_change_mode(int own_fds, int fd, unsigned int mode);
+int mon_change_owner(int fd, unsigned int uid, unsigned int gid);
+int mon_change_times(int fd, const void *times, int is_path);
+int mon_change_size(int fd, int64_t length);
+int mon_change_attribute(int fd, const char *name, const void *value, size_t size, int flags);
+int mon_change_no_attribute(int fd, const char *name);
+int mon_change_file_attributes(int own_fds, int fd, const void *attributes, size_t size);
+
+/* struct file_attr of what fd holds (file_getattr(2), Linux 6.17): 0 or -errno. */
+int mon_path_file_attributes(int own_fds, int fd, void *attributes, size_t size);
+
+/*
+ * Watch what fd holds, by a duplicate of the target's inotify(7) or fanotify(7) descriptor.
+ * fd: -1: nothing; then -EFAULT, unless the other arguments are refused before a path is looked at.
+ * Returns what the call does (a watch descriptor, or 0), or -errno.
+ */
+int mon_watch_inotify(int inotify, int fd, unsigned int mask);
+int mon_watch_fanotify(int fanotify, unsigned int flags, uint64_t mask, int fd);
 
 /* ---- launch.c, child.c and guard.c: a program starts under a filter ---- */
 

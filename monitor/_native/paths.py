@@ -27,6 +27,9 @@ IF_SAME: Final = constant("MON_LOOKUP_IF_SAME")
 PEEK: Final = constant("MON_LOOKUP_PEEK")
 """Read the path by process_vm_readv(2), which is faster, and waits for who handles a page's faults."""
 
+PARENT: Final = constant("MON_LOOKUP_PARENT")
+"""Not the last component, but the directory that it is in, whatever is there."""
+
 CREATE: Final = constant("MON_LOOKUP_CREATE")
 """A file may be made, which cannot have slashes behind its name."""
 
@@ -78,7 +81,7 @@ class LookedUp(NamedTuple):
         fd: ours to close: the object, or the directory that *last* is not in; -1 after an error.
         start: ours to close, after an error: where the path starts; -1: at the root, or nowhere.
         object: what *fd* holds; None after an error.
-        last: the component that names nothing in *fd*; None: *fd* is the object.
+        last: the component that names nothing in *fd*, or was not looked for; None: *fd* is the object.
         mounts_changed: whether the list of mounts was, since the last look.
     """
 
