@@ -1,147 +1,27 @@
 """
 A policy's word about files: the tables of a policy decide, and the broker acts.
 
-What it is not: either of them.  It belongs to the roof, where ``policy`` and ``handlers`` meet: a
-``Decider`` made of the tables of a policy, and the ``Judge`` of a run with such tables.
+What it is not: either of them, or what the tables say (``deciding``).  It belongs to the roof, where
+``policy`` and ``handlers`` meet: the ``Judge`` of a run with such tables.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from datetime import date
-from typing import Final
-
 from monitor.abi.arch import Arch
-from monitor.broker.broker import FAMILIES, FileBroker
+from monitor.broker.broker import FileBroker
+from monitor.broker.families import FAMILIES
+from monitor.deciding import TableDecider, real_head
 from monitor.enforce import PolicyJudge
 from monitor.errors import PolicyError
 from monitor.handlers.fastpath import FastPath
-from monitor.handlers.paths import OTHERS, PROTECTED, PathJudge, Ruling, emulation, refusal
+from monitor.handlers.paths import OTHERS, PathJudge, Ruling, emulation, refusal
 from monitor.notify.account import Outcome, Would
 from monitor.notify.decode import Call
 from monitor.notify.handler import Routes
-from monitor.notify.target import glimpsed
 from monitor.notify.verdict import Allow
-from monitor.origin import Origin
-from monitor.policy import action as actions
-from monitor.policy import tables
-from monitor.policy.access import CHANGE
 from monitor.policy.beneath import is_brokered, keeps_faults, keeps_rights
-from monitor.policy.deciders import Deciders, PathDecision, deciders
-from monitor.policy.files import Hide, strength
 from monitor.policy.model import Policy
-from monitor.policy.paths import PathPattern
 from monitor.sources.launch import Started
-
-KEPT: Final = 4096
-"""How many answers are kept; programs ask about the same names again and again."""
-
-
-class TableDecider:
-    """
-    What the tables of one policy say about names.
-
-    Answers are kept by class, name and kind, for as long as the policy is: only another one changes
-    them.  The heads of patterns were resolved when it was made.
-    """
-
-    def __init__(self, policy: Policy, resolve: Callable[[bytes], bytes]) -> None:
-        """Make *policy*'s tables ready; *resolve* says where links lead in the view of the targets."""
-        self._deciders: Deciders = deciders(policy, resolve)
-        self._policy = policy
-        self._kept: dict[tuple[str, bytes, bool], Ruling] = {}
-        self._protected = frozenset(_files_of(policy))
-        self._objects = frozenset(_object(name) for name in self._protected)
-
-    def __call__(self, access: str, name: bytes, *, directory: bool) -> Ruling:
-        """Return what is said about *access* to *name*."""
-        key = access, name, directory
-        found = self._kept.get(key)
-        if found is None:
-            if len(self._kept) >= KEPT:
-                self._kept.clear()
-            found = self._kept[key] = self._decided(access, name, directory=directory)
-        return found
-
-    def _decided(self, access: str, name: bytes, *, directory: bool) -> Ruling:
-        if name in self._protected and access in CHANGE:
-            return PROTECTED._replace(strength=strength(Hide()), access=access, name=name)
-        decided = self._deciders.path(access, name, directory=directory)
-        if decided is None:
-            return Ruling(0, Origin(self._policy.name), explicit=False, access=access, name=name)
-        return _ruling(decided, access, name)
-
-    def protects(self, access: str, device: int, inode: int) -> bool:
-        """Whether it is a file of the policy, by whatever other link or mount, and *access* changes it."""
-        return (device, inode) in self._objects and access in CHANGE
-
-    def answer(self, call: Call, ruling: Ruling) -> Ruling:
-        """Return what a grant says to what *ruling* asks; *ruling* itself: none does."""
-        for layer in self._policy.layers():
-            for grant in tables.grants(layer):
-                if _fits(grant, call, ruling):
-                    errno = 0 if grant.verdict == "allow" else grant.errno or ruling.errno
-                    return ruling._replace(errno=errno, origin=grant.origin, asked=False)
-        return ruling
-
-
-def _ruling(decided: PathDecision, access: str, name: bytes) -> Ruling:
-    decision = decided.decision
-    origin = decision.origin if decision.rule is not None else decided.by.origin
-    errno = 0
-    match decision.action:
-        case Hide() as hide:
-            errno = hide.errno_for(access)
-        case actions.Deny(number) | actions.Ask(number):
-            errno = number
-        case actions.Handle():  # which is refused when a policy is read
-            errno = actions.Deny().errno
-        case actions.Allow():
-            pass
-    return Ruling(
-        errno,
-        origin,
-        explicit=decision.rule is not None,
-        strength=strength(decision.action),
-        asked=isinstance(decision.action, actions.Ask),
-        hidden=isinstance(decision.action, Hide),
-        access=access,
-        name=name,
-    )
-
-
-def _fits(grant: tables.Grant, call: Call, ruling: Ruling) -> bool:
-    """Whether *grant* is an answer to what *ruling* asks about *call*."""
-    if grant.call != call.name or ruling.name is None or _is_over(grant.expires):
-        return False
-    if not any(_covers(one, ruling.name) for one in grant.paths):
-        return False
-    return grant.program is None or _covers(grant.program, glimpsed(call.target).link("exe"))
-
-
-def _covers(written: tables.Written, name: bytes) -> bool:
-    return name.startswith(b"/") and PathPattern(written.expanded or written.text).covers(name)
-
-
-def _is_over(expires: date | None) -> bool:
-    return expires is not None and tables.is_over(expires)
-
-
-def _files_of(policy: Policy) -> Iterator[bytes]:
-    """Yield the names of the files that *policy* was read from."""
-    for layer in policy.layers():
-        extending: Policy | None = layer
-        while extending is not None:
-            if os.path.exists(extending.origin.file):  # noqa: PTH110  # presets have words in its place
-                yield os.fsencode(os.path.realpath(extending.origin.file))
-            extending = extending.extends
-
-
-def _object(name: bytes) -> tuple[int, int]:
-    """Return device and inode of a file, as ``Object`` has them."""
-    status = os.stat(name)  # noqa: PTH116  # bytes
-    return os.major(status.st_dev) << 32 | os.minor(status.st_dev), status.st_ino
 
 
 class BrokeringJudge:
@@ -243,8 +123,3 @@ def broker_of(started: Started, routes: Routes, judge: BrokeringJudge | None) ->
     if judge is None:
         return FileBroker(started.listener, is_supervised=has)
     return FileBroker(started.listener, is_supervised=has, walled=judge.keeps_rights, faultless=judge.keeps_faults)
-
-
-def real_head(head: bytes) -> bytes:
-    """Return where links lead the literal beginning of a pattern in our own view; what is not there stays as it is."""
-    return os.path.realpath(head)

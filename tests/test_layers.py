@@ -44,6 +44,7 @@ MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
 
 SAME_LAYER: Final = {
     "brokering": "supervisor",
+    "deciding": "supervisor",
     "enforce": "supervisor",
     "lifetime": "supervisor",
     "run": "supervisor",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import resource
+import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from errno import EBADF, EMFILE, ENFILE
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +19,7 @@ from monitor._native import PathLooker, target_fd
 from monitor.broker.resolved import Resolved
 from monitor.errors import TargetGone
 from monitor.notify.decode import Call
-from monitor.notify.emulation import Emulated
+from monitor.notify.emulation import ChangedError, Emulated
 from monitor.notify.listener import Listener
 
 T = TypeVar("T")
@@ -27,8 +28,11 @@ T = TypeVar("T")
 class Acting:
     """One thread of ours that acts for targets; *may_block* says whether it may sleep."""
 
-    def __init__(self, listener: Listener, looker: PathLooker, own_fds: int, *, may_block: bool) -> None:
-        """Borrow the listener and what look-ups need."""
+    def __init__(
+        self, listener: Listener, looker: PathLooker, own_fds: int, moving: threading.Lock, *, may_block: bool
+    ) -> None:
+        """Borrow the listener, what look-ups need, and the lock of who moves names."""
+        self._moving = moving
         self._listener = listener
         self.looker = looker
         self.own_fds = own_fds
@@ -52,6 +56,30 @@ class Acting:
             raise OSError(EBADF, os.strerror(EBADF))
         return target_fd(self._listener.fileno(), call.id, call.tid, number)
 
+    def be_the_same(self, call: Call, index: int, fd: int) -> None:
+        """
+        Do nothing, if *fd* is of what was looked up for register *index*, by whose name it was decided.
+
+        Raises ChangedError: another thread put something else behind the number.
+        """
+        held, now = self.path(call, index).object, self.looker.describe(fd)
+        if held is None or (held.device, held.inode, held.mount) != (now.device, now.inode, now.mount):
+            raise ChangedError
+
+    def read(self, call: Call, address: int, size: int) -> bytes:
+        """Return *size* bytes of the target's, which are not read again.  Raises TargetMemoryError, TargetGone."""
+        try:
+            return call.target.read(address, size)
+        finally:
+            call.target.looked = False  # it is our copy that is used
+
+    def read_string(self, call: Call, address: int, limit: int) -> bytes:
+        """Return a string of the target's, likewise; see ``Target.read_string``."""
+        try:
+            return call.target.read_string(address, limit)
+        finally:
+            call.target.looked = False
+
     def write(self, call: Call, address: int, data: bytes) -> None:
         """Write a result where the target wants it.  Raises TargetMemoryError, TargetGone."""
         call.target.write(address, data)
@@ -60,6 +88,14 @@ class Acting:
         """Answer with a duplicate of *fd*, which stays ours.  Raises OSError (EMFILE), TargetGone."""
         call.injecting = True
         return Emulated(self._listener.add_fd(call.id, fd, at=None, close_on_exec=close_on_exec), answered=True)
+
+    def alone(self, *places: Resolved) -> AbstractContextManager[object]:
+        """
+        Return what keeps others from moving names meanwhile.
+
+        Not on a file system that may answer never: there, others would have to wait for it.
+        """
+        return nullcontext() if any(place.may_hang for place in places) else self._moving
 
     def is_full(self, call: Call) -> bool:
         """Whether the thread has no room for another fd: each number below its limit is in use."""

@@ -9,82 +9,31 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from typing import Final, NamedTuple, TypeAlias
 
 import outcome
 import trio
 
 from monitor._native import PEEK, FastLooker, PathLooker, Receiver
 from monitor.abi.arch import Arch
-from monitor.broker import files, metadata
+from monitor.broker import files
 from monitor.broker.acting import Acting, our_lack
-from monitor.broker.listing import list_directory
+from monitor.broker.families import FAMILIES, HELD, LISTINGS, OPENS, Family
 from monitor.broker.mounts import Mounts
 from monitor.broker.opening import opening_of
 from monitor.broker.plain import PlainCall, plain_calls
-from monitor.broker.plan import PathPlan, Start, paths_of
+from monitor.broker.plan import PathPlan, Start, by_descriptor, paths_of
 from monitor.broker.resolve import Resolver
 from monitor.broker.resolved import Resolved
 from monitor.broker.rights import rights_of
-from monitor.broker.where import go_there
 from monitor.broker.worker import Workers
 from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.decode import Call
 from monitor.notify.emulation import Emulated, MayBlockError
 from monitor.notify.listener import Listener
-
-Act: TypeAlias = Callable[[Acting, Call, int], Emulated]
-
-
-class Family(NamedTuple):
-    """
-    How a call is done.
-
-    Attributes:
-        act: who does it.
-        register: that of its path.
-    """
-
-    act: Act
-    register: int
-
-
-LISTINGS: Final = frozenset({"getdents", "getdents64"})
-
-HELD: Final = frozenset({"fstat", "fstatfs"})
-"""Those that ask about an fd: it may be an ``O_PATH`` fd of what may not be looked at."""
-
-OPENS: Final = frozenset({"open", "openat", "openat2", "creat"})
-
-FAMILIES: Final[Mapping[str, Family]] = {
-    "open": Family(files.open_file, 0),
-    "creat": Family(files.open_file, 0),
-    "openat": Family(files.open_file, 1),
-    "openat2": Family(files.open_file, 1),
-    "stat": Family(metadata.stat_file, 0),
-    "lstat": Family(metadata.stat_file, 0),
-    "newfstatat": Family(metadata.stat_file, 1),
-    "fstat": Family(metadata.stat_file, 0),
-    "statx": Family(metadata.statx_file, 1),
-    "statfs": Family(metadata.statfs_file, 0),
-    "fstatfs": Family(metadata.statfs_file, 0),
-    "access": Family(metadata.access_file, 0),
-    "faccessat": Family(metadata.access_file, 1),
-    "faccessat2": Family(metadata.access_file, 1),
-    "readlink": Family(metadata.readlink_file, 0),
-    "readlinkat": Family(metadata.readlink_file, 1),
-    "getxattr": Family(metadata.getxattr_file, 0),
-    "lgetxattr": Family(metadata.getxattr_file, 0),
-    "listxattr": Family(metadata.listxattr_file, 0),
-    "llistxattr": Family(metadata.listxattr_file, 0),
-    "chdir": Family(go_there, 0),
-    "getdents": Family(list_directory, 0),
-    "getdents64": Family(list_directory, 0),
-}
-"""The calls that are done for a target, of the machine's own ABI."""
 
 
 class FileBroker:
@@ -105,6 +54,7 @@ class FileBroker:
         self._listener = listener
         self._reading = PEEK if faultless else 0
         self._resolver = Resolver(listener, is_supervised=is_supervised, reading=self._reading)
+        self._moving = threading.Lock()
         self._acting = self._new_acting(self._resolver.looker(), may_block=False)
         self._workers = Workers()
         self._arch = Arch.native()
@@ -151,18 +101,20 @@ class FileBroker:
         """Look the path of *call* up where a later look could have to sleep.  Raises MayBlockError."""
         if self._resolver.mounts.may_hang and self._knows(call):
             with suppress(OSError, TargetGone):  # whoever decides about it meets that again
-                call.looked_up(FAMILIES[call.name].register)
+                for register in FAMILIES[call.name].registers:
+                    call.looked_up(register)
 
     def path(self, call: Call, index: int) -> Resolved:
         """Return what the path in register *index* leads to."""
         return self._path(self._acting, call, index)
 
     async def look_up(self, call: Call) -> None:
-        """Look up the path of *call* where it may sleep."""
+        """Look up the paths of *call* where it may sleep."""
         acting = self._new_acting(self._resolver.looker(), may_block=True)
-        register = FAMILIES[call.name].register
-        found = await self._workers.run(lambda: self._path(acting, call, register), _close_found)
-        call.keep(register, found)
+        for register in FAMILIES[call.name].registers:
+            if not call.has_looked_up(register):
+                found = await self._workers.run(partial(self._path, acting, call, register), _close_found)
+                call.keep(register, found)
 
     def emulate(self, call: Call) -> Emulated:
         """Do *call* at once.  Raises MayBlockError."""
@@ -170,8 +122,7 @@ class FileBroker:
 
     async def emulate_later(self, call: Call) -> Emulated:
         """Do *call* where it may sleep."""
-        if not call.has_looked_up(FAMILIES[call.name].register):
-            await self.look_up(call)
+        await self.look_up(call)
         acting = self._new_acting(self._resolver.looker(), may_block=True)
         call.lent = True
         try:
@@ -191,6 +142,8 @@ class FileBroker:
 
     def _waker(self, call: Call) -> AbstractContextManager[Callable[[], None]] | None:
         """Return what ends the wait for the other end of a FIFO, if *call* may wait for that."""
+        if call.name not in OPENS:
+            return None
         resolved = call.looked_up(FAMILIES[call.name].register)
         if isinstance(resolved, Resolved) and resolved.object is not None and stat.S_ISFIFO(resolved.object.mode):
             with suppress(OSError):
@@ -198,7 +151,7 @@ class FileBroker:
         return None
 
     def _new_acting(self, looker: PathLooker, *, may_block: bool) -> Acting:
-        return Acting(self._listener, looker, self._resolver.own_fds, may_block=may_block)
+        return Acting(self._listener, looker, self._resolver.own_fds, self._moving, may_block=may_block)
 
     def _path(self, acting: Acting, call: Call, index: int) -> Resolved:
         try:
@@ -208,8 +161,9 @@ class FileBroker:
             raise
 
     def _looked_up(self, acting: Acting, call: Call, index: int) -> Resolved:
-        if call.name in HELD | LISTINGS:
-            held = Start(call.args[0], follow=True, empty=True, null=True)
+        register = 0 if call.name in HELD or call.name in LISTINGS else by_descriptor(call, index)
+        if register is not None:
+            held = Start(call.args[register], follow=True, empty=True, null=True)
             return self._resolver.resolve(acting.looker, call, 0, held, may_block=acting.may_block)
         plan = self._plans.get(call.name, {}).get(index)
         if plan is None or call.arch is not self._arch:
@@ -237,13 +191,17 @@ class FileBroker:
     def _emulate(self, acting: Acting, call: Call) -> Emulated:
         family = FAMILIES[call.name]
         try:
-            if self._resolver.mounts.may_hang and not acting.may_block and acting.path(call, family.register).may_hang:
+            if self._resolver.mounts.may_hang and not acting.may_block and self._may_hang(acting, call, family):
                 raise MayBlockError
             return family.act(acting, call, family.register)
         except TargetMemoryError as error:
             return Emulated(-error.errno)
         except OSError as error:
             return Emulated(-our_lack(error))
+
+    def _may_hang(self, acting: Acting, call: Call, family: Family) -> bool:
+        """Whether any of what was looked up for *call* is on a file system that may answer never."""
+        return any(acting.path(call, register).may_hang for register in family.registers)
 
 
 def _close_found(found: outcome.Outcome[Resolved]) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 from monitor._native import entries_of
 from monitor.broker.acting import Acting
 from monitor.notify.decode import Call
-from monitor.notify.emulation import ChangedError, Emulated
+from monitor.notify.emulation import Emulated
 
 _MOST: Final = 1 << 16
 """The most that is read at a time; who has a larger buffer gets less than it could hold."""
@@ -35,8 +35,8 @@ def list_directory(acting: Acting, call: Call, register: int) -> Emulated:
     size = min(call.registers[2] & 0xFFFFFFFF, _MOST)
     fd = acting.duplicate(call, call.registers[0])
     try:
-        if call.hides is not None and not _is_the_same(acting, call, register, fd):
-            raise ChangedError  # another thread put another directory behind the number
+        if call.hides is not None:
+            acting.be_the_same(call, register, fd)
         while True:
             data = entries_of(fd, size, old=old) if size else b""
             kept = _kept(data, call.hides, old=old)
@@ -51,12 +51,6 @@ def list_directory(acting: Acting, call: Call, register: int) -> Emulated:
     if kept:
         acting.write(call, call.registers[1], kept)
     return Emulated(len(kept))
-
-
-def _is_the_same(acting: Acting, call: Call, register: int, fd: int) -> bool:
-    """Whether *fd* is of the directory that was looked up, by whose name it was decided what is hidden."""
-    held, now = acting.path(call, register).object, acting.looker.describe(fd)
-    return held is not None and (held.device, held.inode, held.mount) == (now.device, now.inode, now.mount)
 
 
 def _kept(data: bytes, hides: Callable[[bytes], bool] | None, *, old: bool) -> bytes:

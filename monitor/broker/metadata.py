@@ -12,7 +12,7 @@ import functools
 import os
 import stat
 from collections.abc import Callable
-from errno import E2BIG, EFAULT, EINVAL, ENOENT, ENOTSUP, ERANGE
+from errno import EFAULT, EINVAL, ENOENT
 from typing import Final
 
 from monitor._native import may_access, statfs_of, status_of, statx_of
@@ -167,60 +167,3 @@ def _own_link(call: Call, resolved: Resolved) -> bytes | None:
 def _signed(register: int) -> int:
     value = _int(register)
     return value - (1 << 32) if value >> 31 else value
-
-
-# ---- extended attributes ----
-
-
-def getxattr_file(acting: Acting, call: Call, index: int) -> Emulated:
-    """getxattr(2), lgetxattr(2): ``do_getxattr`` in fs/xattr.c."""
-    name = _attribute_name(call, index + 1)
-    if isinstance(name, Emulated):
-        return name
-    resolved = _resolved_or_error(acting, call, index)
-    if isinstance(resolved, Emulated):
-        return resolved
-    return _attribute(acting, call, (index + 2, index + 3), lambda: os.getxattr(_through(resolved), name))
-
-
-def listxattr_file(acting: Acting, call: Call, index: int) -> Emulated:
-    """listxattr(2), llistxattr(2)."""
-    resolved = _resolved_or_error(acting, call, index)
-    if isinstance(resolved, Emulated):
-        return resolved
-
-    def names() -> bytes:
-        return b"".join(os.fsencode(name) + b"\0" for name in os.listxattr(_through(resolved)))
-
-    return _attribute(acting, call, (index + 1, index + 2), names)
-
-
-def _through(resolved: Resolved) -> bytes:
-    """Return a path of ours to the object: calls on attributes take no ``O_PATH`` fd."""
-    return b"/proc/self/fd/%d" % resolved.fd
-
-
-def _attribute_name(call: Call, register: int) -> bytes | Emulated:
-    """Return the name of an attribute, or what the kernel says of it (``strncpy_from_user``, ERANGE)."""
-    try:
-        name = call.target.read_string(call.registers[register], _XATTR_NAME_MAX + 1)
-    except TargetMemoryError as error:
-        return Emulated(-EFAULT if error.errno == EFAULT else -ERANGE)
-    finally:
-        call.target.looked = False  # it is our copy that is used
-    return name or Emulated(-ERANGE)
-
-
-def _attribute(acting: Acting, call: Call, registers: tuple[int, int], look: Callable[[], bytes]) -> Emulated:
-    """Write what *look* returns, if it fits: the registers are those of the buffer and of its size."""
-    buffer, size = (call.registers[register] for register in registers)
-    try:
-        value = look()
-    except OSError as error:
-        return Emulated(-(error.errno or ENOTSUP))
-    if size == 0:
-        return Emulated(len(value))
-    if len(value) > size:
-        return Emulated(-E2BIG if size >= _XATTR_SIZE_MAX else -ERANGE)
-    acting.write(call, buffer, value)
-    return Emulated(len(value))

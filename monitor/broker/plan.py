@@ -14,14 +14,22 @@ from typing import Final, NamedTuple
 from monitor.abi import constants, syscalls
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import PathFacts
+from monitor.notify.decode import Call
 
 _AT_FDCWD: Final = -100
 
 _EMPTY_BY_FLAG: Final = "always"
 
+_NULL_IS_EMPTY: Final = frozenset(
+    {"newfstatat", "statx", "setxattrat", "getxattrat", "listxattrat", "removexattrat", "file_getattr", "file_setattr"}
+)
+"""Beside ``AT_EMPTY_PATH``, since Linux 6.11 (fs/namei.c, ``getname_maybe_null``)."""
 
-_NULL_IS_EMPTY: Final = frozenset({"newfstatat", "statx"})
-"""Beside ``AT_EMPTY_PATH``, since Linux 6.11 (fs/stat.c, ``getname_maybe_null``)."""
+
+_NAMING: Final = frozenset(
+    {"delete", "rmdir", "mkdir", "mknod", "symlink", "link-target", "rename-source", "rename-target"}
+)
+"""Classes of access to a name in a directory: no link in its place is followed, and nothing need be there."""
 
 
 class Start(NamedTuple):
@@ -34,6 +42,7 @@ class Start(NamedTuple):
         empty: whether an empty path is *directory* itself.
         null: whether no path at all is, too.
         creates: whether a file may be made there.
+        parent: whether the last component is a name that is made, moved or taken away, and not looked for.
     """
 
     directory: int
@@ -41,6 +50,7 @@ class Start(NamedTuple):
     empty: bool
     null: bool = False
     creates: bool = False
+    parent: bool = False
 
 
 class PathPlan(NamedTuple):
@@ -57,6 +67,7 @@ class PathPlan(NamedTuple):
         follow: the bits that start following.
         empty: the bits with which the path may be empty.
         null: whether there need be none then.
+        parent: whether the call is about the name, and not about what has it.
     """
 
     register: int
@@ -68,6 +79,7 @@ class PathPlan(NamedTuple):
     follow: int
     empty: int
     null: bool
+    parent: bool
 
     def start(self, registers: Sequence[int], flags: int | None = None) -> Start:
         """Return how it is looked up; *flags* are those that do not stand in a register."""
@@ -80,7 +92,7 @@ class PathPlan(NamedTuple):
         elif flags & self.follow:
             follow = True
         empty = bool(flags & self.empty) or self.facts.empty_path_flag == _EMPTY_BY_FLAG
-        return Start(directory, follow, empty, self.null and empty)
+        return Start(directory, follow, empty, self.null and empty, parent=self.parent)
 
 
 @functools.cache
@@ -105,6 +117,7 @@ def paths_of(arch: Arch, name: str) -> Mapping[int, PathPlan]:
             _bits(arch, group, facts.follow_flag),
             0 if facts.empty_path_flag == _EMPTY_BY_FLAG else _bits(arch, group, facts.empty_path_flag),
             name in _NULL_IS_EMPTY,
+            not facts.access.isdisjoint(_NAMING),
         )
     return found
 
@@ -130,3 +143,15 @@ def _value(arch: Arch, group: str | None, name: str) -> int:
 def _signed(register: int) -> int:
     value = register & 0xFFFFFFFF
     return value - (1 << 32) if value >> 31 else value
+
+
+_DESCRIPTORS: Final = {"utimensat": 0, "futimesat": 0, "fanotify_mark": 3}
+"""Calls that may have no path, and the register of the fd that they mean then."""
+
+
+def by_descriptor(call: Call, index: int) -> int | None:
+    """Return the register of the fd that *call* means where it has no path in register *index*; None: it has one."""
+    register = None if call.registers[index] else _DESCRIPTORS.get(call.name)
+    if register == 0 and _signed(call.registers[0]) == _AT_FDCWD:
+        return None  # which is no path there, and EFAULT
+    return register

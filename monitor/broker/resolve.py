@@ -15,7 +15,6 @@ import os
 import threading
 from collections.abc import Callable
 from errno import EACCES, EAGAIN, EISDIR, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from monitor._native import (
@@ -24,16 +23,18 @@ from monitor._native import (
     MAY_BLOCK,
     NOFOLLOW,
     NULL,
+    PARENT,
     LookedUp,
     Object,
     PathLooker,
     open_at,
 )
 from monitor.broker.anonymous import anonymous_devices
-from monitor.broker.mounts import LOCAL, Mount, Mounts
+from monitor.broker.mounts import LOCAL, Mounts
 from monitor.broker.openers import shows_ours
 from monitor.broker.plan import Start
-from monitor.broker.resolved import Resolved, names_of
+from monitor.broker.procfs import as_own, below, is_ours, owner_of
+from monitor.broker.resolved import Resolved, entry_of, is_name, names_of
 from monitor.broker.walk import MOST_LINKS, NO_MAGICLINKS, NO_SYMLINKS, How, Surroundings, Walked, walk
 from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.decode import Call
@@ -101,6 +102,7 @@ class Resolver:
         flags = 0 if start.follow else NOFOLLOW
         flags |= self._reading | (MAY_BLOCK if may_block else self.mounts.further)
         flags |= (EMPTY if start.empty else 0) | (NULL if start.null else 0) | (CREATE if start.creates else 0)
+        flags |= PARENT if start.parent else 0
         try:
             found = looker.look_up(call.id, call.tid, address, start.directory, flags, resolve)
         except TargetMemoryError as error:
@@ -124,6 +126,8 @@ class Resolver:
         resolved.missing = found.last
         resolved.must_be_directory = found.last is not None and found.path.endswith(b"/")
         resolved.by_fd = not found.path
+        if start.parent:
+            _take_entry(resolved, found.path)
         self.name(resolved, call.target.pid if on_procfs else 0)
         return resolved
 
@@ -132,8 +136,8 @@ class Resolver:
         held = resolved.object
         assert held is not None
         mount = self.mounts.find(held.mount)
-        owner = None if mount is None else _owner(mount, held)
-        if owner is not None and _is_ours(owner):
+        owner = None if mount is None else owner_of(mount, held)
+        if owner is not None and is_ours(owner):
             resolved.wrong = ENOENT  # as if it were not there, however it was come by
             return
         if owner is not None and not self._is_supervised(owner):
@@ -142,10 +146,10 @@ class Resolver:
         if mount is None:
             resolved.anonymous = held.device in self._anonymous
             return
-        if process and mount.kind == "proc" and shows_ours(_below(mount, held), process):
+        if process and mount.kind == "proc" and shows_ours(below(mount, held), process):
             return
         names = names_of(held.link, resolved.missing)
-        resolved.names = tuple(_own(name, process) for name in names) if process else names
+        resolved.names = tuple(as_own(name, process) for name in names) if process else names
 
     def is_procfs(self, held: Object) -> bool:
         """Whether it is on a procfs of this view."""
@@ -155,7 +159,7 @@ class Resolver:
     def owner(self, held: Object) -> int | None:
         """Return the number of the process to which a thing on procfs belongs; None: it is elsewhere, or nobody's."""
         mount = self.mounts.find(held.mount)
-        return None if mount is None else _owner(mount, held)
+        return None if mount is None else owner_of(mount, held)
 
     def is_valid(self, call: Call) -> bool:
         """Whether the thread still waits."""
@@ -173,7 +177,7 @@ class Resolver:
         def is_foreign(number: int) -> bool:
             return not self._is_supervised(number)
 
-        return Surroundings(tid, process, is_procfs, owner, _is_ours, is_foreign)
+        return Surroundings(tid, process, is_procfs, owner, is_ours, is_foreign)
 
 
 class _SlowWay(NamedTuple):
@@ -238,8 +242,8 @@ class _SlowWay(NamedTuple):
             raise
         mount = self.resolver.mounts.find(held.mount)
         own, fd = b"/%d" % os.getpid(), found.fd
-        if mount is not None and (_below(mount, held) + b"/").startswith(own + b"/"):
-            rest = _below(mount, held).removeprefix(own)
+        if mount is not None and (below(mount, held) + b"/").startswith(own + b"/"):
+            rest = below(mount, held).removeprefix(own)
             rest = rest.replace(b"/task/%d" % threading.get_native_id(), b"/task/%d" % self.call.tid, 1)
             os.close(fd)
             try:
@@ -301,15 +305,22 @@ class _SlowWay(NamedTuple):
                 start = self._opened_start(path)
             surroundings = self.resolver.surroundings(self.looker, call.tid, process)
             how = How(
-                self.start.follow,
+                self.start.follow or self.start.parent,
                 self.start.creates,
                 bool(self.resolve & NO_SYMLINKS),
                 bool(self.resolve & (NO_SYMLINKS | NO_MAGICLINKS)),
             )
-            walked = walk(start, path, surroundings, how)
+            walked = walk(start, self._walked_part(path), surroundings, how)
         finally:
             _close(start)
         return self._of(path, walked, process)
+
+    def _walked_part(self, path: bytes) -> bytes:
+        """Return as much of *path* as is looked up: all of it, or the directory of a name."""
+        if not self.start.parent:
+            return path
+        above = path.removesuffix(entry_of(path))
+        return above + b"." if above or not path.startswith(b"/") else b"/"
 
     def _of(self, path: bytes, walked: Walked, process: int) -> Resolved:
         try:
@@ -322,6 +333,8 @@ class _SlowWay(NamedTuple):
         resolved.must_be_directory = walked.must_be_directory
         resolved.foreign = walked.foreign
         resolved.by_fd = not path
+        if self.start.parent and walked.missing is None and not walked.error:
+            _take_entry(resolved, path)
         self.resolver.name(resolved, process)
         return resolved
 
@@ -341,34 +354,17 @@ class _SlowWay(NamedTuple):
         return start
 
 
+def _take_entry(resolved: Resolved, path: bytes) -> None:
+    """Have *resolved*, a directory, be about the last component of *path* in it, if that is a name; look at it once."""
+    entry = resolved.entry = entry_of(path)
+    component = entry.rstrip(b"/")
+    resolved.missing = component if is_name(component) else None
+    resolved.look()
+
+
 def _close(fd: int) -> None:
     if fd >= 0:
         os.close(fd)
-
-
-def _owner(mount: Mount, held: Object) -> int | None:
-    if mount.kind != "proc":
-        return None
-    number = _below(mount, held).split(b"/", 2)[1]
-    return int(number) if number.isdigit() else None
-
-
-def _below(mount: Mount, held: Object) -> bytes:
-    """Return the path of a thing on its file system, wherever a part of that is mounted."""
-    below = mount.root + b"/" + held.link.removeprefix(mount.point)
-    return b"/" + below.lstrip(b"/")
-
-
-def _is_ours(number: int) -> bool:
-    """Whether *number* in /proc is this process, one of its threads, or a child: guards have our memory."""
-    own = os.getpid()
-    if number == own or os.path.exists(f"/proc/self/task/{number}"):  # noqa: PTH110  # no exception for a race
-        return True
-    try:
-        status = Path(f"/proc/{number}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return int(status.rpartition(b")")[2].split()[1]) == own
 
 
 def _is_link(directory: int, name: bytes) -> bool:
@@ -377,12 +373,6 @@ def _is_link(directory: int, name: bytes) -> bool:
     except OSError:
         return False
     return True
-
-
-def _own(name: bytes, process: int) -> bytes:
-    """Return *name*, where it is below the target's own directory of /proc, as below ``/proc/self``."""
-    own = b"/proc/%d" % process
-    return b"/proc/self" + name.removeprefix(own) if name == own or name.startswith(own + b"/") else name
 
 
 def _wrong(path: bytes, error: int) -> Resolved:

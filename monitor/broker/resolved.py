@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import suppress
 from typing import Final
 
 from monitor._native import Object
@@ -32,6 +33,7 @@ class Resolved:
     __slots__ = (
         "anonymous",
         "by_fd",
+        "entry",
         "error",
         "fd",
         "foreign",
@@ -42,6 +44,7 @@ class Resolved:
         "object",
         "opening",
         "path",
+        "seen",
         "wrong",
     )
 
@@ -61,6 +64,14 @@ class Resolved:
         """What ``fd`` holds."""
         self.missing: bytes | None = None
         """The last component, where nothing has this name."""
+        self.entry: bytes | None = None
+        """
+        The last component of a name that is made, moved or taken away, with the slashes behind it.
+
+        Then ``fd`` is the directory, and ``missing`` the component, whether anything has that name or not.
+        """
+        self.seen: os.stat_result | None = None
+        """What had the name ``entry`` when it was looked up; None: nothing."""
         self.must_be_directory = False
         """Whether slashes stand behind ``missing``."""
         self.names: tuple[bytes, ...] = ()
@@ -99,6 +110,12 @@ class Resolved:
         """The absolute name as the target sees it; None: no name can be believed."""
         return self.names[0] if self.names else None
 
+    def look(self) -> None:
+        """Look what has the name ``entry``, and remember it as ``seen``; a file system may let that sleep."""
+        if self.missing is not None:
+            with suppress(OSError):
+                self.seen = os.stat(self.missing, dir_fd=self.fd, follow_symlinks=False)
+
     def close(self) -> None:
         """Give the fd back; may be called twice."""
         fd, self.fd = self.fd, -1
@@ -118,3 +135,13 @@ def names_of(link: bytes, missing: bytes | None) -> tuple[bytes, ...]:
     if missing is None:
         return links
     return tuple((b"" if one == b"/" else one) + b"/" + missing for one in links)
+
+
+def entry_of(path: bytes) -> bytes:
+    """Return the last component of *path* with the slashes behind it; of ``/`` the slashes."""
+    return path[path.rstrip(b"/").rfind(b"/") + 1 :]
+
+
+def is_name(component: bytes) -> bool:
+    """Whether an entry of a directory may be called *component*."""
+    return component not in {b"", b".", b".."}

@@ -10,9 +10,14 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from monitor.broker.names import AT_REMOVEDIR, RENAME_EXCHANGE, rename_flags
 from monitor.broker.opening import Opening
 from monitor.broker.plan import PathPlan
 from monitor.broker.resolved import Resolved
+from monitor.notify.decode import Call
+
+LOOKS: Final = frozenset({"read", "stat", "readlink", "xattr-get", "list", "chdir", "watch"})
+"""Classes that change nothing: what a target has open it may look at."""
 
 _HELD: Final = frozenset({"stat"})
 """What an ``O_PATH`` descriptor is good for by itself; whatever is done with it later is judged then."""
@@ -20,9 +25,21 @@ _HELD: Final = frozenset({"stat"})
 _LISTED: Final = frozenset({"list"})
 
 
-def accesses(plan: PathPlan, resolved: Resolved) -> frozenset[str]:
-    """Return the classes of access that a call asks for by the path of *plan*."""
-    return plan.facts.access if resolved.opening is None else _of_open(resolved.opening, resolved)
+_REMOVED: Final = frozenset({"rmdir"})
+
+_EXCHANGED: Final = frozenset({"rename-source", "delete", "rename-target", "create"})
+"""What a rename with RENAME_EXCHANGE asks for on both sides."""
+
+
+def accesses(call: Call, plan: PathPlan, resolved: Resolved) -> frozenset[str]:
+    """Return the classes of access that *call* asks for by the path of *plan*."""
+    if resolved.opening is not None:
+        return _of_open(resolved.opening, resolved)
+    if call.name == "unlinkat" and call.registers[2] & AT_REMOVEDIR:
+        return _REMOVED
+    if call.name == "renameat2" and rename_flags(call) & RENAME_EXCHANGE:
+        return _EXCHANGED
+    return plan.facts.access
 
 
 def _of_open(opening: Opening, resolved: Resolved) -> frozenset[str]:

@@ -9,17 +9,19 @@ that object.  What has no name that could be believed is refused, but what never
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Mapping
 from errno import EACCES, ENFILE, ENOENT
 from typing import Final, NamedTuple, Protocol
 
 from monitor.abi.arch import Arch
-from monitor.broker.broker import FAMILIES, HELD, LISTINGS
+from monitor.broker.families import FAMILIES, HELD, LISTINGS
 from monitor.broker.held import gives_access
 from monitor.broker.plan import PathPlan, paths_of
 from monitor.broker.resolved import Resolved
 from monitor.errors import TargetGone
-from monitor.handlers.access import accesses
+from monitor.handlers.access import LOOKS, accesses
+from monitor.handlers.moving import Mover, Refused, check
 from monitor.notify.account import FAILURE, Outcome
 from monitor.notify.decode import Call
 from monitor.notify.verdict import Deny, Emulate
@@ -51,7 +53,7 @@ class Ruling(NamedTuple):
     name: bytes | None = None
 
 
-class Decider(Protocol):
+class Decider(Mover, Protocol):
     """What a policy says about names."""
 
     def __call__(self, access: str, name: bytes, *, directory: bool) -> Ruling:
@@ -78,17 +80,17 @@ UNDECIDED: Final = Ruling(0, NOWHERE, explicit=True)
 
 
 class PathJudge:
-    """Judges the calls of one ABI that have a path."""
+    """Judges the calls of one ABI that have a path, or an fd of something that has one."""
 
     def __init__(self, decider: Decider, arch: Arch) -> None:
         """Ask *decider* about names."""
         self._decider = decider
-        self._plans: dict[str, PathPlan] = {
-            name: paths_of(arch, name)[family.register]
-            for name, family in FAMILIES.items()
-            if name not in HELD | LISTINGS
+        self._plans: dict[str, Mapping[int, PathPlan]] = {
+            name: paths_of(arch, name) for name in FAMILIES if name not in HELD and name not in LISTINGS
         }
-        self._plans |= dict.fromkeys(HELD, self._plans["newfstatat"])  # which takes the fd in the same place
+        (held,) = paths_of(arch, "newfstatat").values()  # which takes the fd in the same place
+        for name, access in HELD.items():
+            self._plans[name] = {0: held._replace(facts=held.facts._replace(access=frozenset({access})))}
         self._arch = arch
 
     def ask(self, decider: Decider) -> None:
@@ -108,19 +110,40 @@ class PathJudge:
         try:
             if call.broker is None or not call.broker.can(call):
                 return OTHERS
-            resolved = call.looked_up(FAMILIES[call.name].register)
+            if call.name in LISTINGS:
+                return self._listed(call)
+            return self._of_all(call)
         except TargetGone:
             return Outcome(FAILURE, "error")
         except OSError:  # we have no fd left
             return Outcome(Deny(ENFILE), "error")
-        assert isinstance(resolved, Resolved)
-        if call.name in LISTINGS:
-            return self._listed(call, resolved)
-        ruling = self._of(call, self._plans[call.name], resolved)
-        return self._decider.answer(call, ruling) if ruling.asked else ruling
 
-    def _listed(self, call: Call, resolved: Resolved) -> Ruling:
+    def _of_all(self, call: Call) -> Ruling:
+        """Return what is said about *call*: the first refusal of a path of it, or what is said about the first."""
+        found: list[Resolved] = []
+        said: Ruling | None = None
+        for register in FAMILIES[call.name].registers:
+            resolved = call.looked_up(register)
+            assert isinstance(resolved, Resolved)
+            if resolved.wrong:
+                break  # the kernel looks at nothing behind it
+            ruling = self._of(call, self._plans[call.name][register], resolved)
+            if ruling.asked:
+                ruling = self._decider.answer(call, ruling)
+            if ruling.errno:
+                return ruling
+            found.append(resolved)
+            said = said or ruling
+        else:
+            try:
+                check(self._decider, call, found)
+            except Refused as refused:
+                return Ruling(refused.errno, refused.origin, explicit=True, access="rename-target", name=refused.name)
+        return said or UNDECIDED
+
+    def _listed(self, call: Call) -> Ruling:
         """Leave with *call* which entries of the directory are hidden; that it is open was decided before."""
+        resolved = call.looked_up(FAMILIES[call.name].register)
         if resolved.canonical is not None:
             above = b"" if resolved.canonical == b"/" else resolved.canonical
 
@@ -135,14 +158,15 @@ class PathJudge:
             return UNDECIDED
         if resolved.anonymous:
             return NOBODYS if resolved.foreign else UNDECIDED
+        wanted = accesses(call, plan, resolved)
+        looks = wanted <= LOOKS
         if not resolved.names:
-            return UNDECIDED if _has(call, plan, resolved) else NAMELESS
-        wanted = accesses(plan, resolved)
+            return UNDECIDED if looks and _has(call, plan, resolved) else NAMELESS
         ruling = self._strongest(wanted, resolved)
         if ruling.hidden and resolved.opening is not None and resolved.opening.creates:
             ruling = ruling._replace(errno=EACCES)  # whether it is there or not
-        if ruling.errno and (not ruling.explicit or ruling.asked) and _has(call, plan, resolved):
-            return UNDECIDED  # the target has it already: only a rule against that is meant for this
+        if looks and ruling.errno and (not ruling.explicit or ruling.asked) and _has(call, plan, resolved):
+            return UNDECIDED  # the target has it open: only a rule against looking is meant for this
         if resolved.foreign and not (ruling.explicit and resolved.names[0].startswith(_PROC)):
             return NOBODYS  # a link there tells of its process, wherever it leads
         return ruling
@@ -150,15 +174,24 @@ class PathJudge:
     def _strongest(self, wanted: Collection[str], resolved: Resolved) -> Ruling:
         """Return the most restrictive of what is said of any of *wanted* under any of *names*."""
         found: Ruling | None = None
-        held, directory = resolved.object, resolved.is_directory
+        held, directory = _object_of(resolved), resolved.is_directory
         for name in resolved.names:
             for access in wanted:
-                if held is not None and self._decider.protects(access, held.device, held.inode):
+                if held is not None and self._decider.protects(access, *held):
                     return PROTECTED._replace(access=access, name=name)
                 ruling = self._decider(access, name, directory=directory)
                 if found is None or ruling.strength > found.strength:
                     found = ruling
         return found or UNDECIDED
+
+
+def _object_of(resolved: Resolved) -> tuple[int, int] | None:
+    """Return device (major << 32 | minor) and inode of what is there; None: nothing is."""
+    if resolved.entry is not None:
+        seen = resolved.seen
+        return None if seen is None else (os.major(seen.st_dev) << 32 | os.minor(seen.st_dev), seen.st_ino)
+    held = resolved.object
+    return None if held is None else (held.device, held.inode)
 
 
 def _has(call: Call, plan: PathPlan, resolved: Resolved) -> bool:

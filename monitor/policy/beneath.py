@@ -18,6 +18,7 @@ from monitor.abi.syscalls import number_of
 from monitor.errors import PolicyError
 from monitor.origin import NOWHERE, Origin
 from monitor.policy import shipped, tables
+from monitor.policy.access import allowed_classes, refused_classes
 from monitor.policy.action import Allow, Audit, Deny, Log
 from monitor.policy.expression import Expression
 from monitor.policy.model import Policy, Rule
@@ -27,13 +28,21 @@ BROKERED: Final = frozenset(
     {
         "open", "openat", "openat2", "creat", "stat", "lstat", "fstat", "newfstatat", "statx", "statfs", "fstatfs",
         "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getxattr", "lgetxattr", "listxattr",
-        "llistxattr", "chdir",
+        "llistxattr", "getxattrat", "listxattrat", "file_getattr", "chdir",
+        "mkdir", "mkdirat", "mknod", "mknodat", "symlink", "symlinkat", "link", "linkat", "unlink", "unlinkat", "rmdir",
+        "rename", "renameat", "renameat2",
+        "chmod", "fchmodat", "fchmodat2", "fchmod", "chown", "lchown", "fchownat", "fchown", "utime", "utimes",
+        "futimesat", "utimensat", "truncate", "setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr",
+        "lremovexattr", "fremovexattr", "removexattrat", "file_setattr", "inotify_add_watch", "fanotify_mark",
     }
 )  # fmt: skip
 """The calls that are done for a program under a ``[files]`` table, so that no name is looked up twice."""
 
 LISTINGS: Final = frozenset({"getdents", "getdents64"})
 """Those that are done beside them where names are hidden, since what is hidden is not listed."""
+
+SIZES: Final = frozenset({"ftruncate"})
+"""Those that are done beside them where a rule tells emptying a file from writing to it."""
 
 HERE: Final = Origin("beneath [files]")
 
@@ -73,7 +82,8 @@ def with_beneath(policy: Policy) -> Policy:
     if not any(layer.known_as_of for layer in policy.layers()):
         message = "[files] needs known-as-of: a call that is newer than the policy could open what it wants"
         raise PolicyError(message, found[0].origin)
-    lifting = tuple(_lifting(policy))
+    done = Rule(tuple(sorted(BROKERED | LISTINGS | SIZES)), Allow(), origin=HERE)  # whatever they are refused for
+    lifting = (done, *_lifting(policy))
     preset = _preset()
     beneath = _lifted(attrs.evolve(preset, rules=(*preset.rules, *_by_words(found))), lifting)
     decided = _with_the_tables_word(policy)
@@ -90,7 +100,7 @@ def unserved(policy: Policy) -> Iterator[str]:
     found = [table for layer in policy.layers() for table in _files_of(layer)]
     if not found:
         return
-    yield "changes of names, modes, owners and attributes (presets beneath-files lists the calls, and why)"
+    yield "changes of ids, capabilities, roots and namespaces (presets beneath-files lists the calls, and why)"
     for rule in _by_words(found):
         if rule.when is None or rule.names == ("socket",):
             yield f"{', '.join(rule.names)}: {rule.reason}"
@@ -102,7 +112,21 @@ def brokered(policy: Policy) -> frozenset[str]:
     if not found:
         return frozenset()
     hides = any(table.hide or any(rule.action == "hide" for rule in table.rules) for table in found)
-    return BROKERED | LISTINGS if hides else BROKERED
+    sizes = any(_tells_sizes(rule) for table in found for rule in table.rules)
+    calls = set(BROKERED)
+    if hides:
+        calls |= LISTINGS
+    if sizes:
+        calls |= SIZES
+    return frozenset(calls)
+
+
+def _tells_sizes(rule: tables.FileRule) -> bool:
+    """Whether *rule* is about emptying and not about writing, or the other way round."""
+    if rule.access is None:
+        return False
+    classes = (allowed_classes if rule.action == "allow" else refused_classes)(rule.access)
+    return ("truncate" in classes) != ("write" in classes)
 
 
 def with_brokered(wanted: Every | frozenset[int], policy: Policy, arch: Arch) -> Every | frozenset[int]:
@@ -172,7 +196,7 @@ def _with_the_tables_word(policy: Policy) -> Policy:
     """
     includes = [_with_the_tables_word(one) for one in policy.includes]
     if any(True for _ in _files_of(policy)):
-        policy = _at_the_end(policy, Rule(tuple(sorted(BROKERED | LISTINGS)), Allow(), origin=HERE))
+        policy = _at_the_end(policy, Rule(tuple(sorted(BROKERED | LISTINGS | SIZES)), Allow(), origin=HERE))
     return attrs.evolve(policy, includes=includes)
 
 

@@ -211,9 +211,13 @@ class FileTable:
             KeyError: there is no such class.
             ValueError: *name* is not canonical.
         """
-        return self.ranking.decide(access, self._matcher.match(components(name)), directory=directory)
+        return self.ranking.decide(access, self.found(name), directory=directory)
+
+    def found(self, name: bytes) -> Found:
+        """Return which patterns, by their bits in ``ranking``, cover the canonical *name*, or something below it."""
+        return self._matcher.match(components(name))
 
     def decide_all(self, accesses: Collection[str], name: bytes, *, directory: bool = False) -> FileDecision:
         """Return the most restrictive of the decisions about each of *accesses*, one at least, in one pass."""
-        found = self._matcher.match(components(name))
+        found = self.found(name)
         return most_restrictive(self.ranking.decide(access, found, directory=directory) for access in accesses)

@@ -3,6 +3,8 @@ The moving rule's questions: what a name gains elsewhere, and whether two subtre
 
 What it is not: the answer to a link or a rename; the broker gives it, and asks here before.
 
+A symbolic link is no move, but a name that a pattern speaks of must not come to mean something else.
+
 A name gains no rights by moving.  A file may move where it may not do more than before; a
 directory, only where every name below it is treated as it was, because a rename moves all of
 them and nobody looks at each.
@@ -20,7 +22,7 @@ from monitor.policy.action import Allow
 from monitor.policy.automaton import Automaton, States, TooManyStatesError, shortest_name
 from monitor.policy.files import FileAction, FileDecision, FileTable, Ranking
 from monitor.policy.matcher import Found
-from monitor.policy.paths import components
+from monitor.policy.paths import PathPattern, components
 
 LIMIT: Final = 20_000
 """States after which a question about two subtrees is given up: a second's work, or less."""
@@ -65,6 +67,26 @@ def gained(table: FileTable, old: bytes, new: bytes) -> frozenset[str]:
         if isinstance(table.decide(access, new).action, Allow)
         and not isinstance(table.decide(access, old).action, Allow)
     )
+
+
+_LIKE_NO_OTHER: Final = b"\x01 like no other \x01"
+"""A name of which no pattern speaks but those that speak of all names."""
+
+
+def leads(table: FileTable, name: bytes) -> PathPattern | None:
+    """
+    Return a pattern that speaks of *name* or of what is below it, and not of every name beside it; None: none does.
+
+    A symbolic link of that name would have the pattern mean something else, here and to whoever reads the policy
+    next.
+    """
+    above = name.rpartition(b"/")[0]
+    found, beside = table.found(name), table.found(above + b"/" + _LIKE_NO_OTHER)
+    for bit, place in enumerate(table.ranking.places):
+        ahead = found.ahead & ~beside.ahead & 1 << bit
+        if ahead or (place.pattern.is_literal and found.covering & ~beside.covering & 1 << bit):
+            return place.pattern
+    return None
 
 
 def tells_apart(table: FileTable, first: bytes, second: bytes, *, limit: int = LIMIT) -> Answer:

@@ -14,13 +14,14 @@ from typing import Final
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from tests.conformance.files_changes import CHANGES
+from tests.conformance.files_changes import FLAGS as CHANGE_FLAGS
 from tests.conformance.files_paths import (
     AT_FDCWD,
     ATTRIBUTES,
     GARBAGE,
     IN_PROC,
     LONE,
-    ORDINARY,
     Draw,
     any_path,
     as_int,
@@ -209,7 +210,7 @@ def _openat2(draw: Draw) -> tuple[Argument, ...]:
 
 
 def _at_flags(draw: Draw, wanted: int) -> int:
-    flags = draw.pick([0, 0, 0x100, 0x1000, 0x1100, 0x800, wanted, 0x1000 | wanted])
+    flags = draw.pick([0, 0, 0, 0x100, 0x1000, 0x1100, 0x800, wanted, wanted, 0x1000 | wanted])
     if draw.one_in(4):
         flags |= _flags_of(draw, AT_FLAGS, 2)
     if draw.one_in(40):
@@ -282,16 +283,16 @@ def _rlimit(draw: Draw) -> tuple[Argument, ...]:
 BROKERED: Final[dict[str, tuple[int, Callable[[Draw], tuple[Argument, ...]]]]] = {
     "open": (9, _open),
     "openat": (13, _openat),
-    "openat2": (16, _openat2),
+    "openat2": (24, _openat2),
     "creat": (3, _creat),
     "stat": (3, lambda draw: (any_path(draw), room(draw, 144))),
     "lstat": (3, lambda draw: (any_path(draw), room(draw, 144))),
-    "newfstatat": (5, _newfstatat),
-    "statx": (5, _statx),
+    "newfstatat": (12, _newfstatat),
+    "statx": (12, _statx),
     "statfs": (3, lambda draw: (any_path(draw), room(draw, 120))),
     "access": (3, lambda draw: (any_path(draw), _access_mode(draw))),
     "faccessat": (3, lambda draw: (directory(draw), any_path(draw), _access_mode(draw))),
-    "faccessat2": (5, _faccessat2),
+    "faccessat2": (13, _faccessat2),
     "readlink": (3, lambda draw: (_link_path(draw), *_link_room(draw))),
     "readlinkat": (4, lambda draw: (directory(draw), _empty_or(draw, _link_path(draw)), *_link_room(draw))),
     "getxattr": (4, lambda draw: (_attribute_path(draw), _attribute(draw), *_attribute_room(draw))),
@@ -299,11 +300,9 @@ BROKERED: Final[dict[str, tuple[int, Callable[[Draw], tuple[Argument, ...]]]]] =
     "listxattr": (2, lambda draw: (_attribute_path(draw), *_attribute_room(draw))),
     "llistxattr": (2, lambda draw: (_attribute_path(draw), *_attribute_room(draw))),
     "chdir": (3, lambda draw: (any_path(draw),)),
+    **CHANGES,
 }
 """The calls that are done for a target: weight, and what draws their arguments."""
-
-_REMOVED: Final = (b"@/plain", b"@/made", b"@/gone", b"@/to-plain", b"@/sub/one", b"@/hard")
-_RENAMED: Final = (b"@/made", b"@/sub/made", b"@/empty")
 
 BETWEEN: Final[dict[str, tuple[int, Callable[[Draw], tuple[Argument, ...]]]]] = {
     "chdir": (4, lambda _draw: (Text(b"@"),)),
@@ -311,9 +310,6 @@ BETWEEN: Final[dict[str, tuple[int, Callable[[Draw], tuple[Argument, ...]]]]] = 
     "umask": (2, lambda draw: (draw.pick([0, 0o22, 0o27, 0o77, 0o777]),)),
     "prlimit64": (3, _rlimit),
     "write": (2, lambda draw: (5 + draw.below(10), Struct(b"written"), 7)),
-    "unlink": (1, lambda draw: (Text(draw.pick(_REMOVED)),)),
-    "rmdir": (1, lambda draw: (Text(draw.pick([b"@/rmdir", b"@/dir (deleted)", b"@/acl"])),)),
-    "rename": (1, lambda draw: (Text(b"@/" + draw.pick(ORDINARY)), Text(draw.pick(_RENAMED)))),
     "getcwd": (1, lambda _draw: (Room(4096), 4096)),
 }  # fmt: skip
 """Calls that the kernel does, and that change what the others find."""
@@ -326,7 +322,7 @@ _WEIGHTED: Final = [
 ]
 
 
-BYTES_PER_CALL: Final = 40
+BYTES_PER_CALL: Final = 64
 CALLS_PER_SEQUENCE: Final = 40
 
 
@@ -375,6 +371,7 @@ def flags_in(call: Call) -> Sequence[str]:
         "access": (1, ACCESS_MODES),
         "faccessat": (2, ACCESS_MODES),
         "faccessat2": (3, AT_FLAGS),
+        **CHANGE_FLAGS,
     }
     if call.name == "openat2" and isinstance(call.args[2], Struct) and len(call.args[2].data) >= 24:
         flags, _, resolve = struct.unpack_from("=QQQ", call.args[2].data)

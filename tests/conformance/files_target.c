@@ -21,6 +21,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -35,6 +37,10 @@
 #define OUTPUT_SIZE 0x20000
 #define READ_ONLY   ((char *)0x20200000)
 #define HIDDEN      ((char *)0x20400000)
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
 
 #define FIRST_KEPT 100
 #define ANSWERS    106
@@ -122,6 +128,8 @@ static void make_kept(void)
 	keep(socket(AF_UNIX, SOCK_STREAM, 0), 102);
 	keep(memfd_create("a memfd", 0), 103);
 	keep(eventfd(0, 0), 104);
+	keep(inotify_init1(0), 107);
+	keep((int)syscall(SYS_fanotify_init, FAN_REPORT_FID, 0), 108);
 }
 
 static void read_script(void)
@@ -156,6 +164,65 @@ static void look_at(int fd)
 	answer(&seen, sizeof(seen));
 }
 
+/* Whether an fd, AT_FDCWD too, is of something in /proc that does not belong to a process. */
+static int is_of_all(int fd)
+{
+	char link[32] = "/proc/self/cwd", text[64];
+	ssize_t length;
+
+	if (fd != AT_FDCWD)
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, text, sizeof(text) - 1);
+	if (length < 5 || memcmp(text, "/proc", 5) != 0)
+		return 0;
+	text[length] = 0;
+	return length < 7 || text[6] < '0' || text[6] > '9';
+}
+
+static int leads_to_all(int directory, const char *path, int flags)
+{
+	int fd = openat(directory, path, O_PATH | O_CLOEXEC | flags), found;
+
+	if (fd < 0) /* without a path it is the directory; without room nobody knows */
+		return errno == EMFILE || (errno == ENOENT && is_of_all(directory));
+	found = is_of_all(fd);
+	close(fd);
+	return found;
+}
+
+/* Whether it would change modes, owners or times for the whole machine (proc_setattr()). */
+static int is_not_for_us(uint32_t nr, const uint64_t *a)
+{
+	int directory = AT_FDCWD;
+	const char *path = (const char *)(uintptr_t)a[0];
+
+	switch (nr) {
+	case SYS_fchmod:
+	case SYS_fchown:
+		return is_of_all((int)a[0]);
+	case SYS_utimensat:
+	case SYS_futimesat:
+		if (!a[1])
+			return is_of_all((int)a[0]);
+		/* fall through */
+	case SYS_fchmodat:
+	case SYS_fchmodat2:
+	case SYS_fchownat:
+		directory = (int)a[0];
+		path = (const char *)(uintptr_t)a[1];
+		break;
+	case SYS_chmod:
+	case SYS_chown:
+	case SYS_lchown:
+	case SYS_utime:
+	case SYS_utimes:
+		break;
+	default:
+		return 0;
+	}
+	return leads_to_all(directory, path, 0) || leads_to_all(directory, path, O_NOFOLLOW);
+}
+
 static void make_call(void)
 {
 	uint32_t nr = take_u32(), watch = take_u32(), inputs, outputs;
@@ -179,7 +246,10 @@ static void make_call(void)
 
 		memset(address, UNTOUCHED, take_u32());
 	}
-	value = syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	value = -1;
+	errno = EPERM;
+	if (!is_not_for_us(nr, a))
+		value = syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	if (value < 0)
 		value = -errno;
 	answer(&value, sizeof(value));

@@ -194,11 +194,19 @@ def _flag(path: bytes, flag: int) -> None:
         os.close(fd)
 
 
+NOW: Final = "now"
+
+
+def normal_time(seconds: int) -> int | str:
+    """Return *seconds*, or NOW for what no two runs share."""
+    return NOW if 1_600_000_000 < seconds < 2_500_000_000 else seconds  # while anybody runs this
+
+
 def tell(tree: bytes) -> dict[bytes, tuple[object, ...]]:
     """
     Return what is in the tree by name.
 
-    Mode, owner, links, size, content, attributes; whether it was left unread, and unwritten.
+    Mode, owner, links, size, content, attributes; when it was read, and written.
     """
     told: dict[bytes, tuple[object, ...]] = {}
     for path in _below(_own(tree)):
@@ -210,8 +218,8 @@ def tell(tree: bytes) -> dict[bytes, tuple[object, ...]]:
             os.close(fd)
         elif stat.S_ISLNK(status.st_mode):
             content = os.readlink(path)  # noqa: PTH115  # bytes, not a path
-        attributes = tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in _attributes(path))
-        unused = status.st_atime == LONG_AGO, status.st_mtime == LONG_AGO
+        attributes = tuple((name, _attribute(path, name)) for name in _attributes(path))
+        times = normal_time(int(status.st_atime)), normal_time(int(status.st_mtime))
         owner = status.st_uid, status.st_gid
         told[path[len(tree) :]] = (
             oct(status.st_mode),
@@ -220,7 +228,7 @@ def tell(tree: bytes) -> dict[bytes, tuple[object, ...]]:
             status.st_size,
             content,
             attributes,
-            *unused,
+            *times,
         )
     return told
 
@@ -228,6 +236,14 @@ def tell(tree: bytes) -> dict[bytes, tuple[object, ...]]:
 def _own(tree: bytes) -> bytes:
     """Return the directory in which nothing but *tree* is, two levels below it."""
     return tree.rsplit(b"/", 2)[0]
+
+
+def _attribute(path: bytes, name: str) -> bytes | int | None:
+    """Return the value of an attribute; or why there is none that could be told, as of capabilities that are none."""
+    try:
+        return os.getxattr(path, name, follow_symlinks=False)
+    except OSError as error:
+        return error.errno
 
 
 def _attributes(path: bytes) -> list[str]:

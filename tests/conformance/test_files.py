@@ -35,10 +35,12 @@ from tests.conformance.files_calls import (
     drawn,
     flags_in,
 )
+from tests.conformance.files_changes import CHANGES
+from tests.conformance.files_changes import FLAGS as CHANGE_FLAGS
 from tests.conformance.files_paths import AT_FDCWD
 from tests.conformance.files_runs import Difference, Place, Ran, differences
 from tests.conformance.files_script import HIDDEN, KERNEL, READ_ONLY, UNMAPPED, Call, Room, Struct, Text
-from tests.conformance.files_tree import USER
+from tests.conformance.files_tree import NOW, USER
 from tests.conftest import require
 
 CALLS: Final = int(os.environ.get("MONITOR_FILE_CALLS", "50000" if os.environ.get("CI") else "5000"))
@@ -91,7 +93,7 @@ def _is_time_of_link(difference: Difference) -> bool:
     one, other = (entry[1] for entry in (difference.native, difference.brokered) if isinstance(entry, tuple))
     if one is None or other is None:
         return False
-    return (*one[:-2], False, one[-1]) == other and stat.S_ISLNK(int(str(one[0]), 8))
+    return (*one[:-2], NOW, one[-1]) == other and stat.S_ISLNK(int(str(one[0]), 8))
 
 
 def _holds_by_memory(difference: Difference) -> bool:
@@ -116,6 +118,15 @@ def _leads_nowhere_within(difference: Difference) -> bool:
     return getattr(difference.native, "value", 0) < 0 and getattr(difference.brokered, "value", 0) == -errno.EACCES
 
 
+def _is_in_own_table(difference: Difference) -> bool:
+    """Whether a change in a directory of links to one's own fds is refused otherwise than the kernel refuses it."""
+    if difference.call is None or getattr(difference.brokered, "value", 0) != -errno.EACCES:
+        return False
+    texts = [one.text for one in difference.call.args if isinstance(one, Text)]
+    led_there = any(name in text for text in texts for name in (b"self", b"/fd", b"map_files", b"to-fd"))
+    return led_there and difference.call.name in CHANGES and getattr(difference.native, "value", 0) < 0
+
+
 KNOWN: Final[tuple[Known, ...]] = (
     Known(
         why="an O_PATH descriptor is for the kernel to make, and the flags of openat2 stand in memory: ENOSYS",
@@ -138,6 +149,10 @@ KNOWN: Final[tuple[Known, ...]] = (
         why="likewise what a path that is confined would be, where it leads nowhere: which way it went is not known",
         explains=_leads_nowhere_within,
         under_policies_only=True,
+    ),
+    Known(
+        why="in /proc/self/fd a process may do what it likes, and can do nothing; others may not: EACCES, not EPERM",
+        explains=_is_in_own_table,
     ),
     Known(
         why="RESOLVE_CACHED asks what is in the kernel's cache, where our own look-ups put it",
@@ -168,6 +183,7 @@ def _open(path: bytes, flags: int) -> Call:
 
 
 _BENEATH, _NO_XDEV, _IN_ROOT, _NO_MAGICLINKS, _CACHED = 8, 1, 16, 2, 32
+_OMIT: Final = 0x3FFFFFFE
 _O_TMPFILE: Final = OPEN_FLAGS["__O_TMPFILE"]
 
 CASES: Final[Mapping[str, Case]] = {
@@ -236,6 +252,36 @@ CASES: Final[Mapping[str, Case]] = {
     ),
     "no path beside an fd": Case(
         [Call("newfstatat", (3, 0, Room(144), 0x1000)), Call("statx", (99, 0, 0x1000, 0x7FF, Room(256)))]
+    ),
+    "slashes behind names that are taken away": Case(
+        [Call("unlink", (Text(b"plain/"),)), Call("unlink", (Text(b"to-plain/"),)), Call("rmdir", (Text(b"to-sub/"),)),
+         Call("rmdir", (Text(b"rmdir//"),)), Call("mkdir", (Text(b"made/"), 0o755)), Call("unlink", (Text(b"made/"),)),
+         Call("mknod", (Text(b"new/"), 0o644, 0)), Call("rename", (Text(b"plain/"), Text(b"made-2"))),
+         Call("rename", (Text(b"made/"), Text(b"made-2/"))), Call("symlink", (Text(b"x"), Text(b"new/"))),
+         Call("link", (Text(b"empty"), Text(b"new/")))]
+    ),
+    "names that are none": Case(
+        [Call(name, (Text(path), *more)) for name, more in
+         (("mkdir", (0o755,)), ("unlink", ()), ("rmdir", ()), ("mknod", (0o644, 0)), ("rename", (Text(b"new"),)))
+         for path in (b".", b"..", b"/", b"sub/.", b"sub/..", b"", b"//", b"nothing/.")]
+        + [Call("rename", (Text(b"plain"), Text(path))) for path in (b".", b"..", b"/", b"sub/..", b"")]
+        + [Call("link", (Text(b"plain"), Text(path))) for path in (b".", b"..", b"/", b"")]
+    ),
+    "times that are left as they are": Case(
+        [Call("utimensat", (AT_FDCWD, Text(b"no/where"), Struct(struct.pack("=qqqq", 1, _OMIT, 1, _OMIT)), 0)),
+         Call("utimensat", (AT_FDCWD, Text(b"plain"), Struct(struct.pack("=qqqq", 1, _OMIT, 7, 8)), 0)),
+         Call("utimensat", (5, 0, 0, 0)), Call("utimensat", (6, 0, 0, 0)), Call("utimensat", (AT_FDCWD, 0, 0, 0)),
+         Call("stat", (Text(b"plain"), Room(144)))]
+    ),
+    "a watch of a link itself": Case(
+        [Call("inotify_add_watch", (107, Text(path), mask)) for path in (b"to-plain", b"to-nothing", b"sub", b"plain")
+         for mask in (0x02000000, 0x02000002, 0x03000002, 0xFFF, 0)]
+    ),
+    "attributes of no place": Case(
+        [Call("removexattrat", (AT_FDCWD, Text(b""), 0x1000, Text(b"user.one"))),
+         Call("listxattrat", (AT_FDCWD, Text(b""), 0x1000, Room(100), 100)),
+         Call("listxattrat", (4, Text(b""), 0x1000, Room(100), 100)),
+         Call("listxattrat", (6, Text(b""), 0x1000, Room(100), 100))]
     ),
     "a link that is in a refused call is not read": Case([
         Call("newfstatat", (8, Text(b"to-plain"), Room(144), 0x7200)),
@@ -341,6 +387,7 @@ def test_the_random_calls_are_not_dull(compared: Compared) -> None:
         "openat2": {**OPEN_FLAGS, **RESOLVE_FLAGS},
         **dict.fromkeys(("newfstatat", "statx", "faccessat2"), AT_FLAGS),
         **dict.fromkeys(("access", "faccessat"), ACCESS_MODES),
+        **{name: table for name, (_, table) in CHANGE_FLAGS.items()},
     }
 
     rare_flags = {

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import monitor
-from monitor.broker.broker import FAMILIES
+from monitor.broker.families import FAMILIES
 from tests.conftest import require
 
 
@@ -60,7 +60,7 @@ async def test_wrong_addresses_descriptors_and_buffers_fail_as_they_do_in_the_ke
 
 _EXHAUSTED = """
 import os, resource, subprocess, sys, trio, monitor
-from monitor.broker.broker import FAMILIES
+from monitor.broker.families import FAMILIES
 held, events = [], []
 @monitor.handles(*FAMILIES)
 def emulate(call):
@@ -138,7 +138,7 @@ def in_own_mounts(script: str, *words: str) -> list[str]:
 
 _BROKERED = """
 import subprocess, sys, trio, monitor
-from monitor.broker.broker import FAMILIES
+from monitor.broker.families import FAMILIES
 @monitor.handles(*FAMILIES)
 def emulate(call):
     return call.emulate()

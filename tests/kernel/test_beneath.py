@@ -9,10 +9,10 @@ import pytest
 
 from monitor.abi import syscalls
 from monitor.abi.arch import Arch
-from monitor.broker.broker import FAMILIES, HELD
+from monitor.broker.families import FAMILIES, HELD
 from monitor.origin import Origin
 from monitor.policy.action import Allow, Deny
-from monitor.policy.beneath import BROKERED, LISTINGS, with_beneath
+from monitor.policy.beneath import BROKERED, LISTINGS, SIZES, brokered, with_beneath
 from monitor.policy.model import Decision, Policy
 from monitor.policy.text import loads
 
@@ -37,11 +37,6 @@ AF_UNIX: Final = 1
 
 BY_ADDRESS: Final = {"connect", "bind", "sendto", "sendmsg", "sendmmsg"}
 """A path may stand in the address: of an AF_UNIX socket, and there are none, nor datagram pairs (``unix``)."""
-
-BY_DESCRIPTOR: Final = {
-    "fchmod", "fchown", "fsetxattr", "fremovexattr", "utimensat", "futimesat", "fanotify_mark", "inotify_add_watch",
-}  # fmt: skip
-"""What changes or watches files of which a program has no more than a descriptor that reads."""
 
 
 def layered(words: str = 'exec = "unverified"\nunix = "unmediated"') -> Policy:
@@ -81,7 +76,7 @@ def test_there_are_as_many_calls_with_paths_as_the_manual_pages_have() -> None:
     """Were the facts lost, the tests here would say nothing."""
     names = set(with_paths())
 
-    assert names > BROKERED - HELD
+    assert names > BROKERED - HELD.keys()
     assert len(names) > 60
     assert {"open_tree", "mount", "uselib", "acct", "quotactl", "rename", "setxattrat", "inotify_add_watch"} < names
 
@@ -99,9 +94,12 @@ def test_no_socket_with_a_name_is_made_unless_the_word_is_said() -> None:
     assert all(isinstance(decided(policy, name).action, Allow) for name in BY_ADDRESS)
 
 
-@pytest.mark.parametrize("name", sorted(BY_DESCRIPTOR))
-def test_what_is_changed_by_a_descriptor_that_reads_is_refused(name: str) -> None:
-    assert refused(layered(), name)
+@pytest.mark.parametrize(
+    ("flags", "passes"),
+    [(0, False), (0x200, True), (0xE00, True), (0x204, False), (0x208, False), (0x280, False), (0x4200, False)],
+)
+def test_a_group_of_fanotify_may_tell_and_do_nothing_else(flags: int, *, passes: bool) -> None:
+    assert isinstance(decided(layered(), "fanotify_init", flags, 0).action, Allow) is passes
 
 
 @pytest.mark.parametrize("name", ["open_by_handle_at", "fspick", "fsmount", "move_mount", "io_uring_setup", "setns"])
@@ -109,21 +107,37 @@ def test_ways_to_files_without_a_path_are_refused(name: str) -> None:
     assert refused(layered(), name)
 
 
-def test_what_is_brokered_is_what_the_broker_can_do_but_listings() -> None:
-    assert set(FAMILIES) == BROKERED | LISTINGS
-    assert not BROKERED & LISTINGS
+def test_what_is_brokered_is_what_the_broker_can_do_but_listings_and_sizes() -> None:
+    assert set(FAMILIES) == BROKERED | LISTINGS | SIZES
+    assert not BROKERED & (LISTINGS | SIZES)
 
 
-@pytest.mark.parametrize("name", sorted(BROKERED | LISTINGS))
+@pytest.mark.parametrize(
+    ("rule", "needs"),
+    [
+        ('action = "deny"\naccess = ["truncate"]', True),
+        ('action = "deny"\naccess = ["write"]', False),
+        ('action = "deny"', False),
+        ('action = "allow"\naccess = ["read", "truncate"]', True),
+        ('action = "ask"\naccess = ["create"]', False),
+    ],
+)
+def test_ftruncate_is_brokered_where_a_rule_tells_emptying_from_writing(rule: str, *, needs: bool) -> None:
+    policy = layered(f'[[files.rules]]\npaths = ["/srv"]\n{rule}\n')
+
+    assert ("ftruncate" in brokered(policy)) is needs
+
+
+@pytest.mark.parametrize("name", sorted(BROKERED | LISTINGS | SIZES))
 def test_nothing_that_is_brokered_is_refused_beneath(name: str) -> None:
     """It would never get to the broker."""
     assert isinstance(decided(layered(), name).action, Allow)
 
 
-@pytest.mark.parametrize("name", sorted(BROKERED - HELD))
+@pytest.mark.parametrize("name", sorted(BROKERED - HELD.keys()))
 def test_the_broker_knows_the_register_of_the_path(name: str) -> None:
-    """As the facts about system calls have it: each brokered call has one path."""
+    """As the facts about system calls have it."""
     signature = syscalls.signature_of(ARCH, name)
     assert signature is not None
 
-    assert [index for index, argument in enumerate(signature.arguments) if argument.path] == [FAMILIES[name].register]
+    assert [index for index, argument in enumerate(signature.arguments) if argument.path] == [*FAMILIES[name].registers]

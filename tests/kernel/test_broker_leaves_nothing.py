@@ -23,7 +23,7 @@ import pytest
 import trio
 
 import monitor
-from monitor.broker.broker import FAMILIES
+from monitor.broker.families import FAMILIES
 
 DEATHS: Final = int(os.environ.get("MONITOR_DEATHS", "25"))
 """How often each is killed at a random moment; nightly more often (.ci/nightly/deaths)."""
@@ -173,7 +173,7 @@ def assert_ordinary(directory: Path) -> None:
 
 _SUPERVISOR = """
 import sys, trio, monitor
-from monitor.broker.broker import FAMILIES
+from monitor.broker.families import FAMILIES
 @monitor.handles(*FAMILIES)
 def emulate(call):
     return call.emulate()

@@ -473,7 +473,7 @@ async def test_nothing_is_done_for_a_thread_with_other_rights_or_another_view(
 
 _TERMINAL = """
 import sys, trio, monitor
-from monitor.broker.broker import FAMILIES
+from monitor.broker.families import FAMILIES
 @monitor.handles(*FAMILIES)
 def emulates(call):
     return call.emulate()

@@ -14,7 +14,7 @@ import pytest
 import trio
 
 import monitor
-from monitor.broker.broker import FAMILIES
+from monitor.broker.families import FAMILIES
 from tests.conftest import HERE, require
 
 PLACES = ("lookup", "open", "getattr", "readdir")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from monitor.policy.access import CLASSES, READ, WRITE
 from monitor.policy.action import Allow, Deny, Handle
 from monitor.policy.files import REFUSED, FileRule, FileTable, Hide
-from monitor.policy.moving import Difference, Subtrees, Unsettled, gained, tells_apart
+from monitor.policy.moving import Difference, Subtrees, Unsettled, gained, leads, tells_apart
 from monitor.policy.paths import PathList, components
 from tests.policy import plain
 from tests.policy.drawn import EXAMPLES
@@ -226,3 +226,29 @@ def test_a_file_gains_what_only_its_new_name_allows(table: FileTable, old: bytes
     allowed = [isinstance(plain.decide(table, access, name)[0], Allow) for name in (old, new)]
 
     assert (access in gained(table, old, new)) == (allowed == [False, True])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "speaks"),
+    [
+        ("/srv/a", b"/srv/a", True),
+        ("/srv/a/b/c", b"/srv/a", True),
+        ("/srv/a/b/c", b"/srv/a/b", True),
+        ("/srv/a/b/c", b"/srv/b", False),
+        ("/srv/a", b"/srv/a/b", False),
+        ("/srv/*/b", b"/srv/a", False),
+        ("/srv/*.d/b", b"/srv/x.d", True),
+        ("/srv/*.d/b", b"/srv/x.c", False),
+        ("**/.env", b"/srv/a", False),
+        ("**/*.c", b"/srv/a.c", False),
+        ("/srv/a/**/x", b"/srv/a", True),
+        ("/srv/a/**/x", b"/srv/a/b", False),
+        ("/", b"/srv", False),
+    ],
+)
+def test_a_link_leads_elsewhere_where_a_pattern_speaks_of_its_name_or_of_what_is_below(
+    pattern: str, name: bytes, *, speaks: bool
+) -> None:
+    table = FileTable([FileRule(listed([pattern]), WRITE, Allow())], REFUSED)
+
+    assert (leads(table, name) is not None) is speaks

@@ -1,0 +1,200 @@
+"""
+What the tables of one policy say about names: the ``Decider`` of the brokering handlers.
+
+What it is not: the tables (``policy``), or the answer to a call (``handlers``).  It belongs to the
+roof, where those two meet.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Final
+
+from monitor.handlers.paths import PROTECTED, Ruling
+from monitor.notify.decode import Call
+from monitor.notify.target import glimpsed
+from monitor.origin import Origin
+from monitor.policy import action as actions
+from monitor.policy import tables
+from monitor.policy.access import CHANGE, CLASSES
+from monitor.policy.deciders import Deciders, PathDecision, deciders
+from monitor.policy.files import FileTable, Hide, strength
+from monitor.policy.model import Policy
+from monitor.policy.moving import Subtrees, leads
+from monitor.policy.paths import PathPattern
+
+KEPT: Final = 4096
+"""How many answers are kept; programs ask about the same names again and again."""
+
+STATES: Final = 2000
+"""How far two subtrees are compared while everybody waits: some hundredths of a second."""
+
+_TAKING: Final = frozenset({"rename-source", "rename-target", "rmdir", "delete"})
+"""What takes away the directory that a file of the policy is in."""
+
+
+class TableDecider:
+    """
+    What the tables of one policy say about names.
+
+    Answers are kept by class, name and kind, for as long as the policy is: only another one changes
+    them.  The heads of patterns were resolved when it was made.
+    """
+
+    def __init__(self, policy: Policy, resolve: Callable[[bytes], bytes]) -> None:
+        """Make *policy*'s tables ready; *resolve* says where links lead in the view of the targets."""
+        self._deciders: Deciders = deciders(policy, resolve)
+        self._policy = policy
+        self._kept: dict[tuple[str, bytes, bool], Ruling] = {}
+        self._protected = frozenset(_files_of(policy))
+        self._objects = frozenset(_object(name) for name in self._protected)
+        self._above = frozenset(_object(above) for name in self._protected for above in _directories_above(name))
+        self._tables = (*self._deciders.files, *self._deciders.exec)
+        self._allows_all = all(_allows_all(one.table) for one in self._tables)
+        self._subtrees: dict[int, Subtrees] = {}
+        self._moves: dict[tuple[bytes, bytes], bool] = {}
+
+    def __call__(self, access: str, name: bytes, *, directory: bool) -> Ruling:
+        """Return what is said about *access* to *name*."""
+        key = access, name, directory
+        found = self._kept.get(key)
+        if found is None:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            found = self._kept[key] = self._decided(access, name, directory=directory)
+        return found
+
+    def _decided(self, access: str, name: bytes, *, directory: bool) -> Ruling:
+        if name in self._protected and access in CHANGE:
+            return PROTECTED._replace(strength=strength(Hide()), access=access, name=name)
+        decided = self._deciders.path(access, name, directory=directory)
+        if decided is None:
+            return Ruling(0, Origin(self._policy.name), explicit=False, access=access, name=name)
+        return _ruling(decided, access, name)
+
+    def protects(self, access: str, device: int, inode: int) -> bool:
+        """Whether *access* changes a file of the policy, by whatever link or mount, or takes away where one is."""
+        held = device, inode
+        return (held in self._objects and access in CHANGE) or (held in self._above and access in _TAKING)
+
+    def gains(self, old: bytes, new: bytes) -> bool:
+        """Whether more is allowed under the name *new* than under *old*."""
+        if self._allows_all or old == new:
+            return False
+        return any(
+            not self(access, new, directory=False).errno and self(access, old, directory=False).errno
+            for access in CLASSES
+        )
+
+    def tells_apart(self, old: bytes, new: bytes) -> bool:
+        """Whether any name below *old* is treated unlike the same below *new*; also where that takes long to know."""
+        if self._allows_all or old == new:
+            return False
+        found = self._moves.get((old, new))
+        if found is None:
+            if len(self._moves) >= KEPT:
+                self._moves.clear()
+            found = self._moves[old, new] = any(
+                self._subtrees_of(number).tell_apart(old, new, limit=STATES) is not None
+                for number in range(len(self._tables))
+            )
+        return found
+
+    def _subtrees_of(self, number: int) -> Subtrees:
+        """Return the table *number*, made ready for such questions when the first is asked."""
+        if number not in self._subtrees:
+            self._subtrees[number] = Subtrees(self._tables[number].table)
+        return self._subtrees[number]
+
+    def leads(self, name: bytes) -> bool:
+        """Whether a symbolic link called *name* would change what a pattern means."""
+        return not self._allows_all and any(leads(one.table, name) is not None for one in self._tables)
+
+    def answer(self, call: Call, ruling: Ruling) -> Ruling:
+        """Return what a grant says to what *ruling* asks; *ruling* itself: none does."""
+        for layer in self._policy.layers():
+            for grant in tables.grants(layer):
+                if _fits(grant, call, ruling):
+                    errno = 0 if grant.verdict == "allow" else grant.errno or ruling.errno
+                    return ruling._replace(errno=errno, origin=grant.origin, asked=False)
+        return ruling
+
+
+def _ruling(decided: PathDecision, access: str, name: bytes) -> Ruling:
+    decision = decided.decision
+    origin = decision.origin if decision.rule is not None else decided.by.origin
+    errno = 0
+    match decision.action:
+        case Hide() as hide:
+            errno = hide.errno_for(access)
+        case actions.Deny(number) | actions.Ask(number):
+            errno = number
+        case actions.Handle():  # which is refused when a policy is read
+            errno = actions.Deny().errno
+        case actions.Allow():
+            pass
+    return Ruling(
+        errno,
+        origin,
+        explicit=decision.rule is not None,
+        strength=strength(decision.action),
+        asked=isinstance(decision.action, actions.Ask),
+        hidden=isinstance(decision.action, Hide),
+        access=access,
+        name=name,
+    )
+
+
+def _fits(grant: tables.Grant, call: Call, ruling: Ruling) -> bool:
+    """Whether *grant* is an answer to what *ruling* asks about *call*."""
+    if grant.call != call.name or ruling.name is None or _is_over(grant.expires):
+        return False
+    if not any(_covers(one, ruling.name) for one in grant.paths):
+        return False
+    return grant.program is None or _covers(grant.program, glimpsed(call.target).link("exe"))
+
+
+def _covers(written: tables.Written, name: bytes) -> bool:
+    return name.startswith(b"/") and PathPattern(written.expanded or written.text).covers(name)
+
+
+def _is_over(expires: date | None) -> bool:
+    return expires is not None and tables.is_over(expires)
+
+
+def _files_of(policy: Policy) -> Iterator[bytes]:
+    """Yield the names of the files that *policy* was read from."""
+    for layer in policy.layers():
+        extending: Policy | None = layer
+        while extending is not None:
+            if os.path.exists(extending.origin.file):  # noqa: PTH110  # presets have words in its place
+                yield os.fsencode(os.path.realpath(extending.origin.file))
+            extending = extending.extends
+
+
+def _directories_above(name: bytes) -> Iterator[bytes]:
+    """Yield the directories above a file but the root, which nobody moves."""
+    above = os.path.dirname(name)  # noqa: PTH120  # bytes
+    while above not in {b"/", b""}:
+        yield above
+        above = os.path.dirname(above)  # noqa: PTH120
+
+
+def _allows_all(table: FileTable) -> bool:
+    """Whether every name may be used for everything, and so none gains anything."""
+    return isinstance(table.otherwise, actions.Allow) and all(
+        isinstance(rule.action, actions.Allow) for rule in table.rules
+    )
+
+
+def _object(name: bytes) -> tuple[int, int]:
+    """Return device and inode of a file, as ``Object`` has them."""
+    status = os.stat(name)  # noqa: PTH116  # bytes
+    return os.major(status.st_dev) << 32 | os.minor(status.st_dev), status.st_ino
+
+
+def real_head(head: bytes) -> bytes:
+    """Return where links lead the literal beginning of a pattern in our own view; what is not there stays as it is."""
+    return os.path.realpath(head)
