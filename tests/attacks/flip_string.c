@@ -4,6 +4,8 @@
  * whatever is found is forbidden.
  */
 #include "attack.h"
+#include <sys/inotify.h>
+#include <sys/time.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 
@@ -54,6 +56,47 @@ static bool attempt(void)
 	return fd >= 0;
 }
 
+/*
+ * What is made may be made in a, and is taken away there again; where it is not, it was made in b.
+ * What is moved there from a comes back likewise.
+ */
+static bool attempt_to_make(void)
+{
+	const char *file = in_tree("a/file"), *made;
+	char name[32];
+	int result;
+
+	snprintf(name, sizeof(name), "a/made%ld", tries); /* a new one: in b it stays */
+	made = in_tree(name);
+	strcpy(byte + 2, name + 2);
+
+	if (is_mode("rename"))
+		return rename(file, path) == 0 && rename(made, file) < 0 && creat(file, 0644) >= 0;
+	result = is_mode("mkdir")     ? mkdir(path, 0755)
+		 : is_mode("mknod")   ? mknod(path, S_IFREG | 0644, 0)
+		 : is_mode("symlink") ? symlink("file", path)
+				      : link(file, path);
+	return result == 0 && (is_mode("mkdir") ? rmdir(made) : unlink(made)) < 0;
+}
+
+static bool attempt_to_change(void)
+{
+	static const struct timeval times[2];
+	static int watches = -1;
+
+	if (is_mode("chmod"))
+		return chmod(path, 0644) == 0;
+	if (is_mode("chown"))
+		return lchown(path, (uid_t)-1, (gid_t)-1) == 0;
+	if (is_mode("utimes"))
+		return utimes(path, times) == 0;
+	if (is_mode("setxattr"))
+		return setxattr(path, "user.flipped", "1", 1, 0) == 0;
+	if (watches < 0)
+		watches = inotify_init1(0);
+	return inotify_add_watch(watches, path, IN_MODIFY) >= 0;
+}
+
 /* The call itself can be raced, and gives nothing: whatever is done there is looked up again. */
 static bool attempt_chdir(void)
 {
@@ -76,16 +119,27 @@ static bool attempt_chdir(void)
 
 int main(int argc, char **argv)
 {
+	bool makes, changes;
+
 	begin(argc, argv);
+	makes = is_mode("mkdir") || is_mode("mknod") || is_mode("symlink") || is_mode("link") ||
+		is_mode("rename");
+	changes = is_mode("chmod") || is_mode("chown") || is_mode("utimes") ||
+		  is_mode("setxattr") || is_mode("inotify");
 	if (is_mode("chdir"))
 		snprintf(path, sizeof(path), "%s/a", directory);
 	else
 		snprintf(path, sizeof(path), "%s/a/%s", directory,
-			 is_mode("readlink") ? "link" : "key");
+			 is_mode("readlink") ? "link"
+			 : makes             ? "made"
+					     : "key");
 	byte = path + strlen(directory) + 1;
 	start(flip_byte, byte);
 	for (tries = 0; tries < wanted; tries++)
-		if (is_mode("chdir") ? attempt_chdir() : attempt())
+		if (is_mode("chdir") ? attempt_chdir()
+		    : makes          ? attempt_to_make()
+		    : changes        ? attempt_to_change()
+				     : attempt())
 			won(mode);
 	return finish();
 }

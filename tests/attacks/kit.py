@@ -25,7 +25,7 @@ import trio
 from attrs import field, frozen
 
 import monitor
-from monitor.broker.broker import FAMILIES, HELD, LISTINGS, OPENS
+from monitor.broker.families import FAMILIES, HELD, LISTINGS, OPENS
 from monitor.origin import Origin
 from monitor.policy.text import load, loads
 
@@ -61,6 +61,12 @@ LISTED: Final = 'write = ["$T/a"]\nread = ["$T/b"]\nhide = ["$T/b/key"]\n'
 
 HIDING: Final = 'write = ["$T/a"]\nread = ["$T/b/public"]\nhide = ["$T/a/hidden", "$T/a/hidden2"]\n'
 """Here two names are hidden, one of which is there."""
+
+READING: Final = 'write = ["$T/a"]\nread = ["$T/b"]\n'
+"""Here what is not the program's own may be read."""
+
+MOVING: Final = 'write = ["$T/a"]\ndeny = ["$T/a/d/hooks", "$T/a/e/hooks"]\n'
+"""Here a name below its own directory is forbidden, and others come to lie there by moving."""
 
 FORGED: Final = 'write = ["$T/a"]\ndeny = ["$T/a/z (deleted)", "$T/a/y"]\n'
 """Of two names that one object may have, one is forbidden."""
@@ -139,8 +145,11 @@ class Result(NamedTuple):
     said: str
 
 
-FLIPPED: Final = ("open", "openat", "openat2", "truncate", "stat", "statx", "statfs", "access", "faccessat2",
-                  "readlink", "listxattr", "chdir")  # fmt: skip
+FLIPPED: Final = (
+    "open", "openat", "openat2", "truncate", "stat", "statx", "statfs", "access", "faccessat2", "readlink",
+    "listxattr", "chdir", "mkdir", "mknod", "symlink", "link", "rename", "chmod", "chown", "utimes", "setxattr",
+    "inotify",
+)  # fmt: skip
 
 ATTACKS: Final[tuple[Attack, ...]] = (
     *(
@@ -265,17 +274,34 @@ ATTACKS: Final[tuple[Attack, ...]] = (
             what,
             "refused",
             mode,
-            OWN,
+            READING if mode == "metadata" else OWN,
             "nobody",
             once=True,
             pids="ours" if mode == "processes" else "",
         )
         for mode, what in (
-            ("names", "mkdir, link, symlink, rename onto and of ancestors, unlink, truncate"),
-            ("metadata", "modes, owners, times, attributes, by paths and by descriptors that read"),
+            ("names", "what is forbidden made, linked, moved and taken away, by paths and descriptors"),
+            ("metadata", "modes, owners, times, attributes of what may be read, by paths and descriptors"),
             ("ways", "i386, x32, io_uring, userfaultfd, handles, open_tree, namespaces, a listener, IPC"),
             ("processes", "signals, ptrace, prlimit, pidfd_getfd, memory, scheduling of us and our threads"),
         )
+    ),
+    Attack(
+        "moving",
+        "each way to have something else be called as what is forbidden, or that otherwise",
+        "moving",
+        "names",
+        MOVING,
+        "nobody",
+        once=True,
+    ),
+    Attack(
+        "moving: race",
+        "a file is renamed to where no directory may come, and exchanged with a directory meanwhile",
+        "moving",
+        "race",
+        MOVING,
+        "nobody",
     ),
     Attack("forged names", 'memfds, "z (deleted)", O_TMPFILE, dots', "forged", "-", FORGED, "nobody", slow=10),
     Attack("/proc: own links", "b by /proc/self/root, cwd, fd, /dev/fd", "proc", "own", OTHERWISE, "nobody", once=True),
@@ -556,9 +582,16 @@ def names_in(text: str) -> list[str]:
 
 
 def _write(lines: Sequence[Line], tries: int) -> None:
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n{in_table(lines, tries)}\n{END}{after}", encoding="utf-8")
+    """Write the table anew; of the same day, machine and number of tries, the lines of other attacks stay."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    old, _, after = rest.partition(END)
+    new = in_table(lines, tries).strip().splitlines()
+    kept = old.strip().splitlines() if old.strip().splitlines()[:1] == new[:1] else []
+    rows = {row.split(" | ")[0].removeprefix("| "): row for row in (*kept, *new) if row.startswith("| ")}
+    ordered = [rows[attack.name] for attack in ATTACKS if attack.name in rows]
+    head = new[: len(new) - len(lines)]
+    PAGE.write_text("\n".join([before + BEGIN, *head, *ordered, END + after]), encoding="utf-8")
 
 
 def main(arguments: Sequence[str]) -> int:

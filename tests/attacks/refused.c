@@ -1,12 +1,13 @@
 /*
- * Calls that the filter refuses, whoever supervises: names, metadata, other ways to files, other
- * ABIs, and whatever reaches another process.  The numbers behind the mode are the supervisor's
- * process and threads; signals are SIGCONT, which does no harm where it arrives.
+ * Whatever is refused, each once: names and metadata of what is forbidden, other ways to files,
+ * other ABIs, and whatever reaches another process.  The numbers behind the mode are the
+ * supervisor's process and threads; signals are SIGCONT, which does no harm where it arrives.
  */
 #include "attack.h"
 #include <linux/fs.h>
 #include <linux/io_uring.h>
 #include <sched.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -15,10 +16,12 @@
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/xattr.h>
+#include <utime.h>
 
 #ifndef SYS_setxattrat
-#define SYS_setxattrat   463
-#define SYS_file_setattr 469
+#define SYS_setxattrat    463
+#define SYS_removexattrat 466
+#define SYS_file_setattr  469
 #endif
 
 static void attempt(const char *what, long result)
@@ -28,66 +31,96 @@ static void attempt(const char *what, long result)
 		won(what);
 }
 
+/* Names of b, which are forbidden: made, taken away, moved, and linked to. */
 static void names(void)
 {
-	const char *file = in_tree("a/file");
+	const char *file = in_tree("a/file"), *key = in_tree("b/key");
+	int forbidden = open(in_tree("b"), O_PATH | O_DIRECTORY);
 
-	attempt("mkdir", mkdir(in_tree("a/made"), 0755));
-	attempt("mkdirat", mkdirat(AT_FDCWD, in_tree("a/made2"), 0755));
-	attempt("mknod", mknod(in_tree("a/node"), S_IFREG | 0644, 0));
-	attempt("mkfifo", mkfifo(in_tree("a/pipe"), 0644));
-	attempt("symlink", symlink(in_tree("b/key"), in_tree("a/lead")));
-	attempt("symlinkat", symlinkat(in_tree("b"), AT_FDCWD, in_tree("a/lead2")));
-	attempt("link", link(in_tree("b/key"), in_tree("a/hard")));
-	attempt("linkat", linkat(AT_FDCWD, file, AT_FDCWD, in_tree("a/hard2"), 0));
-	attempt("rename", rename(in_tree("b"), in_tree("a/moved")));
-	attempt("rename an ancestor", rename(in_tree("a/moved"), in_tree("b")));
-	attempt("rename onto an ancestor", rename(in_tree("a/sub"), in_tree("a/d")));
-	attempt("renameat2",
+	attempt("mkdir", mkdir(in_tree("b/made"), 0755));
+	attempt("mkdirat", mkdirat(AT_FDCWD, in_tree("a/../b/made2"), 0755));
+	attempt("mkdirat of a descriptor", mkdirat(forbidden, "made3", 0755));
+	attempt("mknod", mknod(in_tree("b/node"), S_IFREG | 0644, 0));
+	attempt("mknodat", mknodat(AT_FDCWD, in_tree("b/node2"), S_IFREG | 0644, 0));
+	attempt("mkfifo", mkfifo(in_tree("b/pipe"), 0644));
+	attempt("symlink", symlink("key", in_tree("b/lead")));
+	attempt("symlinkat", symlinkat("key", forbidden, "lead2"));
+	attempt("link to it", link(key, in_tree("a/hard")));
+	attempt("link there", link(file, in_tree("b/hard")));
+	attempt("linkat to it", linkat(forbidden, "key", AT_FDCWD, in_tree("a/hard2"), 0));
+	attempt("linkat there", linkat(AT_FDCWD, file, forbidden, "hard2", 0));
+	attempt("rename from it", rename(key, in_tree("a/got")));
+	attempt("rename to it", rename(file, key));
+	attempt("renameat from it", renameat(forbidden, "key", AT_FDCWD, in_tree("a/got")));
+	attempt("rename of it", rename(in_tree("b"), in_tree("a/moved")));
+	attempt("rename onto it", rename(in_tree("a/sub"), in_tree("b/d")));
+	attempt("exchange",
 		syscall(SYS_renameat2, AT_FDCWD, in_tree("a"), AT_FDCWD, in_tree("b"), 2));
-	attempt("renameat2 back",
-		syscall(SYS_renameat2, AT_FDCWD, in_tree("a"), AT_FDCWD, in_tree("b"), 2));
-	attempt("truncate", truncate(file, 1));
-	attempt("unlink", unlink(in_tree("a/hard2")));
-	attempt("rmdir", rmdir(in_tree("a/made")));
+	attempt("exchange of files", syscall(SYS_renameat2, AT_FDCWD, file, AT_FDCWD, key, 2));
+	attempt("truncate", truncate(key, 1));
+	attempt("unlink", unlink(key));
+	attempt("unlinkat", unlinkat(forbidden, "key", 0));
+	attempt("rmdir", rmdir(in_tree("b/d")));
+	attempt("unlinkat of a directory", unlinkat(AT_FDCWD, in_tree("b/d"), AT_REMOVEDIR));
 }
 
+/* Of b/key, which may be read: by its name, and by a descriptor that reads. */
 static void metadata(void)
 {
 	static const struct timeval times[2];
-	const char *file = in_tree("a/file");
-	int fd = open(file, O_RDONLY), flags = 0;
+	const char *key = in_tree("b/key");
+	int fd = open(key, O_RDONLY), held = open(key, O_PATH), flags = 0;
 	struct fsxattr attributes = {0};
 	uint64_t arguments[2] = {0};
 
-	attempt("chmod", chmod(file, 0644));
-	attempt("fchmodat", fchmodat(AT_FDCWD, file, 0644, 0));
-	attempt("fchmodat2", syscall(SYS_fchmodat2, AT_FDCWD, file, 0644, 0));
-	attempt("chown", chown(file, getuid(), getgid()));
-	attempt("lchown", lchown(file, getuid(), getgid()));
-	attempt("utimes", utimes(file, times));
-	attempt("utimensat", utimensat(AT_FDCWD, file, NULL, 0));
-	attempt("setxattr", setxattr(file, "user.a", "b", 1, 0));
-	attempt("setxattrat", syscall(SYS_setxattrat, AT_FDCWD, file, 0, "user.a", arguments, 16));
-	attempt("removexattr", removexattr(file, "user.a"));
-	/* By a descriptor that reads. */
+	attempt("chmod", chmod(key, 0644));
+	attempt("fchmodat", fchmodat(AT_FDCWD, key, 0644, 0));
+	attempt("fchmodat2", syscall(SYS_fchmodat2, AT_FDCWD, key, 0644, 0));
+	attempt("chown", chown(key, getuid(), getgid()));
+	attempt("lchown", lchown(key, getuid(), getgid()));
+	attempt("fchownat", fchownat(AT_FDCWD, key, getuid(), getgid(), 0));
+	attempt("utime", utime(key, NULL));
+	attempt("utimes", utimes(key, times));
+	attempt("utimensat", utimensat(AT_FDCWD, key, NULL, 0));
+	attempt("setxattr", setxattr(key, "user.a", "b", 1, 0));
+	attempt("lsetxattr", lsetxattr(key, "user.a", "b", 1, 0));
+	attempt("setxattrat", syscall(SYS_setxattrat, AT_FDCWD, key, 0, "user.a", arguments, 16));
+	attempt("removexattr", removexattr(key, "user.known"));
+	attempt("lremovexattr", lremovexattr(key, "user.known"));
+	attempt("removexattrat", syscall(SYS_removexattrat, AT_FDCWD, key, 0, "user.known"));
+	attempt("file_setattr",
+		syscall(SYS_file_setattr, AT_FDCWD, key, &attributes, sizeof(attributes), 0));
+	/* By a descriptor that reads, and by one that only holds. */
 	attempt("fchmod", fchmod(fd, 0644));
 	attempt("fchown", fchown(fd, getuid(), getgid()));
 	attempt("futimens", futimens(fd, NULL));
 	attempt("futimesat", syscall(SYS_futimesat, fd, NULL, NULL));
 	attempt("fchmodat2 of a descriptor", syscall(SYS_fchmodat2, fd, "", 0644, AT_EMPTY_PATH));
+	attempt("fchmodat2 of a holder", syscall(SYS_fchmodat2, held, "", 0644, AT_EMPTY_PATH));
+	attempt("fchownat of a holder", fchownat(held, "", getuid(), getgid(), AT_EMPTY_PATH));
+	attempt("utimensat of a holder", utimensat(held, "", NULL, AT_EMPTY_PATH));
+	attempt("linkat of a descriptor",
+		linkat(fd, "", AT_FDCWD, in_tree("a/hard"), AT_EMPTY_PATH));
+	attempt("linkat by /proc", linkat(AT_FDCWD, "/proc/self/fd/3", AT_FDCWD, in_tree("a/hard2"),
+					  AT_SYMLINK_FOLLOW));
+	attempt("chmod by /proc", chmod("/proc/self/fd/3", 0644));
+	attempt("truncate by /proc", truncate("/proc/self/fd/3", 0));
 	attempt("fsetxattr", fsetxattr(fd, "user.a", "b", 1, 0));
-	attempt("fremovexattr", fremovexattr(fd, "user.a"));
+	attempt("fremovexattr", fremovexattr(fd, "user.known"));
+	attempt("setxattrat of a descriptor",
+		syscall(SYS_setxattrat, fd, "", AT_EMPTY_PATH, "user.a", arguments, 16));
 	attempt("FS_IOC_SETFLAGS", ioctl(fd, FS_IOC_SETFLAGS, &flags));
 	attempt("FS_IOC_FSSETXATTR", ioctl(fd, FS_IOC_FSSETXATTR, &attributes));
-	attempt("file_setattr",
+	attempt("file_setattr of a descriptor",
 		syscall(SYS_file_setattr, fd, "", &attributes, sizeof(attributes), AT_EMPTY_PATH));
 	attempt("ftruncate", ftruncate(fd, 0));
 	attempt("F_SETLEASE", fcntl(fd, F_SETLEASE, F_RDLCK));
 	attempt("F_NOTIFY", fcntl(open(in_tree("a"), O_RDONLY), F_NOTIFY, DN_MODIFY));
-	attempt("inotify_add_watch",
-		syscall(SYS_inotify_add_watch, syscall(SYS_inotify_init1, 0), in_tree("b"), 2));
+	attempt("inotify_add_watch", inotify_add_watch(inotify_init1(0), directory, IN_MODIFY));
 	attempt("fanotify_init", syscall(SYS_fanotify_init, 0, 0));
+	attempt("fanotify_mark of a mount",
+		syscall(SYS_fanotify_mark, syscall(SYS_fanotify_init, 0x200, 0), 0x11, 2ULL,
+			AT_FDCWD, in_tree("a")));
 }
 
 static long call_i386(long number, uint32_t first, uint32_t second, uint32_t third)

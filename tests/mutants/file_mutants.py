@@ -16,6 +16,9 @@ FILES: Final = "tests/kernel/test_files.py"
 ATTACKED: Final = "tests/kernel/test_files_attacked.py"
 FAST: Final = "tests/kernel/test_fastpath.py"
 ATTACK: Final = "tests/attacks/test_attacks.py::test_an_attack_does_not_succeed_and_its_control_does"
+CHANGED: Final = ATTACK + "[refused: metadata]"
+MOVING: Final = "tests/kernel/test_moving.py::test_a_name_moves_where_it_gains_nothing"
+NAMES: Final = "tests/kernel/test_names.py"
 DETACHED: Final = ATTACK + "[received: detached tree]"
 
 FILE_MUTANTS = (
@@ -43,7 +46,7 @@ FILE_MUTANTS = (
     ),
     Mutant(
         "the guard, which has our memory, is seen in /proc",
-        "monitor/broker/resolve.py",
+        "monitor/broker/procfs.py",
         "    own = os.getpid()\n    if number == own or",
         "    own = 0\n    if number == os.getpid() or",
         (ATTACKED + "::test_the_guard_has_our_memory_and_is_not_there",),
@@ -179,5 +182,106 @@ FILE_MUTANTS = (
         "_lane(call) for key, call in self._calls.items() if key in self._allowed",
         "_lane(call) for key, call in self._calls.items()",
         (FAST + "::test_calls_of_which_registers_decide_and_other_abis_are_left_alone",),
+    ),
+    # ---- names, metadata ----
+    Mutant(
+        "what is moved is not looked at again",
+        "monitor/broker/names.py",
+        "    if not _is_still(above, above.seen) or (exchanged is not None and not _is_still(new_above, exchanged)):\n"
+        "        raise ChangedError\n    result = rename(",
+        "    result = rename(",
+        (NAMES + "::test_the_other_side_of_an_exchange_is_looked_at_too",),
+    ),
+    Mutant(
+        "what was moved by mistake stays there",
+        "monitor/broker/names.py",
+        "    if result == 0 and not _is_still(new_above, above.seen):\n",
+        "    if False:\n",
+        (NAMES + "::test_what_was_moved_by_mistake_is_moved_back",),
+    ),
+    Mutant(
+        "names move while others do",
+        "monitor/broker/acting.py",
+        "return nullcontext() if any(place.may_hang for place in places) else self._moving",
+        "return nullcontext()",
+        (NAMES + "::test_names_move_one_at_a_time",),
+    ),
+    Mutant(
+        "a file gains rights by moving",
+        "monitor/handlers/moving.py",
+        "    if any(mover.gains(one, other) for one, other in _pairs(old, new)):\n"
+        "        raise Refused(EXDEV, NO_RIGHTS_BY_MOVING, new)\n",
+        "",
+        (MOVING + "[a file that may not be read, under a name that may]",),
+    ),
+    Mutant(
+        "a directory is moved as a file is",
+        "monitor/handlers/moving.py",
+        "    if not stat.S_ISDIR(seen.st_mode):\n",
+        "    if True:\n",
+        (MOVING + "[a directory above a name that is forbidden]",),
+    ),
+    Mutant(
+        "an exchange is a move of one thing",
+        "monitor/handlers/moving.py",
+        "        if rename_flags(call) & RENAME_EXCHANGE:\n            _check_move(mover, new, old, new.seen)\n",
+        "",
+        (MOVING + "[files that change places]",),
+    ),
+    Mutant(
+        "a link may be where a pattern speaks of the name",
+        "monitor/handlers/moving.py",
+        "    if any(mover.leads(name) for name in new.names):\n",
+        "    if False:\n",
+        (MOVING + "[a link in the place of a pattern itself]",),
+    ),
+    Mutant(
+        "a device may have any name",
+        "monitor/handlers/moving.py",
+        "    if any(mover.gains(name, one) for one in new.names):\n",
+        "    if False:\n",
+        ("tests/kernel/test_moving.py::test_a_device_is_made_where_no_more_is_allowed_than_for_the_device",),
+    ),
+    Mutant(
+        "a descriptor that reads is enough to change what it reads",
+        "monitor/handlers/paths.py",
+        "        looks = wanted <= LOOKS\n",
+        "        looks = True\n",
+        (CHANGED,),
+    ),
+    Mutant(
+        "only the old name of a rename is decided about",
+        "monitor/broker/families.py",
+        "return (self.register,) if self.second < 0 else (self.register, self.second)",
+        "return (self.register,)",
+        ("tests/kernel/test_beneath.py::test_the_broker_knows_the_register_of_the_path",),
+    ),
+    Mutant(
+        "the directory of the policy may be taken away",
+        "monitor/deciding.py",
+        " or (held in self._above and access in _TAKING)",
+        "",
+        ("tests/kernel/test_moving.py::test_the_policy_stays_where_it_is",),
+    ),
+    Mutant(
+        "a name is removed as whatever it is",
+        "monitor/broker/names.py",
+        "return Emulated(remove_name(above.fd, name, flags))",
+        "return Emulated(remove_name(above.fd, name.rstrip(b'/'), flags))",
+        (SAME,),
+    ),
+    Mutant(
+        "times that are left as they are are asked about",
+        "monitor/broker/changing.py",
+        "return Emulated(0) if read_part == written_part == _UTIME_OMIT else data",
+        "return data",
+        (SAME,),
+    ),
+    Mutant(
+        "a watch asks for a link to be followed, and for nothing else",
+        "monitor/broker/watching.py",
+        "mask & ~_IN_DONT_FOLLOW | _IN_ISDIR",
+        "mask & ~_IN_DONT_FOLLOW",
+        (SAME,),
     ),
 )
