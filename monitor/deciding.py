@@ -18,7 +18,7 @@ from monitor.notify.target import glimpsed
 from monitor.origin import Origin
 from monitor.policy import action as actions
 from monitor.policy import tables
-from monitor.policy.access import CHANGE, CLASSES
+from monitor.policy.access import CHANGE
 from monitor.policy.deciders import Deciders, PathDecision, deciders
 from monitor.policy.files import FileTable, Hide, strength
 from monitor.policy.model import Policy
@@ -54,6 +54,7 @@ class TableDecider:
         self._tables = (*self._deciders.files, *self._deciders.exec)
         self._allows_all = all(_allows_all(one.table) for one in self._tables)
         self._subtrees: dict[int, Subtrees] = {}
+        self._kept_allowed: dict[bytes, frozenset[str]] = {}
         self._moves: dict[tuple[bytes, bytes], bool] = {}
 
     def __call__(self, access: str, name: bytes, *, directory: bool) -> Ruling:
@@ -81,12 +82,16 @@ class TableDecider:
 
     def gains(self, old: bytes, new: bytes) -> bool:
         """Whether more is allowed under the name *new* than under *old*."""
-        if self._allows_all or old == new:
-            return False
-        return any(
-            not self(access, new, directory=False).errno and self(access, old, directory=False).errno
-            for access in CLASSES
-        )
+        return not (self._allows_all or old == new or self._allowed(new) <= self._allowed(old))
+
+    def _allowed(self, name: bytes) -> frozenset[str]:
+        """Return the classes that all tables that are asked about them allow for *name*."""
+        found = self._kept_allowed.get(name)
+        if found is None:
+            if len(self._kept_allowed) >= KEPT:
+                self._kept_allowed.clear()
+            found = self._kept_allowed[name] = self._deciders.allowed(name)
+        return found
 
     def tells_apart(self, old: bytes, new: bytes) -> bool:
         """Whether any name below *old* is treated unlike the same below *new*; also where that takes long to know."""

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from errno import EBADF, EMFILE, ENFILE
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from monitor._native import PathLooker, target_fd
 from monitor.broker.resolved import Resolved
+from monitor.broker.worker import Runner
 from monitor.errors import TargetGone
 from monitor.notify.decode import Call
 from monitor.notify.emulation import ChangedError, Emulated
@@ -25,14 +26,28 @@ from monitor.notify.listener import Listener
 T = TypeVar("T")
 
 
+class Shared(NamedTuple):
+    """
+    What all that act for the targets of one broker have in common.
+
+    Attributes:
+        moving: held by who moves names.
+        runner: a thread with a umask of its own, for the loop.
+    """
+
+    moving: threading.Lock
+    runner: Runner
+
+
 class Acting:
     """One thread of ours that acts for targets; *may_block* says whether it may sleep."""
 
     def __init__(
-        self, listener: Listener, looker: PathLooker, own_fds: int, moving: threading.Lock, *, may_block: bool
+        self, listener: Listener, looker: PathLooker, own_fds: int, shared: Shared, *, may_block: bool
     ) -> None:
-        """Borrow the listener, what look-ups need, and the lock of who moves names."""
-        self._moving = moving
+        """Borrow the listener, what look-ups need, and what all of them share."""
+        self._moving = shared.moving
+        self._runner = shared.runner
         self._listener = listener
         self.looker = looker
         self.own_fds = own_fds
@@ -118,12 +133,17 @@ class Acting:
         """
         Return what *function* returns under the umask of the thread.
 
-        Only on a worker, whose umask is its own.  Raises TargetGone, and what *function* raises.
+        On a worker, whose umask is its own; from the loop on a thread for which it waits.  Raises TargetGone, and
+        what *function* raises.
         """
-        assert self.may_block
-        os.umask(_umask_of(call.tid))
+        umask = _umask_of(call.tid)
         self.still_waits(call)
-        return function()
+
+        def act() -> T:
+            os.umask(umask)
+            return function()
+
+        return act() if self.may_block else self._runner.run(act)
 
 
 def _umask_of(tid: int) -> int:

@@ -20,7 +20,7 @@ import trio
 from monitor._native import PEEK, FastLooker, PathLooker, Receiver
 from monitor.abi.arch import Arch
 from monitor.broker import files
-from monitor.broker.acting import Acting, our_lack
+from monitor.broker.acting import Acting, Shared, our_lack
 from monitor.broker.families import FAMILIES, HELD, LISTINGS, OPENS, Family
 from monitor.broker.mounts import Mounts
 from monitor.broker.opening import opening_of
@@ -29,7 +29,7 @@ from monitor.broker.plan import PathPlan, Start, by_descriptor, paths_of
 from monitor.broker.resolve import Resolver
 from monitor.broker.resolved import Resolved
 from monitor.broker.rights import rights_of
-from monitor.broker.worker import Workers
+from monitor.broker.worker import Runner, Workers
 from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.decode import Call
 from monitor.notify.emulation import Emulated, MayBlockError
@@ -54,7 +54,7 @@ class FileBroker:
         self._listener = listener
         self._reading = PEEK if faultless else 0
         self._resolver = Resolver(listener, is_supervised=is_supervised, reading=self._reading)
-        self._moving = threading.Lock()
+        self._shared = Shared(threading.Lock(), Runner())
         self._acting = self._new_acting(self._resolver.looker(), may_block=False)
         self._workers = Workers()
         self._arch = Arch.native()
@@ -62,6 +62,7 @@ class FileBroker:
 
     def close(self) -> None:
         """Give back what was opened, and end the workers."""
+        self._shared.runner.close()
         self._workers.close(self._resolver.close)
 
     def plain(self) -> tuple[FastLooker, Receiver, Mounts, Mapping[tuple[int, int], PlainCall]]:
@@ -151,7 +152,7 @@ class FileBroker:
         return None
 
     def _new_acting(self, looker: PathLooker, *, may_block: bool) -> Acting:
-        return Acting(self._listener, looker, self._resolver.own_fds, self._moving, may_block=may_block)
+        return Acting(self._listener, looker, self._resolver.own_fds, self._shared, may_block=may_block)
 
     def _path(self, acting: Acting, call: Call, index: int) -> Resolved:
         try:

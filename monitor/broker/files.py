@@ -145,8 +145,6 @@ def _create(acting: Acting, call: Call, resolved: Resolved, opening: Opening) ->
         return Emulated(-ENOENT)
     if resolved.must_be_directory:
         return Emulated(-EISDIR)
-    if not acting.may_block:
-        raise MayBlockError  # the umask is a worker's
     if acting.is_full(call):
         return Emulated(-EMFILE)
     assert resolved.missing is not None
@@ -194,8 +192,6 @@ def _temporary(acting: Acting, call: Call, resolved: Resolved, opening: Opening)
         return Emulated(-ENOTDIR)
     if resolved.is_own_table:
         return Emulated(-EOPNOTSUPP)
-    if not acting.may_block:
-        raise MayBlockError
     flags = opening.flags & ~os.O_NOFOLLOW | os.O_NOCTTY
     try:
         made = acting.with_umask(call, lambda: open_at(resolved.fd, b".", flags, opening.mode))

@@ -21,7 +21,7 @@ from monitor._native import make_directory, make_link, make_node, make_symlink, 
 from monitor.broker.acting import Acting
 from monitor.broker.resolved import Resolved
 from monitor.notify.decode import Call
-from monitor.notify.emulation import ChangedError, Emulated, MayBlockError
+from monitor.notify.emulation import ChangedError, Emulated
 from monitor.notify.target import PATH_MAX
 
 AT_REMOVEDIR: Final = 0x200
@@ -59,8 +59,6 @@ def make_directory_at(acting: Acting, call: Call, index: int) -> Emulated:
     place = _place(acting, call, index)
     if isinstance(place, Emulated):
         return place
-    if not acting.may_block:
-        raise MayBlockError  # the umask is a worker's
     (above, name), mode = place, call.registers[index + 1] & MODE
     return Emulated(acting.with_umask(call, lambda: make_directory(above.fd, name, mode)))
 
@@ -73,8 +71,6 @@ def make_node_at(acting: Acting, call: Call, index: int) -> Emulated:
     place = _place(acting, call, index)
     if isinstance(place, Emulated):
         return place
-    if not acting.may_block:
-        raise MayBlockError
     above, name = place
     return Emulated(acting.with_umask(call, lambda: make_node(above.fd, name, mode, device)))
 

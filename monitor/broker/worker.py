@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from errno import EAGAIN
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, Generic, TypeVar
 
@@ -23,6 +24,7 @@ import trio
 
 from monitor._native import unshare_fs
 from monitor.errors import KernelFeatureError
+from monitor.notify.emulation import MayBlockError
 
 T = TypeVar("T")
 
@@ -64,6 +66,76 @@ class _Job(Generic[T]):
             result = self.result
         if result is not None:
             self.undo(result)
+
+
+class _Errand:
+    """One short thing to do, for whose end somebody stands and waits."""
+
+    __slots__ = ("_done", "_function", "result")
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+        self._done = threading.Lock()
+        self._done.acquire()
+        self.result: outcome.Outcome[object] | None = None
+
+    def run(self, ready: outcome.Outcome[None]) -> None:
+        self.result = ready if isinstance(ready, outcome.Error) else outcome.capture(self._function)
+        self._done.release()
+
+    def wait(self) -> outcome.Outcome[object]:
+        self._done.acquire()
+        assert self.result is not None
+        return self.result
+
+
+class Runner:
+    """
+    One thread with a umask of its own, for what takes no longer than to hand it over.
+
+    Whoever hands something over waits for it: that costs two wake-ups, and not a turn of the loop.
+    """
+
+    def __init__(self) -> None:
+        """Start nothing."""
+        self._errands: SimpleQueue[_Errand | None] | None = None
+
+    def run(self, function: Callable[[], T]) -> T:
+        """
+        Return what *function* returns there.
+
+        Raises what it raises; MayBlockError: there can be no more threads, but a worker may be there;
+        KernelFeatureError: none can have a umask of its own.
+        """
+        if self._errands is None:
+            errands: SimpleQueue[_Errand | None] = SimpleQueue()
+            try:
+                _start_thread(partial(_run_errands, errands), "monitor runner")
+            except OSError:
+                raise MayBlockError from None
+            self._errands = errands
+        errand = _Errand(function)
+        self._errands.put(errand)
+        return errand.wait().unwrap()  # type: ignore[return-value]  # it is what function returns
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._errands is not None:
+            self._errands.put(None)
+
+
+def _run_errands(errands: SimpleQueue[_Errand | None]) -> None:
+    ready = outcome.capture(_get_ready)
+    while (errand := errands.get()) is not None:
+        errand.run(ready)
+
+
+def _start_thread(function: Callable[[], None], name: str) -> None:
+    """Start a thread.  Raises OSError."""
+    try:
+        threading.Thread(target=function, name=name, daemon=True).start()
+    except RuntimeError:  # "can't start new thread"
+        raise OSError(EAGAIN, os.strerror(EAGAIN)) from None
 
 
 class Workers:
@@ -118,11 +190,11 @@ class Workers:
                 return self._idle.pop()
         queue: SimpleQueue[_Job[object] | None] = SimpleQueue()
         try:
-            threading.Thread(target=self._work, args=(queue,), name="monitor worker", daemon=True).start()
-        except RuntimeError:  # "can't start new thread"
+            _start_thread(partial(self._work, queue), "monitor worker")
+        except OSError:
             with self._lock:
                 self._busy -= 1
-            raise OSError(EAGAIN, os.strerror(EAGAIN)) from None
+            raise
         return queue
 
     def _work(self, queue: SimpleQueue[_Job[object] | None]) -> None:

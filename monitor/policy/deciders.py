@@ -42,6 +42,8 @@ ASKED: Final = Ask(EACCES)
 Resolve: TypeAlias = Callable[[bytes], bytes]
 """From a canonical name to the one to which symbolic links lead in some view; what is not there stays as it is."""
 
+BIND: Final = frozenset({"bind"})
+
 T = TypeVar("T")
 
 
@@ -107,7 +109,14 @@ class Deciders:
 
     def about(self, access: str) -> tuple[PathTable, ...]:
         """Return the tables that are asked about the class *access*."""
-        return self.exec if access in EXEC else self.binding if access == "bind" else self.files
+        return self.exec if access in EXEC else self.binding if access in BIND else self.files
+
+    def allowed(self, name: bytes) -> frozenset[str]:
+        """Return the classes that every table that is asked about them allows for the canonical *name*."""
+        files = _allowed_by(self.files, name)
+        executed = files if self.exec is self.files else _allowed_by(self.exec, name)
+        bound = files if self.binding is self.files else _allowed_by(self.binding, name)
+        return frozenset((files - EXEC - BIND) | (executed & EXEC) | (bound & BIND))
 
     def path(self, access: str, name: bytes, *, directory: bool = False) -> PathDecision | None:
         """
@@ -136,6 +145,13 @@ class Deciders:
             made = self.path("bind", address.name)
             decisions += [] if made is None else [made]
         return max(decisions, key=lambda each: strength(each.decision.action), default=None)
+
+
+def _allowed_by(tables_asked: tuple[PathTable, ...], name: bytes) -> frozenset[str]:
+    found = CLASSES
+    for one in tables_asked:
+        found &= one.table.allowed(name)
+    return found
 
 
 def deciders(policy: Policy, resolve: Resolve | None = None) -> Deciders:

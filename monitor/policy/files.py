@@ -113,6 +113,13 @@ class _Place(NamedTuple):
     taken_back_by: int
 
 
+def _alike(ranking: Ranking) -> tuple[tuple[str, ...], ...]:
+    found: dict[int, list[str]] = {}
+    for access, mask in sorted(ranking.masks.items()):
+        found.setdefault(mask, []).append(access)
+    return tuple(tuple(accesses) for accesses in found.values())
+
+
 @frozen(eq=False)
 class Ranking:
     """
@@ -126,12 +133,14 @@ class Ranking:
         masks: for each class, the bits of the rules about it.
         allowing: for each rule that allows, strongest first, its bits, and those that do not carve out.
         otherwise: what is decided where no rule applies.
+        alike: the classes, those together about which the same rules speak.
     """
 
     places: tuple[_Place, ...]
     masks: Mapping[str, int]
     allowing: tuple[tuple[int, int], ...]
     otherwise: FileDecision
+    alike: tuple[tuple[str, ...], ...] = field(init=False, repr=False, default=Factory(_alike, takes_self=True))
 
     def decide(self, access: str, found: Found, *, directory: bool) -> FileDecision:
         """Return what is decided about *access* to a name about which the patterns say *found*."""
@@ -216,6 +225,16 @@ class FileTable:
     def found(self, name: bytes) -> Found:
         """Return which patterns, by their bits in ``ranking``, cover the canonical *name*, or something below it."""
         return self._matcher.match(components(name))
+
+    def allowed(self, name: bytes) -> frozenset[str]:
+        """Return the classes that are allowed for the canonical *name*, of whatever kind; in one pass."""
+        found = self.found(name)
+        return frozenset(
+            access
+            for accesses in self.ranking.alike
+            if isinstance(self.ranking.decide(accesses[0], found, directory=False).action, Allow)
+            for access in accesses
+        )
 
     def decide_all(self, accesses: Collection[str], name: bytes, *, directory: bool = False) -> FileDecision:
         """Return the most restrictive of the decisions about each of *accesses*, one at least, in one pass."""

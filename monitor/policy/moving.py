@@ -18,7 +18,6 @@ from typing import Final, TypeAlias
 from attrs import frozen
 
 from monitor.policy.access import CLASSES, PASSING
-from monitor.policy.action import Allow
 from monitor.policy.automaton import Automaton, States, TooManyStatesError, shortest_name
 from monitor.policy.files import FileAction, FileDecision, FileTable, Ranking
 from monitor.policy.matcher import Found
@@ -61,12 +60,7 @@ Answer: TypeAlias = Difference | Unsettled | None
 
 def gained(table: FileTable, old: bytes, new: bytes) -> frozenset[str]:
     """Return the classes that *table* allows for the name *new*, and does not for *old*."""
-    return frozenset(
-        access
-        for access in CLASSES
-        if isinstance(table.decide(access, new).action, Allow)
-        and not isinstance(table.decide(access, old).action, Allow)
-    )
+    return table.allowed(new) - table.allowed(old)
 
 
 _LIKE_NO_OTHER: Final = b"\x01 like no other \x01"

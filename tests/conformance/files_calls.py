@@ -165,6 +165,8 @@ def _open(draw: Draw) -> tuple[Argument, ...]:
     path = any_path(draw)
     flags = _open_flags(draw, path)
     path = _fitting(draw, path, flags)
+    if draw.one_in(60):
+        path, flags = Text(draw.pick([b"%", b"/proc/self/exe"])), draw.pick([1, 2, 0o1001])  # of a program that runs
     if draw.one_in(20):
         flags |= draw.pick([1 << 26, 1 << 31, 1 << 25, 0o4])
     return path, as_int(draw, flags), draw.pick(MODES) | draw.pick(GARBAGE)
@@ -287,12 +289,12 @@ BROKERED: Final[dict[str, tuple[int, Callable[[Draw], tuple[Argument, ...]]]]] =
     "creat": (3, _creat),
     "stat": (3, lambda draw: (any_path(draw), room(draw, 144))),
     "lstat": (3, lambda draw: (any_path(draw), room(draw, 144))),
-    "newfstatat": (12, _newfstatat),
-    "statx": (12, _statx),
+    "newfstatat": (14, _newfstatat),
+    "statx": (14, _statx),
     "statfs": (3, lambda draw: (any_path(draw), room(draw, 120))),
     "access": (3, lambda draw: (any_path(draw), _access_mode(draw))),
     "faccessat": (3, lambda draw: (directory(draw), any_path(draw), _access_mode(draw))),
-    "faccessat2": (13, _faccessat2),
+    "faccessat2": (14, _faccessat2),
     "readlink": (3, lambda draw: (_link_path(draw), *_link_room(draw))),
     "readlinkat": (4, lambda draw: (directory(draw), _empty_or(draw, _link_path(draw)), *_link_room(draw))),
     "getxattr": (4, lambda draw: (_attribute_path(draw), _attribute(draw), *_attribute_room(draw))),

@@ -236,7 +236,7 @@ async def test_a_thread_that_cannot_be_started_fails_the_call(tmp_path: Path, mo
     start = threading.Thread.start
 
     def refused(self: threading.Thread) -> None:
-        if self.name == "monitor worker":
+        if self.name in {"monitor worker", "monitor runner"}:
             message = "can't start new thread"
             raise RuntimeError(message)
         start(self)

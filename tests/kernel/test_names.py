@@ -12,8 +12,9 @@ import pytest
 
 from monitor._native import rename
 from monitor.broker import names
-from monitor.broker.acting import Acting
+from monitor.broker.acting import Acting, Shared
 from monitor.broker.resolved import Resolved
+from monitor.broker.worker import Runner
 from monitor.notify.emulation import ChangedError, Emulated
 
 RENAME = "monitor.broker.names.rename"
@@ -110,7 +111,7 @@ def test_the_other_side_of_an_exchange_is_looked_at_too(places: Places) -> None:
 def test_names_move_one_at_a_time(places: Places) -> None:
     """But nobody waits for a file system that may answer never."""
     moving = threading.Lock()
-    acting = Acting(None, None, -1, moving, may_block=False)  # type: ignore[arg-type]  # neither is asked
+    acting = Acting(None, None, -1, Shared(moving, Runner()), may_block=False)  # type: ignore[arg-type]  # neither is asked
     place, hanging = places.of(b"plain"), places.of(b"evil")
     hanging.may_hang = True
 

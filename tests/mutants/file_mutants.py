@@ -93,8 +93,8 @@ FILE_MUTANTS = (
     Mutant(
         "a file is made with our umask",
         "monitor/broker/acting.py",
-        "        os.umask(_umask_of(call.tid))\n",
-        "        _umask_of(call.tid)\n",
+        "            os.umask(umask)\n",
+        "",
         (SAME,),
     ),
     Mutant(

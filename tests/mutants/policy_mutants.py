@@ -158,8 +158,8 @@ POLICY_MUTANTS = (
     Mutant(
         "a file that is moved gains nothing",
         "monitor/policy/moving.py",
-        "        if isinstance(table.decide(access, new).action, Allow)\n",
-        "        if isinstance(table.decide(access, old).action, Allow)\n",
+        "    return table.allowed(new) - table.allowed(old)\n",
+        "    return table.allowed(old) - table.allowed(new)\n",
         ("tests/policy/test_moving.py::test_a_file_gains_what_only_the_place_to_which_it_is_moved_allows",),
     ),
     Mutant(
