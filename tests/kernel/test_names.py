@@ -1,4 +1,4 @@
-"""What is moved is what was looked at, whoever moves names meanwhile."""
+"""What is moved is what was looked at, whoever moves names meanwhile; and who makes files under a umask."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monitor.broker import names
 from monitor.broker.acting import Acting, Shared
 from monitor.broker.resolved import Resolved
 from monitor.broker.worker import Runner
-from monitor.notify.emulation import ChangedError, Emulated
+from monitor.notify.emulation import ChangedError, Emulated, MayBlockError
 
 RENAME = "monitor.broker.names.rename"
 
@@ -119,3 +119,27 @@ def test_names_move_one_at_a_time(places: Places) -> None:
         assert moving.locked()
     with acting.alone(place, hanging):
         assert not moving.locked()
+
+
+def test_a_runner_has_a_umask_of_its_own_and_gives_back_what_comes_of_it() -> None:
+    ours = os.umask(0o22)
+    runner = Runner()
+    try:
+        assert runner.run(lambda: os.umask(0o77)) == 0o22
+        assert runner.run(lambda: os.umask(0o77)) == 0o77, "it is one thread"
+        with pytest.raises(ZeroDivisionError):
+            runner.run(lambda: 1 // 0)
+        assert os.umask(0o22) == 0o22
+    finally:
+        runner.close()
+        os.umask(ours)
+
+
+def test_where_no_thread_can_be_started_a_runner_leaves_it_to_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_thread: threading.Thread) -> None:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with pytest.raises(MayBlockError):
+        Runner().run(int)
