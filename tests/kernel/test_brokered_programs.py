@@ -479,9 +479,12 @@ import zipfile
 info = "one-1.dist-info/"
 with zipfile.ZipFile("one-1-py3-none-any.whl", "w") as wheel:
     wheel.write("one/one.py", "one.py")
-    wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: one\\nVersion: 1\\n")
-    wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-    wheel.writestr(info + "RECORD", f"one.py,,\\n{info}METADATA,,\\n{info}WHEEL,,\\n{info}RECORD,,\\n")
+    for name, text in (
+        ("METADATA", "Metadata-Version: 2.1\\nName: one\\nVersion: 1\\n"),
+        ("WHEEL", "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"),
+        ("RECORD", f"one.py,,\\n{info}METADATA,,\\n{info}WHEEL,,\\n{info}RECORD,,\\n"),
+    ):
+        wheel.writestr(zipfile.ZipInfo(info + name), text)  # of 1980, whenever it is made
 """
 
 
