@@ -8,6 +8,7 @@ roof, where those two meet.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Final
@@ -30,6 +31,9 @@ KEPT: Final = 4096
 
 STATES: Final = 2000
 """How far two subtrees are compared while everybody waits: some hundredths of a second."""
+
+_MOST_STEPS: Final = 10_000
+"""Components on the way to a file: more than 40 links of 4096 bytes each have few files."""
 
 _TAKING: Final = frozenset({"rename-source", "rename-target", "rmdir", "delete"})
 """What takes away the directory that a file of the policy is in."""
@@ -170,13 +174,32 @@ def _is_over(expires: date | None) -> bool:
 
 
 def _files_of(policy: Policy) -> Iterator[bytes]:
-    """Yield the names of the files that *policy* was read from."""
+    """Yield the names of the files that *policy* was read from, and of the links that lead to them."""
     for layer in policy.layers():
         extending: Policy | None = layer
         while extending is not None:
             if os.path.exists(extending.origin.file):  # noqa: PTH110  # presets have words in its place
                 yield os.fsencode(os.path.realpath(extending.origin.file))
+                yield from links_to(os.fsencode(os.path.abspath(extending.origin.file)))  # noqa: PTH100  # no link
             extending = extending.extends
+
+
+def links_to(name: bytes) -> Iterator[bytes]:
+    """Yield the canonical name of each symbolic link that is followed on the way to the absolute *name*."""
+    left = deque(part for part in name.split(b"/") if part)
+    here = b"/"
+    for _ in range(_MOST_STEPS):
+        if not left:
+            return
+        there = os.path.normpath(os.path.join(here, left.popleft()))  # noqa: PTH118  # bytes
+        try:
+            text = os.readlink(there)  # noqa: PTH115
+        except OSError:
+            here = there
+            continue
+        yield there
+        left.extendleft(part for part in reversed(text.split(b"/")) if part)
+        here = b"/" if text.startswith(b"/") else here
 
 
 def _directories_above(name: bytes) -> Iterator[bytes]:
@@ -196,7 +219,7 @@ def _allows_all(table: FileTable) -> bool:
 
 def _object(name: bytes) -> tuple[int, int]:
     """Return device and inode of a file, as ``Object`` has them."""
-    status = os.stat(name)  # noqa: PTH116  # bytes
+    status = os.lstat(name)  # bytes
     return os.major(status.st_dev) << 32 | os.minor(status.st_dev), status.st_ino
 
 

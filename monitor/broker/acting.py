@@ -136,7 +136,7 @@ class Acting:
         On a worker, whose umask is its own; from the loop on a thread for which it waits.  Raises TargetGone, and
         what *function* raises.
         """
-        umask = _umask_of(call.tid)
+        umask = umask_of(call.tid)
         self.still_waits(call)
 
         def act() -> T:
@@ -146,13 +146,16 @@ class Acting:
         return act() if self.may_block else self._runner.run(act)
 
 
-def _umask_of(tid: int) -> int:
+def umask_of(tid: int) -> int:
     """Return the umask of a thread (proc_pid_status(5), Linux 4.7).  Raises TargetGone."""
     try:
         status = Path(f"/proc/{tid}/status").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         raise TargetGone from None
-    return int(status.partition(b"\nUmask:")[2].split(None, 1)[0], 8)
+    umask = status.partition(b"\nUmask:")[2].split(None, 1)
+    if not umask:  # it is dead, and not yet waited for
+        raise TargetGone
+    return int(umask[0], 8)
 
 
 def our_lack(error: OSError) -> int:

@@ -13,6 +13,7 @@ once more, and links come to be and names move one at a time, so that no program
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from errno import EINVAL, ENOENT, EPERM
 from typing import Final
@@ -33,6 +34,8 @@ RENAME_NOREPLACE: Final = 1
 RENAME_EXCHANGE: Final = 2
 _RENAME_WHITEOUT: Final = 4
 _RENAME_FLAGS: Final = RENAME_NOREPLACE | RENAME_EXCHANGE | _RENAME_WHITEOUT
+
+_NAME_MAX: Final = 255
 
 MODE: Final = 0xFFFF
 """``umode_t``: the kernel looks at no more of a mode."""
@@ -143,26 +146,48 @@ def rename_what_was_seen(above: Resolved, name: bytes, new_above: Resolved, new_
 
     No program of ours renames meanwhile; if somebody else did between the look and the call, it is moved back.
     """
-    exchanged = new_above.seen if flags & RENAME_EXCHANGE else None
-    if not _is_still(above, above.seen) or (exchanged is not None and not _is_still(new_above, exchanged)):
+    exchanges = bool(flags & RENAME_EXCHANGE)
+    if not _is_still(above) or (exchanges and not _is_still(new_above)):
         raise ChangedError
+    name = _seen_only(above, name)
+    new_name = _seen_only(new_above, new_name) if exchanges else new_name
     result = rename(above.fd, name, new_above.fd, new_name, flags)
-    if result == 0 and not _is_still(new_above, above.seen):
-        back = RENAME_EXCHANGE if flags & RENAME_EXCHANGE else RENAME_NOREPLACE
-        rename(new_above.fd, new_name, above.fd, name, back)
+    if result == 0 and not _has_come(above, new_above):
+        rename(new_above.fd, new_name, above.fd, name, RENAME_EXCHANGE if exchanges else RENAME_NOREPLACE)
         raise ChangedError
     return Emulated(result)
 
 
-def _is_still(there: Resolved, seen: os.stat_result | None) -> bool:
-    """Whether what was *seen* has the name now; also where nothing was seen, or nothing is there any more."""
-    if seen is None or there.missing is None:
+def _seen_only(there: Resolved, name: bytes) -> bytes:
+    """Return *name*, or where nothing had it one that nothing has: what comes to be there was not decided about."""
+    component = there.missing
+    if there.seen is not None or component is None or len(component) > _NAME_MAX:
+        return name
+    return secrets.token_hex(16).encode() + name[len(component) :]
+
+
+def _is_still(there: Resolved) -> bool:
+    """Whether what was seen has the name now, and nothing has it where nothing was."""
+    if there.missing is None:
         return True
+    return _identity(_look(there)) == _identity(there.seen)
+
+
+def _has_come(above: Resolved, new_above: Resolved) -> bool:
+    """Whether it was what had been seen that came to have the new name; also if nothing has it any more."""
+    now = _look(new_above)
+    return now is None or _identity(now) == _identity(above.seen)
+
+
+def _look(there: Resolved) -> os.stat_result | None:
     try:
-        now = os.stat(there.missing, dir_fd=there.fd, follow_symlinks=False)
+        return os.stat(there.missing or b"", dir_fd=there.fd, follow_symlinks=False)
     except OSError:
-        return True
-    return (now.st_dev, now.st_ino) == (seen.st_dev, seen.st_ino)
+        return None
+
+
+def _identity(status: os.stat_result | None) -> tuple[int, int] | None:
+    return None if status is None else (status.st_dev, status.st_ino)
 
 
 def _second_of(call: Call) -> int:

@@ -21,6 +21,12 @@ def owner_of(mount: Mount, held: Object) -> int | None:
     return int(number) if number.isdigit() else None
 
 
+def is_below(mount: Mount, held: Object) -> bool:
+    """Whether *held* is where *mount* was when the mounts were read: a directory above it may have been moved since."""
+    point = b"" if mount.point == b"/" else mount.point
+    return (held.link + b"/").startswith(point + b"/")
+
+
 def below(mount: Mount, held: Object) -> bytes:
     """Return the path of a thing on its file system, wherever a part of that is mounted."""
     path = mount.root + b"/" + held.link.removeprefix(mount.point)

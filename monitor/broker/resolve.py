@@ -30,10 +30,10 @@ from monitor._native import (
     open_at,
 )
 from monitor.broker.anonymous import anonymous_devices
-from monitor.broker.mounts import LOCAL, Mounts
+from monitor.broker.mounts import LOCAL, Mount, Mounts
 from monitor.broker.openers import shows_ours
 from monitor.broker.plan import Start
-from monitor.broker.procfs import as_own, below, is_ours, owner_of
+from monitor.broker.procfs import as_own, below, is_below, is_ours, owner_of
 from monitor.broker.resolved import Resolved, entry_of, is_name, names_of
 from monitor.broker.walk import MOST_LINKS, NO_MAGICLINKS, NO_SYMLINKS, How, Surroundings, Walked, walk
 from monitor.errors import TargetGone, TargetMemoryError
@@ -135,8 +135,8 @@ class Resolver:
         """Give *resolved* the names that may be believed; *process* is the target's, if anything is on procfs."""
         held = resolved.object
         assert held is not None
-        mount = self.mounts.find(held.mount)
-        owner = None if mount is None else owner_of(mount, held)
+        mount = self.mount_of(held)
+        owner = self.owner(held)
         if owner is not None and is_ours(owner):
             resolved.wrong = ENOENT  # as if it were not there, however it was come by
             return
@@ -158,8 +158,18 @@ class Resolver:
 
     def owner(self, held: Object) -> int | None:
         """Return the number of the process to which a thing on procfs belongs; None: it is elsewhere, or nobody's."""
+        mount = self.mount_of(held)
+        if mount is None or mount.kind != "proc":
+            return None
+        return owner_of(mount, held) if is_below(mount, held) else os.getpid()  # it cannot be told: as if it were ours
+
+    def mount_of(self, held: Object) -> Mount | None:
+        """Return the mount that *held* is on, where that is now: nobody tells when a directory above it is moved."""
         mount = self.mounts.find(held.mount)
-        return None if mount is None else owner_of(mount, held)
+        if mount is not None and mount.kind == "proc" and not is_below(mount, held):
+            self.mounts.read()
+            mount = self.mounts.find(held.mount)
+        return mount
 
     def is_valid(self, call: Call) -> bool:
         """Whether the thread still waits."""
@@ -240,7 +250,7 @@ class _SlowWay(NamedTuple):
         except BaseException:
             os.close(found.fd)
             raise
-        mount = self.resolver.mounts.find(held.mount)
+        mount = self.resolver.mount_of(held)
         own, fd = b"/%d" % os.getpid(), found.fd
         if mount is not None and (below(mount, held) + b"/").startswith(own + b"/"):
             rest = below(mount, held).removeprefix(own)

@@ -131,7 +131,8 @@ def names_of(link: bytes, missing: bytes | None) -> tuple[bytes, ...]:
     """
     if not link.startswith(b"/"):
         return ()
-    links = (link, link.removesuffix(_DELETED)) if link.endswith(_DELETED) else (link,)
+    other = link.removesuffix(_DELETED)
+    links = (link,) if other == link or other.endswith(b"/") else (link, other)  # nothing has an empty name
     if missing is None:
         return links
     return tuple((b"" if one == b"/" else one) + b"/" + missing for one in links)

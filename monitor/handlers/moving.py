@@ -23,12 +23,13 @@ from monitor.notify.decode import Call
 from monitor.origin import Origin
 
 NO_RIGHTS_BY_MOVING: Final = Origin("a name gains no rights by moving")
-NO_LINK_THERE: Final = Origin("a link there would change what a pattern means")
+NO_LINK_THERE: Final = Origin("a link there changes what a pattern means")
 
 _RENAMES: Final = frozenset({"rename", "renameat", "renameat2"})
 _LINKS: Final = frozenset({"link", "linkat"})
 _SYMLINKS: Final = frozenset({"symlink", "symlinkat"})
 _NODES: Final = frozenset({"mknod", "mknodat"})
+_REMOVALS: Final = frozenset({"unlink", "unlinkat"})
 
 
 class Mover(Protocol):
@@ -79,15 +80,21 @@ def check(mover: Mover, call: Call, paths: list[Resolved]) -> None:
         _check_link(mover, paths[0])
     elif call.name in _NODES:
         _check_node(mover, call, paths[0])
+    elif call.name in _REMOVALS:
+        _check_removal(mover, paths[0])
 
 
 def _check_move(mover: Mover, old: Resolved, new: Resolved, seen: os.stat_result | None) -> None:
+    _check_removal(mover, new)
     if seen is None:
-        return  # there is nothing to be moved
+        return  # there is nothing to be moved, and nothing that comes to be there is
     if not stat.S_ISDIR(seen.st_mode):
+        _check_removal(mover, old)
         _check_file(mover, old, new, seen.st_mode)
     elif any(mover.tells_apart(one, other) for one, other in _pairs(old, new)):
         raise Refused(EXDEV, NO_RIGHTS_BY_MOVING, new)
+    elif any(mover.leads(name) for name in new.names):
+        raise Refused(EXDEV, NO_LINK_THERE, new)  # there may be one in it
 
 
 def _check_file(mover: Mover, old: Resolved, new: Resolved, mode: int) -> None:
@@ -100,6 +107,12 @@ def _check_file(mover: Mover, old: Resolved, new: Resolved, mode: int) -> None:
 def _check_link(mover: Mover, new: Resolved) -> None:
     if any(mover.leads(name) for name in new.names):
         raise Refused(EACCES, NO_LINK_THERE, new)
+
+
+def _check_removal(mover: Mover, old: Resolved) -> None:
+    """Refuse to take away a link through which a pattern means what it does."""
+    if old.seen is not None and stat.S_ISLNK(old.seen.st_mode):
+        _check_link(mover, old)
 
 
 def _check_node(mover: Mover, call: Call, new: Resolved) -> None:

@@ -26,8 +26,8 @@ name = "moving"
 known-as-of = "6.12"
 syscalls-default = "allow"
 [files]
-read = ["/usr", "/bin", "/lib", "/lib64", "/etc", "/opt", "/proc/*", "$PYTHON", "$T/read"]
-write = ["$T/own", "$T/shared", "!$T/own/project/.git/hooks", "$T/plain.txt"]
+read = ["/usr", "/bin", "/lib", "/lib64", "/etc", "/opt", "/proc/*", "$PYTHON", "$T/read", "$T/own/build/out"]
+write = ["$T/own", "$T/shared", "!$T/own/project/.git/hooks", "!$T/own/way/hooks", "$T/plain.txt"]
 exec = "unverified"
 [[files.rules]]
 paths = ["$T/own/secret*"]
@@ -43,7 +43,7 @@ action = "hide"
 """
 
 PROGRAM: Final = """
-import ctypes, errno, os, sys
+import ctypes, errno, os, sys, time
 os.chdir(sys.argv[1])
 libc = ctypes.CDLL(None, use_errno=True)
 def exchange(one, other):
@@ -118,6 +118,29 @@ CASES: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
         ("os.rename('own/link', 'plain.txt')", EACCES),
         ("os.rename('own/file', 'plain.txt')", OK),
     ],
+    "a directory that may have a link in it, where a pattern speaks of what is below": [
+        ("os.symlink('../read', 'own/dir/out')", OK),
+        ("os.rename('own/dir', 'own/build')", EXDEV),
+        ("os.mkdir('own/build')", OK),
+        ("os.symlink('../read', 'own/build/out')", EACCES),
+        ("os.rename('own/dir/out', 'own/build/out')", EACCES),
+        ("os.rename('own/empty', 'own/build/out')", EXDEV),
+        ("os.mkdir('own/build/out')", OK),
+    ],
+    "a link through which a pattern leads": [
+        ("os.unlink('own/way')", EACCES),
+        ("os.rename('own/way', 'own/other')", EACCES),
+        ("os.rename('own/file', 'own/way')", EACCES),
+        ("exchange('own/way', 'own/file')", EACCES),
+        ("exchange('own/file', 'own/way')", EACCES),
+        ("os.mkdir('own/way/hooks')", EACCES),
+    ],
+    "names that look as if they were gone": [
+        ("os.mkdir('own/ (deleted)')", OK),
+        ("os.mkdir('own/ (deleted)/x')", OK),
+        ("os.stat('own/ (deleted)/x')", OK),
+        ("os.rename('own/ (deleted)', 'own/x (deleted)')", OK),
+    ],
     "a name that is hidden": [
         ("os.rename('own/hidden', 'own/x')", ENOENT),
         ("os.rename('own/file', 'own/hidden')", EACCES),
@@ -142,11 +165,13 @@ def _fill(top: Path) -> None:
         "own/project/src",
         "own/dir",
         "own/empty",
+        "own/there",
         "own/gone/.git",
         "read",
         "shared",
     ):
         (top / name).mkdir(parents=True)
+    (top / "own/way").symlink_to("there")
     for name in ("own/file", "own/secret", "own/hidden", "own/dir/file", "read/file", "plain.txt"):
         (top / name).write_text(name)
 
@@ -222,6 +247,36 @@ async def test_the_policy_stays_where_it_is(tmp_path: Path) -> None:
 
     assert await said(tmp_path, load(file), lines) == [EACCES] * 9 + [OK]
     assert file.read_text().startswith("\n[policy]")
+
+
+async def test_links_that_lead_to_the_policy_stay_where_they_are(tmp_path: Path) -> None:
+    """Whoever names it by them would be given another the next time."""
+    _fill(tmp_path)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/policy.toml").write_text(POLICY.replace("$T", str(tmp_path)).replace("$PYTHON", sys.prefix))
+    (tmp_path / "own/to-real").symlink_to("../real")
+    (tmp_path / "own/dir/to-policy").symlink_to("../to-real/policy.toml")
+    lines = [
+        "os.unlink('own/dir/to-policy')",
+        "os.rename('own/dir/to-policy', 'own/x')",
+        "os.rename('own/file', 'own/dir/to-policy')",
+        "os.unlink('own/to-real')",
+        "os.rename('own/dir', 'own/x')",
+        "os.unlink('own/file')",
+    ]
+
+    assert await said(tmp_path, load(tmp_path / "own/dir/to-policy"), lines) == [EACCES] * 5 + [OK]
+
+
+async def test_a_program_whose_processes_are_killed_goes_on(tmp_path: Path) -> None:
+    """A dead process that nobody has waited for has neither memory nor umask."""
+    _fill(tmp_path)
+    killed = (
+        "[(pid := os.fork()) or [os.mkdir(f'own/{os.getpid()}-{n}') for n in range(10**6)],"
+        " time.sleep(0.003), os.kill(pid, 9), time.sleep(0.001), os.waitpid(pid, 0)]"
+    )
+
+    assert await said(tmp_path, policy(tmp_path), [killed] * 40) == [OK] * 40
 
 
 @pytest.mark.root
