@@ -124,7 +124,9 @@ def _is_in_own_table(difference: Difference) -> bool:
         return False
     texts = [one.text for one in difference.call.args if isinstance(one, Text)]
     led_there = any(name in text for text in texts for name in (b"self", b"/fd", b"map_files", b"to-fd"))
-    return led_there and difference.call.name in CHANGES and getattr(difference.native, "value", 0) < 0
+    if not led_there or difference.call.name not in CHANGES:
+        return False
+    return -getattr(difference.native, "value", 0) in {errno.EPERM, errno.ENOTDIR, errno.EOPNOTSUPP}
 
 
 KNOWN: Final[tuple[Known, ...]] = (
