@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from monitor._native import file_attributes_of, remove_attribute, set_attribute, set_file_attributes
 from monitor.broker.acting import Acting
-from monitor.broker.changing import is_held_only, on_held, there_or_error
+from monitor.broker.changing import AT_FLAGS, is_held_only, on_held, there_or_error
 from monitor.errors import TargetMemoryError
 from monitor.notify.decode import Call
 from monitor.notify.emulation import Emulated
@@ -23,10 +23,6 @@ from monitor.notify.emulation import Emulated
 _NAME_MAX: Final = 255
 _SIZE_MAX: Final = 65536
 _CREATE_OR_REPLACE: Final = 3
-
-_AT_SYMLINK_NOFOLLOW: Final = 0x100
-_AT_EMPTY_PATH: Final = 0x1000
-_AT_FLAGS: Final = _AT_SYMLINK_NOFOLLOW | _AT_EMPTY_PATH
 
 _PAGE: Final = 4096
 _ARGUMENTS: Final = struct.Struct("=QII")
@@ -107,7 +103,7 @@ def getxattr_file(acting: Acting, call: Call, index: int) -> Emulated:
     given = _given(acting, call)
     if isinstance(given, Emulated):
         return given
-    if _at_flags(call) & ~_AT_FLAGS or (given.flags and call.name == "getxattrat"):
+    if _at_flags(call) & ~AT_FLAGS or (given.flags and call.name == "getxattrat"):
         return Emulated(-EINVAL)
     name = _name(acting, call, given.name)
     if isinstance(name, Emulated):
@@ -117,7 +113,7 @@ def getxattr_file(acting: Acting, call: Call, index: int) -> Emulated:
 
 def listxattr_file(acting: Acting, call: Call, index: int) -> Emulated:
     """listxattr(2), llistxattr(2), listxattrat(2): ``path_listxattrat``."""
-    if _at_flags(call) & ~_AT_FLAGS:
+    if _at_flags(call) & ~AT_FLAGS:
         return Emulated(-EINVAL)
     buffer = 3 if call.name == "listxattrat" else index + 1
     given = _Given(0, call.registers[buffer], call.registers[buffer + 1], 0)
@@ -161,7 +157,7 @@ def setxattr_file(acting: Acting, call: Call, index: int) -> Emulated:
     given = _given(acting, call)
     if isinstance(given, Emulated):
         return given
-    if _at_flags(call) & ~_AT_FLAGS or given.flags & ~_CREATE_OR_REPLACE:
+    if _at_flags(call) & ~AT_FLAGS or given.flags & ~_CREATE_OR_REPLACE:
         return Emulated(-EINVAL)
     name = _name(acting, call, given.name)
     if isinstance(name, Emulated):
@@ -174,7 +170,7 @@ def setxattr_file(acting: Acting, call: Call, index: int) -> Emulated:
 
 def removexattr_file(acting: Acting, call: Call, index: int) -> Emulated:
     """removexattr(2), lremovexattr(2), fremovexattr(2), removexattrat(2): ``path_removexattrat``."""
-    if _at_flags(call) & ~_AT_FLAGS:
+    if _at_flags(call) & ~AT_FLAGS:
         return Emulated(-EINVAL)
     name = _name(acting, call, call.registers[3 if call.name == "removexattrat" else index + 1])
     if isinstance(name, Emulated):
@@ -225,7 +221,7 @@ def file_setattr_file(acting: Acting, call: Call, index: int) -> Emulated:
 
 def _wrong_size(call: Call, size: int) -> int:
     """Return the errno with which flags and size are refused, or 0."""
-    if _int(call.registers[4]) & ~_AT_FLAGS:
+    if _int(call.registers[4]) & ~AT_FLAGS:
         return EINVAL
     if size > _PAGE:
         return E2BIG

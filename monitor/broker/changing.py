@@ -18,6 +18,7 @@ from typing import Final
 
 from monitor._native import change_mode, change_owner, change_size, change_times
 from monitor.broker.acting import Acting
+from monitor.broker.names import MODE
 from monitor.broker.plan import by_descriptor
 from monitor.broker.resolved import Resolved
 from monitor.notify.decode import Call
@@ -25,10 +26,7 @@ from monitor.notify.emulation import Emulated, MayBlockError
 
 _AT_SYMLINK_NOFOLLOW: Final = 0x100
 _AT_EMPTY_PATH: Final = 0x1000
-_AT_FLAGS: Final = _AT_SYMLINK_NOFOLLOW | _AT_EMPTY_PATH
-
-_MODE: Final = 0xFFFF
-"""``umode_t``."""
+AT_FLAGS: Final = _AT_SYMLINK_NOFOLLOW | _AT_EMPTY_PATH
 
 _NO_ID: Final = 0xFFFFFFFF
 _UTIME_OMIT: Final = 0x3FFFFFFE
@@ -87,24 +85,24 @@ def _done(function: Callable[[], None]) -> int:
 
 def change_mode_of(acting: Acting, call: Call, index: int) -> Emulated:
     """chmod(2), fchmodat(2), fchmodat2(2)."""
-    if call.name == "fchmodat2" and _int(call.registers[3]) & ~_AT_FLAGS:
+    if call.name == "fchmodat2" and _int(call.registers[3]) & ~AT_FLAGS:
         return Emulated(-EINVAL)
     resolved = there_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
         return resolved
     acting.still_waits(call)
-    return Emulated(change_mode(acting.own_fds, resolved.fd, call.registers[index + 1] & _MODE))
+    return Emulated(change_mode(acting.own_fds, resolved.fd, call.registers[index + 1] & MODE))
 
 
 def change_held_mode(acting: Acting, call: Call, register: int) -> Emulated:
     """fchmod(2)."""
-    mode = call.registers[1] & _MODE
+    mode = call.registers[1] & MODE
     return on_held(acting, call, register, register, lambda fd: _done(lambda: os.fchmod(fd, mode)))
 
 
 def change_owner_of(acting: Acting, call: Call, index: int) -> Emulated:
     """chown(2), lchown(2), fchownat(2)."""
-    if call.name == "fchownat" and _int(call.registers[4]) & ~_AT_FLAGS:
+    if call.name == "fchownat" and _int(call.registers[4]) & ~AT_FLAGS:
         return Emulated(-EINVAL)
     resolved = there_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
@@ -160,7 +158,7 @@ def change_times_of(acting: Acting, call: Call, index: int) -> Emulated:
         if flags:
             return Emulated(-EINVAL)
         return on_held(acting, call, 0, index, lambda fd: change_times(fd, times, is_path=False))
-    if flags & ~_AT_FLAGS:
+    if flags & ~AT_FLAGS:
         return Emulated(-EINVAL)
     resolved = there_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
