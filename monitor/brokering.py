@@ -10,6 +10,7 @@ from __future__ import annotations
 from monitor.abi.arch import Arch
 from monitor.broker.broker import FileBroker
 from monitor.broker.families import FAMILIES
+from monitor.broker.rights import changes_rights
 from monitor.deciding import TableDecider, real_head
 from monitor.enforce import PolicyJudge
 from monitor.errors import PolicyError
@@ -19,7 +20,7 @@ from monitor.notify.account import Outcome, Would
 from monitor.notify.decode import Call
 from monitor.notify.handler import Routes
 from monitor.notify.verdict import Allow
-from monitor.policy.beneath import is_brokered, keeps_faults, keeps_rights
+from monitor.policy.beneath import RIGHTS, is_brokered, keeps_faults, keeps_mounts, keeps_rights
 from monitor.policy.model import Policy
 from monitor.sources.launch import Started
 
@@ -34,14 +35,18 @@ class BrokeringJudge:
         self._paths = PathJudge(self._decider, Arch.native())
         self._observe = observe
         self._fast: FastPath | None = None
+        self._broker: FileBroker | None = None
         self.keeps_rights = not observe and keeps_rights(policy)
-        """Whether nothing lets the targets come to other rights than ours, or another view."""
+        """Whether they begin with our rights and our view, and nothing lets them come to another view."""
+        self.keeps_mounts = keeps_mounts(policy)
+        """Whether nothing lets them mount."""
         self.keeps_faults = not observe and keeps_faults(policy)
         """Whether nothing lets them handle the faults of their pages."""
 
     def fast_path(self, broker: FileBroker, routes: Routes) -> FastPath | None:
         """Return who answers for *broker* what is allowed anyway, and no handler of *routes* sees; None: nobody."""
-        if self.keeps_rights:
+        self._broker = broker
+        if broker.walled:
             self._fast = FastPath(broker, self._decider, self._unseen(routes))
         return self._fast
 
@@ -52,12 +57,19 @@ class BrokeringJudge:
     def refuses(self, call: Call) -> Outcome | None:
         """Return the refusal of *call*, which no handler lifts.  Raises MayBlockError."""
         refused = self._calls.refuses(call)
+        if call.name in RIGHTS and changes_rights(call) and self._broker is not None:
+            self._loosen(self._broker)  # before the kernel runs it, if it does
         if refused is not None or not self._paths.rules(call):
             return refused
         ruling = call.ruling = self._paths.ruling(call)  # anew: the policy may be another one
         if isinstance(ruling, Outcome):
             return ruling
         return None if self._observe or not ruling.errno else refusal(ruling)
+
+    def _loosen(self, broker: FileBroker) -> None:
+        broker.loosen()
+        if self._fast is not None and not broker.walled:
+            self._fast.end()
 
     def answers(self, call: Call) -> Outcome | None:
         """Return what is answered when every handler has passed."""
@@ -122,4 +134,5 @@ def broker_of(started: Started, routes: Routes, judge: BrokeringJudge | None) ->
     has = started.process.has
     if judge is None:
         return FileBroker(started.listener, is_supervised=has)
-    return FileBroker(started.listener, is_supervised=has, walled=judge.keeps_rights, faultless=judge.keeps_faults)
+    alike = started.process.pid if judge.keeps_rights else None
+    return FileBroker(started.listener, is_supervised=has, alike=alike, faultless=judge.keeps_faults)

@@ -186,7 +186,7 @@ async def _supervised_launch(launch: Launch, settings: Settings) -> AsyncGenerat
 
     plan = settings.plan()
     if plan.files is not None:
-        launch = walled(launch)
+        launch = walled(launch, second_wall=plan.files.keeps_mounts)
     program = plan.program or settings.program(other_abis=launch.other_abis)
     if settings.strict or plan.files is not None:
         make_undumpable()

@@ -217,11 +217,10 @@ static int refuse_slashes(struct mon_lookup *lookup, int start)
 }
 
 /* Look the path up from start, which becomes the object where the path is empty. */
-static int look_up_from(struct mon_lookup *lookup)
+static void look_up_from(struct mon_lookup *lookup)
 {
 	uint64_t follow = lookup->flags & MON_LOOKUP_NOFOLLOW ? O_NOFOLLOW : 0;
 	int start = lookup->start < 0 ? AT_FDCWD : lookup->start;
-	int result;
 
 	if (lookup->path_length == 0) {
 		lookup->fd = lookup->start;
@@ -241,6 +240,27 @@ static int look_up_from(struct mon_lookup *lookup)
 			lookup->missing = lookup->fd >= 0;
 		}
 	}
+}
+
+/* Look it up as who has the path, and with our own rights again tell what was found. */
+static int look_up_as_they(struct mon_lookup *lookup)
+{
+	int result = 0, back = 0;
+
+	if (lookup->theirs)
+		result = mon_rights_take(lookup->theirs);
+	if (result == 0)
+		look_up_from(lookup);
+	if (lookup->theirs)
+		back = mon_rights_take(lookup->ours);
+	if (back < 0) {
+		if (lookup->fd >= 0)
+			close(lookup->fd);
+		lookup->fd = -1;
+		return -ENOTRECOVERABLE;
+	}
+	if (result < 0)
+		return result;
 	if (lookup->fd < 0) {
 		result = lookup->fd;
 		lookup->fd = -1;
@@ -282,7 +302,7 @@ int mon_path_lookup(struct mon_lookup *lookup)
 	result = (int)mon_gone_or(lookup->listener, lookup->id, result);
 	if (result < 0)
 		return result;
-	result = look_up_from(lookup);
+	result = look_up_as_they(lookup);
 	lookup->mounts_changed |= mounts_changed(lookup->mounts);
 	return result;
 }

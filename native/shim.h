@@ -131,6 +131,30 @@ int mon_target_kill(int listener, uint64_t id, pid_t tid, int signal);
  */
 int mon_target_fd(int listener, uint64_t id, pid_t tid, int fd);
 
+/* ---- rights.c: the rights and the root of another thread, for a while ---- */
+
+/* What decides what a thread may do with files, and where its paths begin. */
+struct mon_rights {
+	uint32_t uid; /* effective, and so is gid */
+	uint32_t gid;
+	uint32_t file_uid; /* credentials(7): those of the file system */
+	uint32_t file_gid;
+	uint32_t group_count;
+	int root; /* O_PATH on a directory; -1: as it is */
+	uint32_t *groups;
+	uint64_t capabilities; /* effective: bit N is number N */
+};
+
+/*
+ * Have the calling thread, and no other, take these rights; of the capabilities those that it is
+ * permitted.  Its root becomes its working directory too, and its file system information must be
+ * its own (mon_unshare_fs()).  Needs CAP_SETUID, CAP_SETGID, and CAP_SYS_CHROOT for a root among
+ * what is permitted, but need not have them effective: so it is the way back, too.
+ *
+ * Returns 0; or -errno, and the thread may have a part of them: it is to go back or to end.
+ */
+int mon_rights_take(const struct mon_rights *rights);
+
 /* ---- paths.c: a path of a waiting thread is looked up, once ---- */
 
 #define MON_PATH_SIZE 4096 /* PATH_MAX: no path of a call has more bytes, its NUL included */
@@ -156,6 +180,8 @@ struct mon_lookup {
 	uint64_t address; /* of the path */
 	uint64_t resolve; /* RESOLVE_* beyond RESOLVE_NO_MAGICLINKS */
 	uint32_t flags;   /* MON_LOOKUP_* */
+	const struct mon_rights *theirs; /* who looks up what was read; NULL: we do */
+	const struct mon_rights *ours;   /* to come back */
 
 	/* From here on it is filled in. */
 	uint32_t mode; /* st_mode of what fd holds */
@@ -186,6 +212,7 @@ struct mon_lookup {
  * too many others.  -EAGAIN: not in the kernel's cache (without MON_LOOKUP_MAY_BLOCK,
  * or where MON_LOOKUP_IF_SAME takes it back).  Or what
  * openat2(2) says, -EFAULT, -ENAMETOOLONG, -EBADF.  After a failure start is the caller's too.
+ * -ENOTRECOVERABLE: the calling thread could not come back to our rights.
  */
 int mon_path_lookup(struct mon_lookup *lookup);
 

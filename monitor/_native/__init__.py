@@ -81,6 +81,7 @@ from monitor._native.paths import (
     unshare_fs,
 )
 from monitor._native.probing import is_dumpable, landlock_abi, probe, set_dumpable
+from monitor._native.rights import StrandedError, TakenRights
 
 __all__ = [
     "CREATE",
@@ -108,6 +109,8 @@ __all__ = [
     "Plain",
     "RawNotification",
     "Receiver",
+    "StrandedError",
+    "TakenRights",
     "change_mode",
     "change_owner",
     "change_size",

@@ -8,8 +8,10 @@ are ordinary, and come once per call, are numbers here and no exceptions.
 from __future__ import annotations
 
 import os
+from errno import ENOTRECOVERABLE
 from typing import Final, NamedTuple
 
+from monitor._native.rights import StrandedError, TakenRights
 from monitor._native.shim import check, constant, ffi, lib
 
 NOFOLLOW: Final = constant("MON_LOOKUP_NOFOLLOW")
@@ -101,7 +103,7 @@ class PathLooker:
     It borrows *listener* and the fds of ``/proc``, ``/proc/self/fd`` and ``/proc/self/mountinfo``.
     """
 
-    __slots__ = ("_data", "_name", "_opening", "_path")
+    __slots__ = ("_data", "_name", "_opening", "_path", "_rights")
 
     def __init__(self, listener: int, proc: int, own_fds: int, mounts: int) -> None:
         """Allocate the buffers."""
@@ -116,8 +118,13 @@ class PathLooker:
         self._opening.listener = listener
         self._opening.own_fds = own_fds
 
+    def stand(self, theirs: TakenRights, ours: TakenRights) -> None:
+        """Look up with their rights and from their root from now on, and come back each time."""
+        self._rights = theirs, ours  # which are borrowed by the structure
+        self._data.theirs, self._data.ours = theirs.data(), ours.data()
+
     def look_up(self, ident: int, tid: int, address: int, directory: int, flags: int, resolve: int = 0) -> LookedUp:
-        """Read the path at *address* of the thread, and look it up once."""
+        """Read the path at *address* of the thread, and look it up once.  Raises StrandedError."""
         data = self._data
         data.id = ident
         data.tid = tid
@@ -126,6 +133,8 @@ class PathLooker:
         data.flags = flags
         data.resolve = resolve
         error = -_lookup(data)
+        if error == ENOTRECOVERABLE:
+            raise StrandedError(os.strerror(error))
         path = self._path[: data.path_length]
         if error:
             return LookedUp(error, path, -1, data.start, None, None, bool(data.mounts_changed))

@@ -7,16 +7,20 @@ What it is not: a family.  One object for each thread of ours that acts.
 from __future__ import annotations
 
 import os
+import re
 import resource
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from errno import EBADF, EMFILE, ENFILE
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
-from monitor._native import PathLooker, target_fd
+from monitor._native import target_fd
+from monitor.broker.resolve import Resolver
 from monitor.broker.resolved import Resolved
+from monitor.broker.standing import ourselves, taken
+from monitor.broker.whose import OURS, Whose
 from monitor.broker.worker import Runner
 from monitor.errors import TargetGone
 from monitor.notify.decode import Call
@@ -24,6 +28,15 @@ from monitor.notify.emulation import ChangedError, Emulated
 from monitor.notify.listener import Listener
 
 T = TypeVar("T")
+
+OPENS: Final = frozenset({"open", "openat", "openat2", "creat"})
+
+_LINK_READS: Final = frozenset({"readlink", "readlinkat"})
+
+_OPEN_FILES: Final = re.compile(rb"^Max open files +(\d+) ", re.MULTILINE)
+"""proc_pid_limits(5)"""
+
+_OWN_PROC: Final = b"/proc/self/"
 
 
 class Shared(NamedTuple):
@@ -40,18 +53,38 @@ class Shared(NamedTuple):
 
 
 class Acting:
-    """One thread of ours that acts for targets; *may_block* says whether it may sleep."""
+    """
+    One thread of ours that acts for targets.
+
+    *may_block* says whether it may sleep; *whose* what it takes on: then it is not the loop's.
+    """
 
     def __init__(
-        self, listener: Listener, looker: PathLooker, own_fds: int, shared: Shared, *, may_block: bool
+        self, listener: Listener, resolver: Resolver, shared: Shared, *, may_block: bool, whose: Whose = OURS
     ) -> None:
         """Borrow the listener, what look-ups need, and what all of them share."""
+        self.resolver = resolver.within(whose)
+        self.whose = whose
         self._moving = shared.moving
         self._runner = shared.runner
         self._listener = listener
-        self.looker = looker
-        self.own_fds = own_fds
+        self.looker = self.resolver.looker()
+        self.own_fds = resolver.own_fds
         self.may_block = may_block
+        self._has_umask = may_block or whose.standing is not None
+
+    def standing(self, call: Call, registers: tuple[int, ...]) -> AbstractContextManager[object]:
+        """Return what has this thread stand as the target does; *registers*: of what was looked up for *call*."""
+        standing = self.whose.standing
+        if standing is None:
+            return nullcontext()
+        places = [self.path(call, register) for register in registers]
+        if call.name in OPENS and any(place.is_own_table for place in places):
+            return nullcontext()  # which every process may do with its own
+        own = any((place.canonical or b"").startswith(_OWN_PROC) for place in places)
+        if call.name in _LINK_READS:
+            return taken(standing.reading if own else standing.looking, standing.ours)
+        return taken(standing.own if own else standing.acting, standing.ours)
 
     def path(self, call: Call, index: int) -> Resolved:
         """Return what the path in register *index* leads to.  Raises as the broker's ``path``."""
@@ -69,7 +102,8 @@ class Acting:
         number = register & 0xFFFFFFFF
         if number >> 31:
             raise OSError(EBADF, os.strerror(EBADF))
-        return target_fd(self._listener.fileno(), call.id, call.tid, number)
+        with ourselves():
+            return target_fd(self._listener.fileno(), call.id, call.tid, number)
 
     def be_the_same(self, call: Call, index: int, fd: int) -> None:
         """
@@ -84,20 +118,23 @@ class Acting:
     def read(self, call: Call, address: int, size: int) -> bytes:
         """Return *size* bytes of the target's, which are not read again.  Raises TargetMemoryError, TargetGone."""
         try:
-            return call.target.read(address, size)
+            with ourselves():
+                return call.target.read(address, size)
         finally:
             call.target.looked = False  # it is our copy that is used
 
     def read_string(self, call: Call, address: int, limit: int) -> bytes:
         """Return a string of the target's, likewise; see ``Target.read_string``."""
         try:
-            return call.target.read_string(address, limit)
+            with ourselves():
+                return call.target.read_string(address, limit)
         finally:
             call.target.looked = False
 
     def write(self, call: Call, address: int, data: bytes) -> None:
         """Write a result where the target wants it.  Raises TargetMemoryError, TargetGone."""
-        call.target.write(address, data)
+        with ourselves():
+            call.target.write(address, data)
 
     def inject(self, call: Call, fd: int, *, close_on_exec: bool) -> Emulated:
         """Answer with a duplicate of *fd*, which stays ours.  Raises OSError (EMFILE), TargetGone."""
@@ -112,11 +149,16 @@ class Acting:
         """
         return nullcontext() if any(place.may_hang for place in places) else self._moving
 
+    def owner_meant(self, call: Call, register: int) -> tuple[int, int]:
+        """Return the two ids in *register* and behind it, as we have them.  Raises OSError: there are none such."""
+        uid, gid = (call.registers[number] & 0xFFFFFFFF for number in (register, register + 1))
+        return (uid, gid) if self.whose.ids is None else self.whose.ids.meant(uid, gid)
+
     def is_full(self, call: Call) -> bool:
         """Whether the thread has no room for another fd: each number below its limit is in use."""
         full = False
-        with suppress(OSError):
-            limit, _ = resource.prlimit(call.tid, resource.RLIMIT_NOFILE)
+        with suppress(OSError), ourselves():
+            limit = _limit_of_fds(call.tid)
             full = limit == 0 or 0 < limit <= self._count(call.tid, limit)
         self.still_waits(call)
         return full
@@ -143,7 +185,16 @@ class Acting:
             os.umask(umask)
             return function()
 
-        return act() if self.may_block else self._runner.run(act)
+        return act() if self._has_umask else self._runner.run(act)
+
+
+def _limit_of_fds(tid: int) -> int:
+    """Return how many fds a thread may have; -1: as many as it likes.  Raises OSError."""
+    try:
+        return resource.prlimit(tid, resource.RLIMIT_NOFILE)[0]
+    except PermissionError:  # of another user, whose limits only CAP_SYS_RESOURCE tells this way
+        found = _OPEN_FILES.search(Path(f"/proc/{tid}/limits").read_bytes())
+        return -1 if found is None else int(found[1])
 
 
 def umask_of(tid: int) -> int:

@@ -13,49 +13,57 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import partial
+from typing import TypeVar
 
 import outcome
 import trio
 
-from monitor._native import PEEK, FastLooker, PathLooker, Receiver
+from monitor._native import PEEK, FastLooker, Receiver
 from monitor.abi.arch import Arch
 from monitor.broker import files
-from monitor.broker.acting import Acting, Shared, our_lack
-from monitor.broker.families import FAMILIES, HELD, LISTINGS, OPENS, Family
+from monitor.broker.acting import OPENS, Acting, Shared, our_lack
+from monitor.broker.families import FAMILIES, HELD, LISTINGS, Family
 from monitor.broker.mounts import Mounts
 from monitor.broker.opening import opening_of
 from monitor.broker.plain import PlainCall, plain_calls
 from monitor.broker.plan import PathPlan, Start, by_descriptor, paths_of
 from monitor.broker.resolve import Resolver
 from monitor.broker.resolved import Resolved
-from monitor.broker.rights import rights_of
+from monitor.broker.whose import OURS, Owners, Whose
 from monitor.broker.worker import Runner, Workers
 from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.decode import Call
 from monitor.notify.emulation import Emulated, MayBlockError
 from monitor.notify.listener import Listener
 
+T = TypeVar("T")
+
 
 class FileBroker:
-    """Acts for the targets of one listener, in our own view and with our own rights."""
+    """Acts for the targets of one listener: each with its own rights, in its own view."""
 
     def __init__(
-        self, listener: Listener, *, is_supervised: Callable[[int], bool], walled: bool = False, faultless: bool = False
+        self,
+        listener: Listener,
+        *,
+        is_supervised: Callable[[int], bool],
+        alike: int | None = None,
+        faultless: bool = False,
     ) -> None:
         """
         Borrow *listener*; *is_supervised* knows the processes of the run.  Ends with ``close``.
 
-        *walled*: none of them can come to other rights or another view than ours; *faultless*: none can handle the
-        faults of its pages (userfaultfd(2)), and have us wait for it.
+        *alike*: a process whose rights and view all of them have, until ``loosen`` is called; None: each may have
+        its own.  *faultless*: none can handle the faults of its pages (userfaultfd(2)), and have us wait for it.
         """
-        self._ours = None if walled else rights_of("/proc/thread-self")
-        self._walled = walled
-        self._alike = (0, False)
         self._listener = listener
         self._reading = PEEK if faultless else 0
         self._resolver = Resolver(listener, is_supervised=is_supervised, reading=self._reading)
         self._shared = Shared(threading.Lock(), Runner())
-        self._acting = self._new_acting(self._resolver.looker(), may_block=False)
+        self._acting = self._new_acting(OURS, may_block=False)
+        resolver = self._resolver
+        self._owners = Owners(listener, resolver.proc, resolver.looker(), resolver.mounts, alike)
+        self._other: tuple[int, Acting] = 0, self._acting
         self._workers = Workers()
         self._arch = Arch.native()
         self._plans = {name: paths_of(self._arch, name) for name in FAMILIES}  # before the first call waits for it
@@ -63,7 +71,20 @@ class FileBroker:
     def close(self) -> None:
         """Give back what was opened, and end the workers."""
         self._shared.runner.close()
-        self._workers.close(self._resolver.close)
+        self._workers.close(self._close)
+
+    def _close(self) -> None:
+        self._owners.close()
+        self._resolver.close()
+
+    @property
+    def walled(self) -> bool:
+        """Whether every target has our rights and our view."""
+        return self._owners.walled
+
+    def loosen(self) -> None:
+        """Look from now on who each of them is: one is about to do what may give it other rights."""
+        self._owners.loosen()
 
     def plain(self) -> tuple[FastLooker, Receiver, Mounts, Mapping[tuple[int, int], PlainCall]]:
         """Return who looks plain calls up and answers them, for whom, what it looks among, and which they are."""
@@ -78,53 +99,74 @@ class FileBroker:
 
     def can(self, call: Call) -> bool:
         """
-        Whether *call* can be done for its target: it is of the machine's own ABI, and the thread has our rights.
+        Whether *call* can be done for its target: it is of the machine's own ABI, and its rights can be taken on.
 
         Raises TargetGone, and OSError where we have no fd to look with.
         """
-        return self._knows(call) and (self._walled or self._is_alike(call))
+        return self._knows(call) and self._owners.of(call) is not None
 
     def _knows(self, call: Call) -> bool:
         return call.name in FAMILIES and call.arch is self._arch
 
-    def _is_alike(self, call: Call) -> bool:
-        """Whether the thread has our rights and our view, which it cannot change while it waits."""
-        ident, alike = self._alike
+    def _whose(self, call: Call) -> Whose:
+        """Return whose *call* is.  Raises as ``can``."""
+        whose = self._owners.of(call)
+        if whose is None:
+            raise TargetGone  # whoever came here knew it: it was another thread then
+        return whose
+
+    def _do(self, call: Call, function: Callable[[Acting, Call], T]) -> T:
+        """
+        Return what *function* returns for *call*, at once.
+
+        What is done with other rights is done on a thread of the broker, for which the loop waits.
+        """
+        whose = self._whose(call)
+        if whose is OURS:
+            return function(self._acting, call)
+        ident, acting = self._other
         if ident != call.id:
-            found = self._listener.reserve.with_fd(lambda: rights_of(f"/proc/{call.tid}"))
-            if found is None and not self._listener.is_valid(call.id):
-                raise TargetGone
-            alike = found is not None and found == self._ours
-            self._alike = call.id, alike
-        return alike
+            acting = self._new_acting(whose, may_block=False)
+            self._other = call.id, acting
+        if whose.standing is None:
+            return function(acting, call)
+        return self._shared.runner.run(partial(function, acting, call))
 
     def prepare(self, call: Call) -> None:
         """Look the path of *call* up where a later look could have to sleep.  Raises MayBlockError."""
-        if self._resolver.mounts.may_hang and self._knows(call):
+        if self._knows(call) and self._may_sleep(call):
             with suppress(OSError, TargetGone):  # whoever decides about it meets that again
                 for register in FAMILIES[call.name].registers:
                     call.looked_up(register)
 
+    def _may_sleep(self, call: Call) -> bool:
+        """Whether a look-up for *call* may have to sleep."""
+        with suppress(OSError, TargetGone):
+            whose = self._owners.of(call)
+            mounts = self._resolver.mounts if whose is None or whose.view is None else whose.view.mounts
+            return mounts.may_hang
+        return False
+
     def path(self, call: Call, index: int) -> Resolved:
         """Return what the path in register *index* leads to."""
-        return self._path(self._acting, call, index)
+        return self._do(call, partial(self._path, index=index))
 
     async def look_up(self, call: Call) -> None:
         """Look up the paths of *call* where it may sleep."""
-        acting = self._new_acting(self._resolver.looker(), may_block=True)
+        acting = self._new_acting(self._whose(call), may_block=True)
         for register in FAMILIES[call.name].registers:
             if not call.has_looked_up(register):
-                found = await self._workers.run(partial(self._path, acting, call, register), _close_found)
+                found = await self._workers.run(partial(self._path, acting, call, index=register), _close_found)
                 call.keep(register, found)
 
     def emulate(self, call: Call) -> Emulated:
         """Do *call* at once.  Raises MayBlockError."""
-        return self._emulate(self._acting, call)
+        return self._do(call, self._look_and_emulate)
 
     async def emulate_later(self, call: Call) -> Emulated:
         """Do *call* where it may sleep."""
         await self.look_up(call)
-        acting = self._new_acting(self._resolver.looker(), may_block=True)
+        acting = self._new_acting(self._whose(call), may_block=True)
         call.lent = True
         try:
             done = await self._workers.run(
@@ -151,8 +193,8 @@ class FileBroker:
                 return files.both_ends(os.dup(resolved.fd))
         return None
 
-    def _new_acting(self, looker: PathLooker, *, may_block: bool) -> Acting:
-        return Acting(self._listener, looker, self._resolver.own_fds, self._shared, may_block=may_block)
+    def _new_acting(self, whose: Whose, *, may_block: bool) -> Acting:
+        return Acting(self._listener, self._resolver, self._shared, may_block=may_block, whose=whose)
 
     def _path(self, acting: Acting, call: Call, index: int) -> Resolved:
         try:
@@ -165,7 +207,7 @@ class FileBroker:
         register = 0 if call.name in HELD or call.name in LISTINGS else by_descriptor(call, index)
         if register is not None:
             held = Start(call.args[register], follow=True, empty=True, null=True)
-            return self._resolver.resolve(acting.looker, call, 0, held, may_block=acting.may_block)
+            return acting.resolver.resolve(acting.looker, call, 0, held, may_block=acting.may_block)
         plan = self._plans.get(call.name, {}).get(index)
         if plan is None or call.arch is not self._arch:
             message = f"{call.name} has no path in register {index} that could be looked up"
@@ -173,7 +215,7 @@ class FileBroker:
         if call.name in OPENS:
             return self._opened_path(acting, call, plan)
         start = plan.start(call.registers)
-        return self._resolver.resolve(acting.looker, call, call.registers[index], start, may_block=acting.may_block)
+        return acting.resolver.resolve(acting.looker, call, call.registers[index], start, may_block=acting.may_block)
 
     def _opened_path(self, acting: Acting, call: Call, plan: PathPlan) -> Resolved:
         """Look up the path of an open, whose flags may stand in memory."""
@@ -183,18 +225,27 @@ class FileBroker:
             resolved.wrong = opening.error
         else:
             start = plan.start(call.registers, opening.flags)._replace(creates=opening.creates)
-            resolved = self._resolver.resolve(
+            resolved = acting.resolver.resolve(
                 acting.looker, call, call.registers[plan.register], start, opening.resolve, may_block=acting.may_block
             )
         resolved.opening = opening
         return resolved
 
+    def _look_and_emulate(self, acting: Acting, call: Call) -> Emulated:
+        """Do *call*; what it takes of look-ups is made by the same thread, if it is not the loop's."""
+        if acting.whose.standing is not None:
+            for register in FAMILIES[call.name].registers:
+                if not call.has_looked_up(register):
+                    call.keep(register, self._path(acting, call, register))
+        return self._emulate(acting, call)
+
     def _emulate(self, acting: Acting, call: Call) -> Emulated:
         family = FAMILIES[call.name]
         try:
-            if self._resolver.mounts.may_hang and not acting.may_block and self._may_hang(acting, call, family):
+            if acting.resolver.mounts.may_hang and not acting.may_block and self._may_hang(acting, call, family):
                 raise MayBlockError
-            return family.act(acting, call, family.register)
+            with acting.standing(call, family.registers):
+                return family.act(acting, call, family.register)
         except TargetMemoryError as error:
             return Emulated(-error.errno)
         except OSError as error:

@@ -107,15 +107,23 @@ def change_owner_of(acting: Acting, call: Call, index: int) -> Emulated:
     resolved = there_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
         return resolved
-    uid, gid = (_int(call.registers[register]) for register in (index + 1, index + 2))
     acting.still_waits(call)
-    return Emulated(change_owner(resolved.fd, uid, gid))
+    try:
+        owner = acting.owner_meant(call, index + 1)
+    except OSError as unknown:
+        return Emulated(-(unknown.errno or EINVAL))
+    return Emulated(change_owner(resolved.fd, *owner))
 
 
 def change_held_owner(acting: Acting, call: Call, register: int) -> Emulated:
     """fchown(2)."""
-    uid, gid = (_int(call.registers[1]), _int(call.registers[2]))
-    return on_held(acting, call, register, register, lambda fd: _done(lambda: os.fchown(fd, _id(uid), _id(gid))))
+
+    def change(fd: int) -> int:
+        uid, gid = acting.owner_meant(call, 1)
+        os.fchown(fd, _id(uid), _id(gid))
+        return 0
+
+    return on_held(acting, call, register, register, change)
 
 
 def _id(number: int) -> int:

@@ -56,8 +56,6 @@ Calls that have an fd and no path, and the class of access that they ask for.
 An ``O_PATH`` fd may be of what may not be looked at; and one that only reads is enough to change a mode.
 """
 
-OPENS: Final = frozenset({"open", "openat", "openat2", "creat"})
-
 FAMILIES: Final[Mapping[str, Family]] = {
     "open": Family(files.open_file, 0),
     "creat": Family(files.open_file, 0),

@@ -20,6 +20,7 @@ from monitor._native import open_at
 from monitor.broker.acting import Acting
 from monitor.broker.opening import Opening
 from monitor.broker.resolved import Resolved
+from monitor.broker.standing import file_uid, ourselves
 from monitor.broker.sticky import may_create_in_sticky
 from monitor.broker.terminal import TERMINAL, open_terminal_of
 from monitor.notify.decode import Call
@@ -209,10 +210,11 @@ def _open_terminal(acting: Acting, call: Call, resolved: Resolved, opening: Open
     """Open /dev/tty, which is the controlling terminal of the target, and not ours."""
     if not acting.may_block:
         raise MayBlockError
-    fd = open_terminal_of(call.tid)
+    with ourselves():
+        fd = open_terminal_of(call.tid)
     if fd is None:
         acting.still_waits(call)
-        not_theirs = os.geteuid() not in {0, os.fstat(resolved.fd).st_uid}
+        not_theirs = file_uid() not in {0, os.fstat(resolved.fd).st_uid}
         return Emulated(-EPERM if opening.flags & os.O_NOATIME and not_theirs else -ENXIO)
     try:
         acting.still_waits(call)

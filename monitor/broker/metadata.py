@@ -13,11 +13,13 @@ import os
 import stat
 from collections.abc import Callable
 from errno import EFAULT, EINVAL, ENOENT
+from functools import partial
 from typing import Final
 
 from monitor._native import may_access, statfs_of, status_of, statx_of
 from monitor.broker.acting import Acting
 from monitor.broker.resolved import Resolved
+from monitor.broker.standing import ourselves
 from monitor.errors import TargetMemoryError
 from monitor.notify.decode import Call
 from monitor.notify.emulation import Emulated
@@ -63,19 +65,17 @@ def _int(register: int) -> int:
     return register & 0xFFFFFFFF
 
 
-def _means_something(call: Call, index: int, flags: int) -> bool:
+def _means_something(acting: Acting, call: Call, index: int, flags: int) -> bool:
     """Whether the kernel takes *flags*; those that there are not it overlooks beside an fd (Linux 6.11, fs/stat.c)."""
     if not flags & ~_STAT_FLAGS:
         return True
     if not flags & _AT_EMPTY_PATH or _int(call.registers[0]) >> 31 or not _overlooks_flags():
         return False
     address = call.registers[index]
-    try:
-        return address == 0 or call.target.read(address, 1) == b"\0"
+    try:  # whatever stands there later, the flags were all that was in question
+        return address == 0 or acting.read(call, address, 1) == b"\0"
     except TargetMemoryError:
         return False
-    finally:
-        call.target.looked = False  # whatever stands there later, the flags were all that was in question
 
 
 @functools.cache
@@ -90,12 +90,14 @@ def _overlooks_flags() -> bool:
 def stat_file(acting: Acting, call: Call, index: int) -> Emulated:
     """stat(2), lstat(2), newfstatat(2): ``vfs_statx`` in fs/stat.c."""
     buffer = index + 1
-    if call.name == "newfstatat" and not _means_something(call, index, _int(call.registers[3])):
+    if call.name == "newfstatat" and not _means_something(acting, call, index, _int(call.registers[3])):
         return Emulated(-EINVAL)
     resolved = _resolved_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
         return resolved
-    return _write_of(acting, call, buffer, lambda: status_of(resolved.fd))
+    ids = acting.whose.ids
+    look = partial(status_of, resolved.fd)
+    return _write_of(acting, call, buffer, look if ids is None else lambda: ids.shown_in_stat(look()))
 
 
 def statx_file(acting: Acting, call: Call, index: int) -> Emulated:
@@ -103,13 +105,15 @@ def statx_file(acting: Acting, call: Call, index: int) -> Emulated:
     flags, mask = _int(call.registers[2]), _int(call.registers[3])
     if mask & _STATX_RESERVED or flags & _AT_STATX_SYNC_TYPE == _AT_STATX_SYNC_TYPE:
         return Emulated(-EINVAL)
-    if not _means_something(call, index, flags):
+    if not _means_something(acting, call, index, flags):
         return Emulated(-EINVAL)
     resolved = _resolved_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
         return resolved
     kept = flags & (_AT_STATX_SYNC_TYPE | _AT_NO_AUTOMOUNT)
-    return _write_of(acting, call, 4, lambda: statx_of(resolved.fd, kept, mask))
+    ids = acting.whose.ids
+    look = partial(statx_of, resolved.fd, kept, mask)
+    return _write_of(acting, call, 4, look if ids is None else lambda: ids.shown_in_statx(look()))
 
 
 def statfs_file(acting: Acting, call: Call, index: int) -> Emulated:
@@ -131,7 +135,8 @@ def access_file(acting: Acting, call: Call, index: int) -> Emulated:
         return resolved
     if resolved.is_own_table:
         mode = 0
-    return Emulated(-may_access(resolved.fd, mode, flags & _AT_EACCESS))
+    taken = acting.whose.standing is not None  # then what was taken on are the ids by which it asks
+    return Emulated(-may_access(resolved.fd, mode, _AT_EACCESS if taken else flags & _AT_EACCESS))
 
 
 def readlink_file(acting: Acting, call: Call, index: int) -> Emulated:
@@ -147,7 +152,7 @@ def readlink_file(acting: Acting, call: Call, index: int) -> Emulated:
     if not stat.S_ISLNK(held.mode):
         return Emulated(-ENOENT if resolved.by_fd else -EINVAL)
     try:
-        text = _own_link(call, resolved) or os.readlink(b"", dir_fd=resolved.fd)
+        text = _own_link(acting, call, resolved) or os.readlink(b"", dir_fd=resolved.fd)
     except OSError as error:
         return Emulated(-(error.errno or EINVAL))
     text = text[:size]
@@ -155,13 +160,13 @@ def readlink_file(acting: Acting, call: Call, index: int) -> Emulated:
     return Emulated(len(text))
 
 
-def _own_link(call: Call, resolved: Resolved) -> bytes | None:
+def _own_link(acting: Acting, call: Call, resolved: Resolved) -> bytes | None:
     """Return what /proc/self says to the target, which is not what it says to us; None: it is another link."""
-    if resolved.canonical == b"/proc/self":
-        return b"%d" % call.target.pid
-    if resolved.canonical == b"/proc/thread-self":
-        return b"%d/task/%d" % (call.target.pid, call.tid)
-    return None
+    if resolved.canonical not in {b"/proc/self", b"/proc/thread-self"}:
+        return None
+    with ourselves():
+        process, thread = acting.resolver.numbers_of(call)
+    return b"%d" % process if resolved.canonical == b"/proc/self" else b"%d/task/%d" % (process, thread)
 
 
 def _signed(register: int) -> int:

@@ -45,11 +45,16 @@ class Mount(NamedTuple):
 
 
 class Mounts:
-    """The mounts of the mount namespace of this process, below its root.  Owns one fd."""
+    """The mounts of a mount namespace, below a root.  Owns one fd."""
 
-    def __init__(self) -> None:
-        """Open the list and read it."""
-        self.fd = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+    def __init__(self, fd: int, around: Mapping[int, Mount] | None = None) -> None:
+        """
+        Take *fd*, a ``mountinfo`` of /proc, and read it; *around*: what it does not tell of.
+
+        Raises OSError, with *fd* closed.
+        """
+        self.fd = fd
+        self._around = around or {}
         self._lock = threading.Lock()
         self._by_id: Mapping[int, Mount] = {}
         self.may_hang = False
@@ -58,12 +63,21 @@ class Mounts:
         """The numbers of those of which names and contents are the same for everybody, and which answer."""
         self.further = 0
         """``_native``'s flags of a look-up that may look further than the kernel's cache, where it will not hang."""
-        self.read()
+        try:
+            self.read()
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def ours(cls) -> Mounts:
+        """Return those of this process.  Raises OSError."""
+        return cls(os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC))
 
     def read(self) -> None:
         """Read the list again.  Raises OSError."""
         with self._lock:  # the fd has one offset, and threads that look up are many
-            self._by_id = parsed(_whole(self.fd))
+            self._by_id = {**self._around, **parsed(_whole(self.fd))}
             self.may_hang = any(mount.kind not in LOCAL for mount in self._by_id.values())
             self.plain = frozenset(ident for ident, mount in self._by_id.items() if mount.kind in LOCAL - {"proc"})
             self.further = 0 if self.may_hang else MAY_BLOCK | IF_SAME

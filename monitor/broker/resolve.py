@@ -11,9 +11,11 @@ whatever else has no name, and what has none is refused by whoever decides by na
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from errno import EACCES, EAGAIN, EISDIR, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR
 from typing import Final, NamedTuple
 
@@ -33,9 +35,12 @@ from monitor.broker.anonymous import anonymous_devices
 from monitor.broker.mounts import LOCAL, Mount, Mounts
 from monitor.broker.openers import shows_ours
 from monitor.broker.plan import Start
-from monitor.broker.procfs import as_own, below, is_below, is_ours, owner_of
+from monitor.broker.procfs import as_own, below, is_below, is_ours, numbers_inside, owner_of, shows_this_process
 from monitor.broker.resolved import Resolved, entry_of, is_name, names_of
+from monitor.broker.standing import Standing, ourselves, taken
+from monitor.broker.views import View
 from monitor.broker.walk import MOST_LINKS, NO_MAGICLINKS, NO_SYMLINKS, How, Surroundings, Walked, walk
+from monitor.broker.whose import Whose
 from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.decode import Call
 from monitor.notify.emulation import MayBlockError
@@ -73,8 +78,20 @@ class Resolver:
         self._is_supervised = is_supervised
         self.proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
         self.own_fds = os.open("/proc/self/fd", os.O_PATH | os.O_CLOEXEC)
-        self.mounts = Mounts()
+        self.mounts = Mounts.ours()
+        self.view: View | None = None
+        self.standing: Standing | None = None
         self._anonymous = anonymous_devices()
+
+    def within(self, whose: Whose) -> Resolver:
+        """Return one like this that looks up as *whose* says, and borrows everything; this one, if that is ours."""
+        if whose.standing is None:
+            return self
+        other = copy.copy(self)
+        other.standing = whose.standing
+        if whose.view is not None:
+            other.view, other.mounts = whose.view, whose.view.mounts
+        return other
 
     def close(self) -> None:
         """Give the fds back."""
@@ -84,7 +101,20 @@ class Resolver:
 
     def looker(self) -> PathLooker:
         """Return the buffers of one thread."""
-        return PathLooker(self._listener.fileno(), self.proc, self.own_fds, self.mounts.fd)
+        looker = PathLooker(self._listener.fileno(), self.proc, self.own_fds, self.mounts.fd)
+        if self.standing is not None:
+            looker.stand(self.standing.looking, self.standing.ours)
+        return looker
+
+    def looking(self) -> AbstractContextManager[None]:
+        """Return what has the calling thread look up as the target would; raises as ``standing.taken``."""
+        standing = self.standing
+        return nullcontext() if standing is None else taken(standing.looking, standing.ours)
+
+    def describe(self, looker: PathLooker, fd: int) -> Object:
+        """Return what *fd*, which is borrowed, holds, and its name in this view.  Raises OSError."""
+        held = looker.describe(fd)
+        return held if self.view is None else self.view.inside(looker, held)
 
     def resolve(
         self, looker: PathLooker, call: Call, address: int, start: Start, resolve: int = 0, *, may_block: bool
@@ -114,6 +144,9 @@ class Resolver:
         if found.error:
             return slow.after(found, may_block=may_block)
         assert found.object is not None
+        if self.view is not None:
+            found = found._replace(object=self.view.inside(looker, found.object))
+        assert found.object is not None
         on_procfs = self.is_procfs(found.object)
         if on_procfs and found.path:  # what an fd holds is what it is, whoever asks
             if may_block and resolve & _CONFINED:
@@ -128,19 +161,36 @@ class Resolver:
         resolved.by_fd = not found.path
         if start.parent:
             _take_entry(resolved, found.path)
-        self.name(resolved, call.target.pid if on_procfs else 0)
+        self.name(resolved, self.process_of(call) if on_procfs else 0)
         return resolved
+
+    def numbers_of(self, call: Call) -> tuple[int, int]:
+        """Return the numbers by which /proc in this view knows process and thread of *call*; 0: by none."""
+        if self.view is None or self.shows_our_processes(self.view):
+            return call.target.pid, call.tid
+        return numbers_inside(call.tid)
+
+    def process_of(self, call: Call) -> int:
+        """Return the first of these."""
+        return self.numbers_of(call)[0]
+
+    def shows_our_processes(self, view: View) -> bool:
+        """Whether /proc in *view* has the numbers that we know; looked at once."""
+        if view.shows_ours is None:
+            with self.looking():
+                view.shows_ours = shows_this_process()
+        return view.shows_ours
 
     def name(self, resolved: Resolved, process: int = 0) -> None:
         """Give *resolved* the names that may be believed; *process* is the target's, if anything is on procfs."""
-        held = resolved.object
+        held, resolved.view = resolved.object, self.view
         assert held is not None
         mount = self.mount_of(held)
         owner = self.owner(held)
-        if owner is not None and is_ours(owner):
+        if owner is not None and self.is_hidden(owner):
             resolved.wrong = ENOENT  # as if it were not there, however it was come by
             return
-        if owner is not None and not self._is_supervised(owner):
+        if owner is not None and self.is_foreign(owner, process):
             resolved.foreign = True
         resolved.may_hang = mount is None or mount.kind not in LOCAL
         if mount is None:
@@ -150,6 +200,21 @@ class Resolver:
             return
         names = names_of(held.link, resolved.missing)
         resolved.names = tuple(as_own(name, process) for name in names) if process else names
+
+    def is_hidden(self, number: int) -> bool:
+        """Whether *number* in /proc is ours: such a process is not there."""
+        return self._knows_numbers() and is_ours(number)
+
+    def is_foreign(self, number: int, process: int) -> bool:
+        """
+        Whether *number* in /proc is none of the supervised.
+
+        Where we do not know the numbers it is a pid namespace that the run has made, if *process* has one there.
+        """
+        return not self._is_supervised(number) if self._knows_numbers() else not process
+
+    def _knows_numbers(self) -> bool:
+        return self.view is None or self.view.shows_ours is not False
 
     def is_procfs(self, held: Object) -> bool:
         """Whether it is on a procfs of this view."""
@@ -176,18 +241,24 @@ class Resolver:
         return self._listener.is_valid(call.id)
 
     def surroundings(self, looker: PathLooker, tid: int, process: int) -> Surroundings:
-        """Return what a walk for a thread has to know."""
+        """Return what a walk for a thread has to know; its numbers are those of /proc in this view."""
 
         def is_procfs(fd: int) -> bool:
-            return self.is_procfs(looker.describe(fd))
+            with ourselves():
+                return self.is_procfs(looker.describe(fd))
 
         def owner(fd: int) -> int | None:
-            return self.owner(looker.describe(fd))
+            with ourselves():
+                return self.owner(self.describe(looker, fd))
+
+        def is_hidden(number: int) -> bool:
+            with ourselves():
+                return self.is_hidden(number)
 
         def is_foreign(number: int) -> bool:
-            return not self._is_supervised(number)
+            return self.is_foreign(number, process)
 
-        return Surroundings(tid, process, is_procfs, owner, is_ours, is_foreign)
+        return Surroundings(tid, process, is_procfs, owner, is_hidden, is_foreign)
 
 
 class _SlowWay(NamedTuple):
@@ -226,11 +297,12 @@ class _SlowWay(NamedTuple):
         lead = b"/" if found.path.startswith(b"/") else b""
         parts = [part for part in found.path.split(b"/") if part]
         try:
-            process = self.call.target.pid
+            process = self.resolver.process_of(self.call)
             for count in range(len(parts) - 1, -1, -1):
                 above = lead + b"".join(part + b"/" for part in parts[:count]) + b"."
                 try:
-                    fd = open_at(start, above, os.O_PATH | os.O_DIRECTORY, resolve=self.resolve | NO_MAGICLINKS)
+                    with self.resolver.looking():
+                        fd = open_at(start, above, os.O_PATH | os.O_DIRECTORY, resolve=self.resolve | NO_MAGICLINKS)
                 except OSError:
                     continue
                 if parts[count] not in {b".", b".."} and not _is_link(fd, parts[count]):
@@ -246,7 +318,7 @@ class _SlowWay(NamedTuple):
         held = found.object
         assert held is not None
         try:
-            process = self.call.target.pid
+            process = self.resolver.process_of(self.call)
         except BaseException:
             os.close(found.fd)
             raise
@@ -257,7 +329,8 @@ class _SlowWay(NamedTuple):
             rest = rest.replace(b"/task/%d" % threading.get_native_id(), b"/task/%d" % self.call.tid, 1)
             os.close(fd)
             try:
-                fd = open_at(AT_FDCWD, mount.point + b"/%d" % process + rest, os.O_PATH | os.O_NOFOLLOW)
+                with self.resolver.looking():
+                    fd = open_at(AT_FDCWD, mount.point + b"/%d" % process + rest, os.O_PATH | os.O_NOFOLLOW)
             except OSError as error:
                 return Resolved(found.path, error=error.errno or ENOENT)
         return self._of(found.path, Walked(0, fd, found.last, found.path.endswith(b"/")), process)
@@ -270,7 +343,10 @@ class _SlowWay(NamedTuple):
         confines, and no error is ours.
         """
         try:
-            resolved = self._last_of(found.path, found.start if found.start >= 0 else AT_FDCWD, found.error)
+            path, start = found.path, found.start if found.start >= 0 else AT_FDCWD
+            with self.resolver.looking():
+                last = self._last_of(path, start, found.error)
+            resolved = self._of(path, last, self.resolver.process_of(self.call)) if isinstance(last, Walked) else last
         except BaseException:
             _close(found.start)
             raise
@@ -279,7 +355,7 @@ class _SlowWay(NamedTuple):
         _close(found.start)
         return resolved
 
-    def _last_of(self, path: bytes, start: int, otherwise: int) -> Resolved | None:
+    def _last_of(self, path: bytes, start: int, otherwise: int) -> Resolved | Walked | None:
         """Return what is behind the links; None: the directory is not there in which the first would be."""
         asked = path
         for _ in range(MOST_LINKS):
@@ -298,7 +374,7 @@ class _SlowWay(NamedTuple):
             try:
                 path = os.readlink(name, dir_fd=fd)
             except FileNotFoundError:
-                return self._of(asked, Walked(0, fd, name), self.call.target.pid)
+                return Walked(0, fd, name)
             except OSError:
                 os.close(fd)
                 break  # no link: what is there is found another time
@@ -310,17 +386,18 @@ class _SlowWay(NamedTuple):
         """Walk *path* from *start*, which is ours to close, or from where it starts by itself."""
         call = self.call
         try:
-            process = call.target.pid
+            process, thread = self.resolver.numbers_of(call)
             if start < 0:
                 start = self._opened_start(path)
-            surroundings = self.resolver.surroundings(self.looker, call.tid, process)
+            surroundings = self.resolver.surroundings(self.looker, thread, process)
             how = How(
                 self.start.follow or self.start.parent,
                 self.start.creates,
                 bool(self.resolve & NO_SYMLINKS),
                 bool(self.resolve & (NO_SYMLINKS | NO_MAGICLINKS)),
             )
-            walked = walk(start, self._walked_part(path), surroundings, how)
+            with self.resolver.looking():
+                walked = walk(start, self._walked_part(path), surroundings, how)
         finally:
             _close(start)
         return self._of(path, walked, process)
@@ -334,7 +411,7 @@ class _SlowWay(NamedTuple):
 
     def _of(self, path: bytes, walked: Walked, process: int) -> Resolved:
         try:
-            held = self.looker.describe(walked.fd)
+            held = self.resolver.describe(self.looker, walked.fd)
         except OSError:
             _close(walked.fd)
             raise
@@ -351,7 +428,8 @@ class _SlowWay(NamedTuple):
     def _opened_start(self, path: bytes) -> int:
         """Open once more where *path* starts."""
         if path.startswith(b"/"):
-            return os.open("/", os.O_PATH | os.O_CLOEXEC)
+            with self.resolver.looking():
+                return os.open("/", os.O_PATH | os.O_CLOEXEC)
         tid, directory = self.call.tid, self.start.directory
         leaf = f"{tid}/cwd" if directory == AT_FDCWD else f"{tid}/fd/{directory}"
         try:

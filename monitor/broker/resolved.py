@@ -14,6 +14,7 @@ from typing import Final
 
 from monitor._native import Object
 from monitor.broker.opening import Opening
+from monitor.broker.views import View
 
 _DELETED: Final = b" (deleted)"
 """What fs/d_path.c puts behind the name of what has none any more; files may be called so, too."""
@@ -45,6 +46,7 @@ class Resolved:
         "opening",
         "path",
         "seen",
+        "view",
         "wrong",
     )
 
@@ -82,6 +84,8 @@ class Resolved:
         """Whether the target holds it already: an empty path, and an fd."""
         self.foreign = False
         """Whether it belongs to a process of /proc that is none of the supervised."""
+        self.view: View | None = None
+        """Where it was looked up; None: in our own view."""
         self.may_hang = False
         """Whether it is on a file system that may answer never."""
 

@@ -13,7 +13,12 @@ from errno import EACCES
 from pathlib import Path
 from typing import Final
 
+from monitor._native import open_at
 from monitor.broker.resolved import Resolved
+from monitor.broker.standing import file_uid
+
+_IN_ROOT: Final = 0x10
+"""RESOLVE_IN_ROOT: openat2(2)."""
 
 _RULES: Final = {stat.S_IFREG: "protected_regular", stat.S_IFIFO: "protected_fifos"}
 
@@ -25,7 +30,7 @@ def may_create_in_sticky(resolved: Resolved) -> int:
     rule = _RULES.get(stat.S_IFMT(held.mode))
     level = 1 if rule is None else _level(rule)  # devices, sockets and links: no sysctl lifts it
     owner = os.fstat(resolved.fd).st_uid
-    if level == 0 or owner == os.geteuid():
+    if level == 0 or owner == file_uid():
         return 0
     above = _directory_of(resolved)
     if above is None:
@@ -48,7 +53,10 @@ def _directory_of(resolved: Resolved) -> os.stat_result | None:
         return None
     above, _, name = resolved.canonical.rpartition(b"/")
     try:
-        fd = os.open(above or b"/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        if resolved.view is None:
+            fd = os.open(above or b"/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        else:
+            fd = open_at(resolved.view.root, above or b"/", os.O_PATH | os.O_DIRECTORY, resolve=_IN_ROOT)
     except OSError:
         return None
     try:

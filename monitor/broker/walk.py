@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from monitor._native import open_at
+from monitor.broker.standing import file_uid, ourselves
 
 MOST_LINKS: Final = 40
 """``MAXSYMLINKS``: include/linux/namei.h."""
@@ -173,12 +174,26 @@ class _Walker:
     def _opened(self, component: bytes, flags: int, resolve: int = NO_MAGICLINKS) -> int:
         """Open *component* of where we are."""
         try:
-            return open_at(self.here, component, os.O_PATH | flags, resolve=resolve)
+            return self._open(component, os.O_PATH | flags, resolve)
         except OSError as error:
             named = component not in {b".", b".."}  # there is none above a directory that was removed
             if error.errno == ENOENT and not self._left and named:
                 raise _Missing(component) from None
             raise _Stop(error.errno or EACCES, component if named else None) from None
+
+    def _open(self, component: bytes, flags: int, resolve: int) -> int:
+        """
+        Open it with the rights of who walks; with ours what only a process itself may enter: its fds, and its links.
+
+        Source: fs/proc/fd.c, ``proc_fd_permission``; fs/proc/base.c, ``proc_fd_access_allowed``.
+        """
+        try:
+            return open_at(self.here, component, flags, resolve=resolve)
+        except OSError as error:
+            if error.errno != EACCES or self._surroundings.owner(self.here) != self._surroundings.process:
+                raise
+        with ourselves():
+            return open_at(self.here, component, flags, resolve=resolve)
 
     def _go(self, there: int) -> None:
         there, self.here = self.here, there
@@ -222,7 +237,7 @@ class _Walker:
     def _is_magic(self, component: bytes) -> bool:
         """Whether the link leads to an object itself, and its text is only for people (proc(5))."""
         try:
-            os.close(open_at(self.here, component, os.O_PATH, resolve=NO_MAGICLINKS))
+            os.close(self._open(component, os.O_PATH, NO_MAGICLINKS))
         except OSError as error:
             return error.errno == ELOOP
         return False
@@ -242,6 +257,7 @@ def _is_protected(directory: int, link: os.stat_result) -> bool:
     where = os.fstat(directory)
     if not (where.st_mode & stat.S_ISVTX and where.st_mode & stat.S_IWOTH):
         return False
-    if link.st_uid in {os.geteuid(), where.st_uid}:
+    if link.st_uid in {file_uid(), where.st_uid}:
         return False
-    return Path("/proc/sys/fs/protected_symlinks").read_bytes().strip() != b"0"
+    with ourselves():
+        return Path("/proc/sys/fs/protected_symlinks").read_bytes().strip() != b"0"

@@ -22,7 +22,7 @@ from typing import Any, Final, Generic, TypeVar
 import outcome
 import trio
 
-from monitor._native import unshare_fs
+from monitor._native import StrandedError, unshare_fs
 from monitor.errors import KernelFeatureError
 from monitor.notify.emulation import MayBlockError
 
@@ -116,7 +116,10 @@ class Runner:
             self._errands = errands
         errand = _Errand(function)
         self._errands.put(errand)
-        return errand.wait().unwrap()  # type: ignore[return-value]  # it is what function returns
+        result = errand.wait()
+        if _is_stranded(result):
+            self._errands = None  # its thread has ended
+        return result.unwrap()  # type: ignore[return-value]  # it is what function returns
 
     def close(self) -> None:
         """End the thread."""
@@ -128,6 +131,13 @@ def _run_errands(errands: SimpleQueue[_Errand | None]) -> None:
     ready = outcome.capture(_get_ready)
     while (errand := errands.get()) is not None:
         errand.run(ready)
+        if _is_stranded(errand.result):
+            return
+
+
+def _is_stranded(result: outcome.Outcome[Any] | None) -> bool:
+    """Whether the thread that came to *result* has other rights than ours, and cannot come back."""
+    return isinstance(result, outcome.Error) and isinstance(result.error, StrandedError)
 
 
 def _start_thread(function: Callable[[], None], name: str) -> None:
@@ -201,17 +211,18 @@ class Workers:
         ready = outcome.capture(_get_ready)
         while (job := queue.get()) is not None:
             job.run(ready)
-            if self._rest(queue):
+            if self._rest(queue, ends=_is_stranded(job.result)):
                 return
 
-    def _rest(self, queue: SimpleQueue[_Job[object] | None]) -> bool:
-        """Have *queue* wait for the next job; whether there is none any more."""
+    def _rest(self, queue: SimpleQueue[_Job[object] | None], *, ends: bool) -> bool:
+        """Have *queue* wait for the next job, unless its thread *ends*; whether there is none any more."""
         with self._lock:
             self._busy -= 1
             end = self._end
             if end is None:
-                self._idle.append(queue)
-                return False
+                if not ends:
+                    self._idle.append(queue)
+                return ends
             last = self._busy == 0
         if last:
             end()

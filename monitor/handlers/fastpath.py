@@ -66,13 +66,19 @@ class FastPath:
         self.owed: RawNotification | None = None
         """What it had received when it raised."""
         self._left = 0
+        self._ended = False
         self.use(decider, allowed)
 
     def use(self, decider: Decider, allowed: Collection[tuple[int, int]]) -> None:
         """Ask *decider* from now on, about *allowed* and no other calls."""
         self._decider = decider
-        self._allowed = allowed
+        self._allowed: Collection[tuple[int, int]] = () if self._ended else allowed
         self._forget()
+
+    def end(self) -> None:
+        """Answer nothing any more: it is not known of each thread that it has our rights and our view."""
+        self._ended = True
+        self.use(self._decider, ())
 
     def _forget(self) -> None:
         """Ask again about everything: the decider, or the mounts, are others."""

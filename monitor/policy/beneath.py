@@ -49,13 +49,19 @@ HERE: Final = Origin("beneath [files]")
 _NO_NAME: Final = frozenset("@%!")
 """What words for several calls begin with."""
 
-_RIGHTS_AND_VIEWS: Final = frozenset(
+RIGHTS: Final = frozenset(
     {
         "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid", "setgroups",
-        "capset", "prctl", "unshare", "setns", "clone", "clone3", "chroot", "pivot_root",
+        "capset", "prctl",
     }
 )  # fmt: skip
-"""Those of the refused calls with which a thread comes to other rights, or paths of another meaning."""
+"""With these a thread may come to other rights: they are heard of, and run by the kernel."""
+
+_VIEWS: Final = frozenset({"unshare", "setns", "clone", "clone3", "chroot", "pivot_root"})
+"""Those of the refused calls with which paths come to mean something else, or capabilities are new."""
+
+_MOUNTS: Final = frozenset({"mount", "umount", "umount2", "pivot_root", "move_mount", "open_tree", "fsmount"})
+"""Those of them that Landlock refuses whoever is under any of its domains that is about files."""
 
 _EACCES: Final = 13
 _EAFNOSUPPORT: Final = 97
@@ -100,7 +106,7 @@ def unserved(policy: Policy) -> Iterator[str]:
     found = [table for layer in policy.layers() for table in _files_of(layer)]
     if not found:
         return
-    yield "changes of ids, capabilities, roots and namespaces (presets beneath-files lists the calls, and why)"
+    yield "changes of roots and namespaces (presets beneath-files lists the calls, and why)"
     for rule in _by_words(found):
         if rule.when is None or rule.names == ("socket",):
             yield f"{', '.join(rule.names)}: {rule.reason}"
@@ -130,10 +136,12 @@ def _tells_sizes(rule: tables.FileRule) -> bool:
 
 
 def with_brokered(wanted: Every | frozenset[int], policy: Policy, arch: Arch) -> Every | frozenset[int]:
-    """Return the numbers *wanted* of *arch*, and those of the calls that are done for programs."""
+    """Return the numbers *wanted* of *arch*, and those of the calls that are done for programs, or heard of."""
     if wanted is EVERY:
         return EVERY
-    return wanted | {number for name in brokered(policy) if (number := number_of(arch, name)) is not None}
+    done = brokered(policy)
+    heard = RIGHTS if done else frozenset[str]()
+    return wanted | {number for name in done | heard if (number := number_of(arch, name)) is not None}
 
 
 def _files_of(layer: Policy) -> Iterator[tables.Files]:
@@ -173,8 +181,13 @@ def lifted(policy: Policy) -> Iterator[Rule]:
 
 
 def keeps_rights(policy: Policy) -> bool:
-    """Whether no program under *policy* comes to other rights, or another view, than it began with."""
-    return not any(_RIGHTS_AND_VIEWS.intersection(rule.names) for rule in lifted(policy))
+    """Whether no program under *policy* comes to another view than it began with, or to rights by one."""
+    return not any(_VIEWS.intersection(rule.names) for rule in lifted(policy))
+
+
+def keeps_mounts(policy: Policy) -> bool:
+    """Whether no program under *policy* changes what is mounted, which no domain of landlock(7) lets it."""
+    return not any(_MOUNTS.intersection(rule.names) for rule in lifted(policy))
 
 
 def keeps_faults(policy: Policy) -> bool:

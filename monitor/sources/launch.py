@@ -320,27 +320,25 @@ def _identity(leaf: str) -> bytes:
     return b"".join(b"%d %d %d\n" % (inside, inside, count) for inside, _outside, count in lines)
 
 
-def walled(launch: Launch) -> Launch:
+def walled(launch: Launch, *, second_wall: bool) -> Launch:
     """
-    Return *launch* for a program whose files are opened for it: with a second wall, where there is Landlock.
+    Return *launch* for a program whose files are opened for it: with a *second_wall*, where there is Landlock.
 
     Core dumps are off: they would be written into whatever directory is current, by nobody's call.
 
     Raises:
-        PolicyError: the program would have other rights than its supervisor, or another view.
+        PolicyError: the program would have calls, or rights, that nobody knows.
     """
     for what, asked in (
-        ("other ids", launch.uid is not None or launch.gid is not None or launch.groups is not None),
-        ("namespaces in which paths mean something else", bool(launch.namespaces & {"user", "mount"})),
         ("calls of other ABIs", launch.other_abis),
         ("set-uid programs (no_new_privs=False)", not launch.no_new_privs),
     ):
         if asked:
-            message = f"[files] is enforced for programs with our own rights and view: {what} are not possible under it"
+            message = f"{what} are not possible under [files]"
             raise PolicyError(message)
     return attrs.evolve(
         launch,
-        landlock=launch.landlock or _native.landlock_abi() > 0,
+        landlock=launch.landlock or (second_wall and _native.landlock_abi() > 0),
         rlimits={**launch.rlimits, resource.RLIMIT_CORE: (0, 0)},
     )
 

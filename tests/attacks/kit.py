@@ -25,7 +25,8 @@ import trio
 from attrs import field, frozen
 
 import monitor
-from monitor.broker.families import FAMILIES, HELD, LISTINGS, OPENS
+from monitor.broker.acting import OPENS
+from monitor.broker.families import FAMILIES, HELD, LISTINGS
 from monitor.origin import Origin
 from monitor.policy.text import load, loads
 

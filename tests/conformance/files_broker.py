@@ -1,8 +1,10 @@
 """
-Run a program whose file calls are all done for it: ``files_broker.py handler|policy PROGRAM``.
+Run a program whose file calls are all done for it: ``files_broker.py handler|policy|nobody NAMESPACES PROGRAM...``.
 
 By a handler that decides nothing, or under a policy that allows everything: then plain calls are done on the
-fast path.  What it is not: a policy to learn from; nothing that can be brokered is left to the kernel.
+fast path.  By nobody, for comparison, in the same namespaces.
+
+What it is not: a policy to learn from; nothing that can be brokered is left to the kernel.
 """
 
 from __future__ import annotations
@@ -24,6 +26,10 @@ syscalls-default = "allow"
 [files]
 otherwise = "allow"
 unix = "unmediated"
+exec = "unverified"
+[[syscalls]]
+names = ["chroot"]
+action = "allow"
 """
 
 
@@ -32,19 +38,24 @@ def broker(call: monitor.Call) -> monitor.Verdict:
     return call.emulate()
 
 
-async def main(way: str, program: str) -> int:
+async def main(way: str, namespaces: str, program: list[str]) -> int:
     """Return the status of *program*."""
     options: dict[str, Any] = {"policy": loads(POLICY)}
     if way == "handler":
         options = {"handlers": [broker], "otherwise": monitor.Allow()}
-    async with monitor.supervise([program], **options) as run:
+    elif way == "nobody":
+        options = {"handlers": []}
+    asked: Any = frozenset(namespaces.split())
+    launch = monitor.Launch(program, namespaces=asked)
+    async with monitor.supervise(launch, **options) as run:
         status = await run.wait()
     stats = run.stats
-    if stats.failures or stats.emulated == 0:
+    if stats.failures or (stats.emulated == 0) != (way == "nobody"):
         print(stats, file=sys.stderr)
         return 98
     return status
 
 
 if __name__ == "__main__":
-    sys.exit(trio.run(main, sys.argv[1], sys.argv[2]))
+    _, *words = sys.argv
+    sys.exit(trio.run(main, words[0], words[1], words[2:]))

@@ -16,12 +16,12 @@ import stat
 import struct
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from tests.conformance.files_script import Answer, Call, Room, Seen, Sequences, decoded, encoded
-from tests.conformance.files_tree import make, normal_time, remove, tell
+from tests.conformance.files_tree import OTHER, USER, make, normal_time, remove, tell
 
 HERE: Final = Path(__file__).parent
 
@@ -29,8 +29,9 @@ CONFINED: Final = """
 mount --bind "$1" "$1"
 mount -o remount,bind,ro /
 mount -o remount,bind,ro /dev
+test "$2" = - || mount --rbind / "$2"
 cd /
-shift
+shift 2
 exec "$@"
 """
 
@@ -72,11 +73,53 @@ class Difference(NamedTuple):
         return f"{self.call}\n    native:   {self.native!r}\n    brokered: {self.brokered!r}"
 
 
+class Standing(NamedTuple):
+    """
+    How a program comes to rights or a view that its supervisor has not.
+
+    Attributes:
+        words: what it is started by.
+        namespaces: in which it is started.
+        root: whether its root is a directory in which everything is mounted once more.
+        owner: to whom most of the tree belongs.
+    """
+
+    words: tuple[str, ...] = ()
+    namespaces: str = ""
+    root: bool = False
+    owner: int = 0
+
+
+AS_ITS_SUPERVISOR: Final = Standing()
+
+_WITHOUT: Final = "-dac_override,-dac_read_search,-fowner,-chown,-mknod,-fsetid,-linux_immutable,-sys_admin,-setfcap"
+
+_AS_USER: Final = ("setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups")
+_IN_GROUPS: Final = ("setpriv", "--reuid", str(USER), "--regid", "100", f"--groups={OTHER},7,{USER}")
+
+STANDINGS: Final[Mapping[str, Standing]] = {
+    "other ids": Standing(_AS_USER, owner=USER),
+    "groups": Standing(_IN_GROUPS, owner=USER),
+    "real ids": Standing(("setpriv", "--ruid", str(USER), "--rgid", str(USER), "--keep-groups")),
+    "fewer capabilities": Standing(("setpriv", "--bounding-set", _WITHOUT, "--inh-caps", "-all")),
+    "another root": Standing(root=True),
+    "another root and ids": Standing(_AS_USER, root=True, owner=USER),
+    "namespaces": Standing(namespaces="user mount"),
+}
+
+
 class Place:
     """Where one batch at a time is run: a directory, which can be on any file system, and a user."""
 
     def __init__(
-        self, directory: Path, program: Path, user: int, *, reuses: bool = False, way: str = "handler"
+        self,
+        directory: Path,
+        program: Path,
+        user: int,
+        *,
+        reuses: bool = False,
+        way: str = "handler",
+        standing: Standing = AS_ITS_SUPERVISOR,
     ) -> None:
         """
         Make *directory*; *program* is the compiled files_target.c; *reuses*: the numbers of inodes come again.
@@ -84,18 +127,25 @@ class Place:
         *way*: what has the calls brokered, see ``files_broker``.
         """
         self.way = way
+        self._standing = standing
         self._reuses = reuses
         self._directory = directory
         self._program = program
         self.user = user
         directory.mkdir()
         directory.chmod(0o755)
+        if standing.root:
+            (directory / "root").mkdir()
 
     def compare(self, sequences: Sequences) -> tuple[Ran, list[Difference]]:
         """Make the calls of *sequences* both ways; return what came of them natively, and what differs."""
-        native = self._run(sequences, [str(self._program)])
-        broker = [sys.executable, "-P", str(HERE / "files_broker.py"), self.way]
-        brokered = self._run(sequences, [*broker, str(self._program)])
+        broker = [sys.executable, "-P", str(HERE / "files_broker.py")]
+        program = [*self._standing.words, str(self._program)]
+        if self._standing.root:
+            program = ["chroot", str(self._directory / "root"), *program]
+        namespaces = self._standing.namespaces
+        native = self._run(sequences, [*broker, "nobody", namespaces, *program] if namespaces else program)
+        brokered = self._run(sequences, [*broker, self.way, namespaces, *program])
         return native, differences(sequences, native, brokered)
 
     def minimised(self, calls: Sequence[Call], kept: int) -> Sequence[Call]:
@@ -112,14 +162,15 @@ class Place:
                 return calls
 
     def _run(self, sequences: Sequences, command: Sequence[str]) -> Ran:
+        owner = self.user or self._standing.owner
         trees = [os.fsencode(self._directory / f"t/{number:06}/in/tree") for number in range(len(sequences))]
         script, answers = self._directory / "script", self._directory / "answers"
         script.write_bytes(encoded(sequences, trees, os.fsencode(self._program)))
         answers.write_bytes(b"")
         for file in (script, answers):
-            os.chown(file, self.user, self.user)
+            os.chown(file, owner, owner)
         for tree in trees:
-            make(tree, self.user)
+            make(tree, owner)
         try:
             with script.open("rb") as input_file, answers.open("r+b") as output_file:
                 done = subprocess.run(
@@ -149,6 +200,7 @@ class Place:
             CONFINED,
             "sh",
             str(self._directory / "t"),
+            str(self._directory / "root") if self._standing.root else "-",
         ]
         if self.user == 0:
             return own_mounts

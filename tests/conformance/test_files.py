@@ -38,13 +38,16 @@ from tests.conformance.files_calls import (
 from tests.conformance.files_changes import CHANGES
 from tests.conformance.files_changes import FLAGS as CHANGE_FLAGS
 from tests.conformance.files_paths import AT_FDCWD
-from tests.conformance.files_runs import Difference, Place, Ran, differences
+from tests.conformance.files_runs import AS_ITS_SUPERVISOR, STANDINGS, Difference, Place, Ran, Standing, differences
 from tests.conformance.files_script import HIDDEN, KERNEL, READ_ONLY, UNMAPPED, Call, Room, Struct, Text
 from tests.conformance.files_tree import NOW, USER
 from tests.conftest import require
 
 CALLS: Final = int(os.environ.get("MONITOR_FILE_CALLS", "50000" if os.environ.get("CI") else "5000"))
 SEED: Final = int(os.environ.get("MONITOR_FILE_SEED", "1"))
+
+OTHER_CALLS: Final = max(CALLS // 40, 300)
+"""Calls of each program that has other rights than its supervisor, or another view."""
 
 BATCH: Final = 6000
 """Calls in one run: a failure costs less than that of all, a run of it more than nothing."""
@@ -316,9 +319,9 @@ def places(program: Path, public_directory: Path) -> Iterator[Callable[[int, str
     memory.chmod(0o755)
     count = iter(range(1_000_000))
 
-    def make(user: int, on: str = "memory", way: str = "handler") -> Place:
+    def make(user: int, on: str = "memory", way: str = "handler", standing: Standing = AS_ITS_SUPERVISOR) -> Place:
         above = memory if on == "memory" else public_directory
-        return Place(above / f"files-{next(count)}", program, user, reuses=on != "memory", way=way)
+        return Place(above / f"files-{next(count)}", program, user, reuses=on != "memory", way=way, standing=standing)
 
     yield make
     shutil.rmtree(memory)
@@ -404,6 +407,24 @@ def test_the_random_calls_are_not_dull(compared: Compared) -> None:
     assert (rare_calls, rare_flags, rare_errnos) == ({}, {}, {})
     assert compared.calls.total() >= CALLS * 0.8
     assert compared.succeeded.total() >= SUCCESS_AT_LEAST * compared.calls.total()
+
+
+@pytest.mark.root
+@pytest.mark.seconds(120 + OTHER_CALLS // 20)
+@pytest.mark.parametrize("way", ["handler", "policy"])
+@pytest.mark.parametrize("standing", STANDINGS)
+def test_calls_of_who_stands_otherwise_have_the_same_results(
+    places: Callable[..., Place], standing: str, way: str
+) -> None:
+    """The supervisor is root; the program has other rights, or another view, and comes to them under its eyes."""
+    found = Compared()
+    number = SEED * 1000 + 500 + 2 * list(STANDINGS).index(standing) + (way == "policy")
+
+    _compare(places(0, way=way, standing=STANDINGS[standing]), number, OTHER_CALLS, found)
+
+    assert not found.unexplained, "\n\n".join(found.unexplained)
+    assert found.calls.total() >= OTHER_CALLS * 0.8
+    assert found.succeeded.total() >= found.calls.total() // 4
 
 
 @pytest.mark.root

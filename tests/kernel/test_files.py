@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -292,34 +293,15 @@ async def test_what_may_be_written_is_changed(tree: Path, script: str) -> None:
 
 
 async def test_a_rule_of_the_topmost_policy_lifts_what_is_refused_beneath(tree: Path) -> None:
-    rule = '[[syscalls]]\nnames = ["setfsuid"]\naction = "allow"\n'
-    script = "python3 -S -c 'import ctypes; print(ctypes.CDLL(None, use_errno=True).syscall(122, -1))'"
+    rule = '[[syscalls]]\nnames = ["keyctl"]\naction = "allow"\n'
+    calls = "import ctypes; libc = ctypes.CDLL(None, use_errno=True); libc.syscall(250, 99); print(ctypes.get_errno())"
+    script = f"python3 -S -c '{calls}'"
 
-    assert (await ran(policy("", tree), script)).output == "-1\n"
-    assert (await ran(policy(rule, tree), script)).output == f"{os.geteuid()}\n"
+    refused = await ran(policy("", tree), script)
+    lifted = await ran(policy(rule, tree), script)
 
-
-@pytest.mark.root
-@pytest.mark.parametrize(
-    ("call", "change"),
-    [
-        ("setresuid", "os.setresuid(65534, 65534, 65534)"),
-        ("setgroups", "os.setgroups([1, 2, 3])"),
-        ("chroot", "os.chroot('/usr')"),
-        ("unshare", "ctypes.CDLL(None).unshare(0x20000)"),
-    ],
-)
-async def test_with_other_rights_or_another_view_nothing_is_opened_for_a_program(
-    tree: Path, call: str, change: str
-) -> None:
-    """A rule of the policy lets it come to them; what we could open is not what it could."""
-    rule = f'[[syscalls]]\nnames = ["{call}"]\naction = "allow"\n'
-    script = f"import ctypes, os; os.stat('/usr'); {change}; os.stat('/bin')"
-    done = await ran(
-        policy(f'[[files.rules]]\naction = "allow"\npaths = ["/"]\n{rule}', tree), f'python3 -S -c "{script}"'
-    )
-
-    assert "PermissionError: [Errno 13] Permission denied: '/bin'" in done.output
+    assert int(refused.output) in {errno.EPERM, errno.ENOSYS}
+    assert int(lifted.output) == errno.EOPNOTSUPP
 
 
 @pytest.mark.root
@@ -339,22 +321,13 @@ async def test_rights_that_were_refused_at_first_are_not_lifted_in_a_running_pro
     rule = '[[syscalls]]\nnames = ["{}"]\naction = "allow"\n'
     launch = monitor.Launch(["/bin/sleep", "60"], cwd="/")
     async with monitor.supervise(launch, policy=policy("", tree), notify_refusals=True) as run:
-        for call in ("setresuid", "userfaultfd"):
+        for call in ("chroot", "userfaultfd"):
             with pytest.raises(PolicyError, match="start anew"):
                 run.replace_policy(policy(rule.format(call), tree))
         with pytest.raises(PolicyError, match="start anew"):
             run.replace_policy(loads(HEAD.partition("[files]")[0], Origin("test.toml")))
         run.replace_policy(policy(rule.format("add_key"), tree))
         run.kill()
-
-
-@pytest.mark.root
-async def test_a_change_of_rights_that_changes_nothing_is_none(tree: Path) -> None:
-    rule = '[[syscalls]]\nnames = ["setresuid"]\naction = "allow"\n'
-    script = "import os; os.setresuid(-1, os.geteuid(), -1); print(os.stat('/usr').st_uid)"
-    done = await ran(policy(rule, tree), f'python3 -S -c "{script}"')
-
-    assert (done.output, done.status) == ("0\n", 0)
 
 
 async def test_a_rule_that_refuses_more_lifts_nothing(tree: Path) -> None:
@@ -415,11 +388,11 @@ async def test_no_core_is_dumped(tree: Path) -> None:
     assert done.status != 0
 
 
-@pytest.mark.parametrize("options", [{"uid": 65534, "gid": 65534}, {"namespaces": ["mount"]}, {"no_new_privs": False}])
-async def test_other_rights_and_views_are_refused(tree: Path, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("options", [{"no_new_privs": False}, {"other_abis": True}])
+async def test_what_nobody_could_follow_is_refused(tree: Path, options: dict[str, Any]) -> None:
     launch = monitor.Launch(["true"], **options)
 
-    with pytest.raises(PolicyError, match="our own rights and view"):
+    with pytest.raises(PolicyError, match=r"not possible under \[files\]"):
         async with monitor.supervise(launch, policy=policy("", tree)):
             pytest.fail("it ran")
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from errno import EBUSY, ENAMETOOLONG, ENOENT
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -158,7 +159,7 @@ def test_the_other_side_of_an_exchange_is_looked_at_too(places: Places) -> None:
 def test_names_move_one_at_a_time(places: Places) -> None:
     """But nobody waits for a file system that may answer never."""
     moving = threading.Lock()
-    acting = Acting(None, None, -1, Shared(moving, Runner()), may_block=False)  # type: ignore[arg-type]  # neither is asked
+    acting = Acting(Mock(), Mock(), Shared(moving, Runner()), may_block=False)  # neither is asked
     place, hanging = places.of(b"plain"), places.of(b"evil")
     hanging.may_hang = True
 
