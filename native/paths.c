@@ -333,7 +333,8 @@ int mon_path_answer_open(struct mon_opening *opening)
 		number = -errno;
 	else
 		number = mon_listener_add_fd(opening->listener, opening->id,
-					     SECCOMP_ADDFD_FLAG_SEND, opened, 0, number_flags);
+					     opening->waits ? 0 : SECCOMP_ADDFD_FLAG_SEND, opened,
+					     0, number_flags);
 	close(opened);
 	return number;
 }

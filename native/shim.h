@@ -230,12 +230,14 @@ struct mon_opening {
 	int fd;        /* O_PATH on the object, borrowed */
 	int flags;     /* as the target has them; O_CREAT and O_NOFOLLOW are left out */
 	int impatient; /* -EAGAIN instead of waiting for the holder of a lease, fcntl(2) */
+	int waits;     /* the target goes on waiting, for an answer with the number */
 };
 
 /*
  * Open the object, and answer the call with an fd of the target's.
  *
- * Returns its number: the call is answered.  Or -errno, and it is not.  Sleeps as open(2) does of
+ * Returns its number: the call is answered, unless it goes on waiting; then nothing that was opened
+ * here is open any more when the target runs.  Or -errno, and it is not.  Sleeps as open(2) does of
  * such an object, and until the target has taken the fd.
  */
 int mon_path_answer_open(struct mon_opening *opening);

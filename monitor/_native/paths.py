@@ -153,9 +153,9 @@ class PathLooker:
         data = self._data
         return Object(data.mode, data.inode, data.device, data.rdev, data.mount, self._name[: data.name_length])
 
-    def answer_open(self, ident: int, fd: int, flags: int, *, impatient: bool) -> int:
+    def answer_open(self, ident: int, fd: int, flags: int, *, impatient: bool, waits: bool) -> int:
         """
-        Open once more what *fd* holds, and answer the call with an fd of the target's.
+        Open once more what *fd* holds, and answer the call with an fd of the target's; if it *waits*, do not answer.
 
         Returns its number, or -errno.
         """
@@ -164,6 +164,7 @@ class PathLooker:
         opening.fd = fd
         opening.flags = flags
         opening.impatient = impatient
+        opening.waits = waits
         return _answer_open(opening)
 
 

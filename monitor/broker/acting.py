@@ -86,6 +86,16 @@ class Acting:
             return taken(standing.reading if own else standing.looking, standing.ours)
         return taken(standing.own if own else standing.acting, standing.ours)
 
+    @property
+    def gives_before_it_answers(self) -> bool:
+        """
+        Whether a thread that was given an fd can wait until ours is closed.
+
+        Both are of one open file, which is not closed before both are: if the thread ran meanwhile, a program that
+        it wrote would be busy, a lock that it gave up still be held, what it removed still take its room.
+        """
+        return self._listener.wait_killable is True
+
     def path(self, call: Call, index: int) -> Resolved:
         """Return what the path in register *index* leads to.  Raises as the broker's ``path``."""
         found = call.looked_up(index)
@@ -137,9 +147,15 @@ class Acting:
             call.target.write(address, data)
 
     def inject(self, call: Call, fd: int, *, close_on_exec: bool) -> Emulated:
-        """Answer with a duplicate of *fd*, which stays ours.  Raises OSError (EMFILE), TargetGone."""
+        """
+        Give a duplicate of *fd*, which stays ours, and answer with it, or have that still to be done.
+
+        Raises OSError (EMFILE), TargetGone.
+        """
         call.injecting = True
-        return Emulated(self._listener.add_fd(call.id, fd, at=None, close_on_exec=close_on_exec), answered=True)
+        waits = self.gives_before_it_answers
+        number = self._listener.add_fd(call.id, fd, at=None, close_on_exec=close_on_exec, waits=waits)
+        return Emulated(number, answered=not waits)
 
     def alone(self, *places: Resolved) -> AbstractContextManager[object]:
         """

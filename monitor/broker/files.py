@@ -79,10 +79,15 @@ def _reopen(acting: Acting, call: Call, resolved: Resolved, opening: Opening) ->
 
 
 def _answer(acting: Acting, call: Call, fd: int, opening: Opening, *, impatient: bool) -> Emulated:
-    """Open what *fd* holds, and answer with an fd of the target's, in one step.  Raises MayBlockError."""
-    number = acting.looker.answer_open(call.id, fd, opening.flags, impatient=impatient)
+    """
+    Open what *fd* holds, and answer with an fd of the target's.  Raises MayBlockError.
+
+    In one step, unless it is written to: what is only read is as good as closed.
+    """
+    waits = acting.gives_before_it_answers and opening.flags & os.O_ACCMODE != os.O_RDONLY
+    number = acting.looker.answer_open(call.id, fd, opening.flags, impatient=impatient, waits=waits)
     if number >= 0:
-        return Emulated(number, answered=True)
+        return Emulated(number, answered=not waits)
     if number == -EAGAIN and impatient and not opening.flags & os.O_NONBLOCK:
         raise MayBlockError  # a lease
     acting.still_waits(call)

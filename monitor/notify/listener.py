@@ -187,9 +187,12 @@ class Listener:
         """
         _native.listener_respond(self._open_fd(), ident, value, error, flags)
 
-    def add_fd(self, ident: int, fd: int, *, at: int | None = None, close_on_exec: bool) -> int:
+    def add_fd(self, ident: int, fd: int, *, at: int | None = None, close_on_exec: bool, waits: bool = False) -> int:
         """
         Put a duplicate of *fd* into the target and answer with its number, in one atomic step.
+
+        If it *waits*, it goes on waiting, and is to be answered with the number: only for a thread that no signal
+        can take away from that (``wait_killable``).
 
         Waits (the whole thread does) until the target has run and taken it: microseconds.
         *fd* stays the caller's.  Returns the number in the target.
@@ -199,7 +202,7 @@ class Listener:
             OSError: ``EMFILE``: the target's table is full; ``EBADF``: *fd* is an ``O_PATH``
                 descriptor, or *at* is above the target's limit.  The call is still unanswered.
         """
-        flags = AddFdFlag.SEND if at is None else AddFdFlag.SEND | AddFdFlag.SETFD
+        flags = (AddFdFlag(0) if waits else AddFdFlag.SEND) | (AddFdFlag(0) if at is None else AddFdFlag.SETFD)
         return _native.listener_add_fd(
             self._open_fd(), ident, flags, fd, 0 if at is None else at, os.O_CLOEXEC if close_on_exec else 0
         )

@@ -21,7 +21,24 @@ MOVING: Final = "tests/kernel/test_moving.py::test_a_name_moves_where_it_gains_n
 NAMES: Final = "tests/kernel/test_names.py"
 DETACHED: Final = ATTACK + "[received: detached tree]"
 
+GIVEN: Final = "tests/kernel/test_invisible.py::test_nobody_has_open_what_a_program_was_given_and_has_closed"
+
 FILE_MUTANTS = (
+    # ---- giving ----
+    Mutant(
+        "a program that was made runs while we have its file open",
+        "monitor/broker/acting.py",
+        "        waits = self.gives_before_it_answers\n",
+        "        waits = False\n",
+        (GIVEN + "[make-handler]",),
+    ),
+    Mutant(
+        "a program that was written over runs while we have its file open",
+        "monitor/broker/files.py",
+        "opening.flags & os.O_ACCMODE != os.O_RDONLY",
+        "opening.flags & os.O_ACCMODE == os.O_RDONLY",
+        (GIVEN + "[over-policy]",),
+    ),
     # ---- resolve ----
     Mutant(
         "a link in the last place is followed",
