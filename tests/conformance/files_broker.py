@@ -1,8 +1,8 @@
 """
-Run a program whose file calls are all done for it: ``files_broker.py handler|policy|nobody NAMESPACES PROGRAM...``.
+Run a program whose file calls are all done for it: ``files_broker.py WAY[,MORE...] PROGRAM ARGUMENT...``.
 
-By a handler that decides nothing, or under a policy that allows everything: then plain calls are done on the
-fast path.  By nobody, for comparison, in the same namespaces.
+By a ``handler`` that decides nothing, or under a ``policy`` that allows everything: then plain calls are done on the
+fast path.  By ``nobody``, for comparison.  More are namespaces in which it is started, and calls that are allowed.
 
 What it is not: a policy to learn from; nothing that can be brokered is left to the kernel.
 """
@@ -25,12 +25,11 @@ known-as-of = "7.1"
 syscalls-default = "allow"
 [files]
 otherwise = "allow"
-unix = "unmediated"
 exec = "unverified"
-[[syscalls]]
-names = ["chroot"]
-action = "allow"
+unix = "unmediated"
 """
+
+LIFTING = '[[syscalls]]\nnames = ["chroot"]\naction = "allow"\n'
 
 
 @monitor.handles(*FAMILIES)
@@ -38,16 +37,16 @@ def broker(call: monitor.Call) -> monitor.Verdict:
     return call.emulate()
 
 
-async def main(way: str, namespaces: str, program: list[str]) -> int:
-    """Return the status of *program*."""
-    options: dict[str, Any] = {"policy": loads(POLICY)}
+async def main(way: str, *command: str) -> int:
+    """Return the status of the program."""
+    way, *more = way.split(",")
+    options: dict[str, Any] = {"policy": loads(POLICY + (LIFTING if "chroot" in more else ""))}
     if way == "handler":
         options = {"handlers": [broker], "otherwise": monitor.Allow()}
     elif way == "nobody":
         options = {"handlers": []}
-    asked: Any = frozenset(namespaces.split())
-    launch = monitor.Launch(program, namespaces=asked)
-    async with monitor.supervise(launch, **options) as run:
+    namespaces: Any = frozenset(more) - {"chroot"}
+    async with monitor.supervise(monitor.Launch(command, namespaces=namespaces), **options) as run:
         status = await run.wait()
     stats = run.stats
     if stats.failures or (stats.emulated == 0) != (way == "nobody"):
@@ -57,5 +56,4 @@ async def main(way: str, namespaces: str, program: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    _, *words = sys.argv
-    sys.exit(trio.run(main, words[0], words[1], words[2:]))
+    sys.exit(trio.run(main, sys.argv[1], *sys.argv[2:]))

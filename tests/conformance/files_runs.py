@@ -141,12 +141,14 @@ class Place:
         """Make the calls of *sequences* both ways; return what came of them natively, and what differs."""
         broker = [sys.executable, "-P", str(HERE / "files_broker.py")]
         program = [*self._standing.words, str(self._program)]
-        if self._standing.root:
-            program = ["chroot", str(self._directory / "root"), *program]
-        namespaces = self._standing.namespaces
-        native = self._run(sequences, [*broker, "nobody", namespaces, *program] if namespaces else program)
-        brokered = self._run(sequences, [*broker, self.way, namespaces, *program])
+        more = "".join(f",{one}" for one in self._standing.namespaces.split())
+        native = self._run(sequences, [*broker, f"nobody{more}", *program] if more else self._rooted(program))
+        more += ",chroot" if self._standing.root else ""
+        brokered = self._run(sequences, [*broker, self.way + more, *self._rooted(program)])
         return native, differences(sequences, native, brokered)
+
+    def _rooted(self, program: list[str]) -> list[str]:
+        return ["chroot", str(self._directory / "root"), *program] if self._standing.root else program
 
     def minimised(self, calls: Sequence[Call], kept: int) -> Sequence[Call]:
         """Return the calls behind the first *kept* of *calls*, and those, without which nothing differs any more."""
