@@ -87,7 +87,7 @@ def launch(script: str) -> monitor.Launch:
 
 @pytest.mark.root
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("what", ["good", "fail", "slow"])
+@pytest.mark.parametrize("what", ["good", "fail", "slow", "stale"])
 async def test_what_it_says_reaches_the_program(mounted: Path, what: str, place: str) -> None:
     script = script_of(what, place, mounted)
     native = subprocess.run(
@@ -100,6 +100,7 @@ async def test_what_it_says_reaches_the_program(mounted: Path, what: str, place:
 
     assert (status, output) == (native.returncode, native.stdout)
     assert (b"Input/output error" in output) == (what == "fail")
+    assert (b"Stale file handle" in output) == (what == "stale")
     assert run.stats.failures == 0
 
 

@@ -1,6 +1,6 @@
 /*
  * A file system whose entries are called WHAT-WHERE and do what they are called: "fail" (EIO),
- * "slow" (0.3 s) or "hang" (no answer, ever) in "lookup", "open", "getattr" or "readdir";
+ * "slow" (0.3 s), "stale" (ESTALE) or "hang" (no answer, ever) in "lookup", "open", "getattr" or "readdir";
  * "good-good" does not.
  *
  * Names are kept by the kernel, so that only "lookup" is asked for them more than once; attributes
@@ -14,9 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *const WHAT[] = {"fail", "slow", "hang", "good"};
+static const char *const WHAT[] = {"fail", "slow", "hang", "good", "stale"};
 static const char *const WHERE[] = {"lookup", "open", "getattr", "readdir", "good"};
-enum { FAIL, SLOW, HANG, GOOD };
+enum { FAIL, SLOW, HANG, GOOD, STALE, WHATS };
 enum { LOOKUP, OPEN, GETATTR, READDIR, NOWHERE, PLACES };
 #define FIRST 2 /* behind the root, WHAT * PLACES + WHERE */
 
@@ -32,6 +32,9 @@ static int unwilling(fuse_req_t request, fuse_ino_t ino, unsigned int where)
 	switch ((ino - FIRST) / PLACES) {
 	case FAIL:
 		fuse_reply_err(request, EIO);
+		return 1;
+	case STALE:
+		fuse_reply_err(request, ESTALE);
 		return 1;
 	case SLOW:
 		nanosleep(&pause, NULL);
@@ -59,7 +62,7 @@ static void look_up(fuse_req_t request, fuse_ino_t parent, const char *name)
 {
 	struct fuse_entry_param entry = {.entry_timeout = 1000};
 
-	for (unsigned int i = 0; parent == FUSE_ROOT_ID && i < 4 * PLACES; i++) {
+	for (unsigned int i = 0; parent == FUSE_ROOT_ID && i < WHATS * PLACES; i++) {
 		size_t length = strlen(WHAT[i / PLACES]);
 
 		if (strncmp(name, WHAT[i / PLACES], length) != 0 || name[length] != '-' ||
