@@ -50,6 +50,11 @@ class BrokeringJudge:
             self._fast = FastPath(broker, self._decider, self._unseen(routes))
         return self._fast
 
+    def bind(self, broker: FileBroker) -> None:
+        """Tell *broker*, which is borrowed, what is hidden, now and whenever the policy is another."""
+        self._broker = broker
+        broker.hide(self._decider.hidden if self._decider.hides and not self._observe else None)
+
     def _unseen(self, routes: Routes) -> frozenset[tuple[int, int]]:
         """Return the calls that only tables decide about."""
         return frozenset(key for key in self._calls.routes.always_allowed() if not routes.of(*key).handlers)
@@ -115,6 +120,8 @@ class BrokeringJudge:
         """Have the tables of *policy* decide from now on, and the handlers of *routes*."""
         self._decider = TableDecider(policy, real_head)
         self._paths.ask(self._decider)
+        if self._broker is not None:
+            self.bind(self._broker)
         if self._fast is not None:
             self._fast.use(self._decider, self._unseen(routes))
 
@@ -135,4 +142,6 @@ def broker_of(started: Started, routes: Routes, judge: BrokeringJudge | None) ->
     if judge is None:
         return FileBroker(started.listener, is_supervised=has)
     alike = started.process.pid if judge.keeps_rights else None
-    return FileBroker(started.listener, is_supervised=has, alike=alike, faultless=judge.keeps_faults)
+    broker = FileBroker(started.listener, is_supervised=has, alike=alike, faultless=judge.keeps_faults)
+    judge.bind(broker)
+    return broker

@@ -57,6 +57,8 @@ class TableDecider:
         self._above = frozenset(_object(above) for name in self._protected for above in _directories_above(name))
         self._tables = (*self._deciders.files, *self._deciders.exec)
         self._allows_all = all(_allows_all(one.table) for one in self._tables)
+        self.hides = any(isinstance(rule.action, Hide) for one in self._tables for rule in one.table.rules)
+        """Whether anything is hidden."""
         self._subtrees: dict[int, Subtrees] = {}
         self._kept_allowed: dict[bytes, frozenset[str]] = {}
         self._moves: dict[tuple[bytes, bytes], bool] = {}
@@ -72,12 +74,17 @@ class TableDecider:
         return found
 
     def _decided(self, access: str, name: bytes, *, directory: bool) -> Ruling:
-        if name in self._protected and access in CHANGE:
-            return PROTECTED._replace(strength=strength(Hide()), access=access, name=name)
         decided = self._deciders.path(access, name, directory=directory)
-        if decided is None:
-            return Ruling(0, Origin(self._policy.name), explicit=False, access=access, name=name)
-        return _ruling(decided, access, name)
+        found = Ruling(0, Origin(self._policy.name), explicit=False, access=access, name=name)
+        if decided is not None:
+            found = _ruling(decided, access, name)
+        if name in self._protected and access in CHANGE and not found.hidden:  # what is hidden is not there to protect
+            return PROTECTED._replace(strength=strength(Hide()), access=access, name=name)
+        return found
+
+    def hidden(self, name: bytes) -> bool:
+        """Whether there shall be nothing called *name*; may be asked on any thread."""
+        return self("stat", name, directory=True).hidden
 
     def protects(self, access: str, device: int, inode: int) -> bool:
         """Whether *access* changes a file of the policy, by whatever link or mount, or takes away where one is."""

@@ -61,6 +61,8 @@ static int look_for(struct mon_lookup *lookup, int directory, const char *path, 
 	uint64_t resolve = lookup->resolve | RESOLVE_NO_MAGICLINKS;
 	int may_block = (lookup->flags & MON_LOOKUP_MAY_BLOCK) != 0;
 
+	if (lookup->flags & MON_LOOKUP_STRAIGHT)
+		resolve |= RESOLVE_NO_SYMLINKS;
 	if (!may_block || lookup->flags & MON_LOOKUP_IF_SAME) {
 		int fd =
 			mon_path_open(directory, path, O_PATH | flags, 0, resolve | RESOLVE_CACHED);
@@ -216,6 +218,20 @@ static int refuse_slashes(struct mon_lookup *lookup, int start)
 	return -EISDIR;
 }
 
+/* Whether a component is "..": then the path passes what the name of its object does not tell. */
+static int goes_back(const struct mon_lookup *lookup)
+{
+	const char *path = lookup->path;
+
+	for (size_t i = 0; i + 1 < lookup->path_length; i++) {
+		if (path[i] != '.' || path[i + 1] != '.' || (i > 0 && path[i - 1] != '/'))
+			continue;
+		if (path[i + 2] == '/' || path[i + 2] == 0)
+			return 1;
+	}
+	return 0;
+}
+
 /* Look the path up from start, which becomes the object where the path is empty. */
 static void look_up_from(struct mon_lookup *lookup)
 {
@@ -225,6 +241,8 @@ static void look_up_from(struct mon_lookup *lookup)
 	if (lookup->path_length == 0) {
 		lookup->fd = lookup->start;
 		lookup->start = -1;
+	} else if (lookup->flags & MON_LOOKUP_STRAIGHT && goes_back(lookup)) {
+		lookup->fd = -ELOOP;
 	} else if (lookup->flags & MON_LOOKUP_PARENT) {
 		size_t end;
 

@@ -167,6 +167,8 @@ int mon_rights_take(const struct mon_rights *rights);
 #define MON_LOOKUP_IF_SAME   32  /* MAY_BLOCK, but only if the mounts are those that were read */
 #define MON_LOOKUP_PARENT    128 /* the directory of the last component, whatever is there */
 #define MON_LOOKUP_PEEK      64 /* read as mon_target_peek(): no page can wait for userfaultfd(2) */
+#define MON_LOOKUP_STRAIGHT                                                                        \
+	256 /* -ELOOP if the path passes more than the name says: "..", a link */
 
 /* One look-up: what is looked for, and what was found. */
 struct mon_lookup {
@@ -209,8 +211,8 @@ struct mon_lookup {
  *
  * Returns 0: fd is the caller's.  -ENOENT: the thread no longer waits, or nothing was found; then
  * path_length is not 0, or it is an empty path.  -ELOOP: a magic link (proc(5)) is on the way, or
- * too many others.  -EAGAIN: not in the kernel's cache (without MON_LOOKUP_MAY_BLOCK,
- * or where MON_LOOKUP_IF_SAME takes it back).  Or what
+ * too many others, or the path is not straight (MON_LOOKUP_STRAIGHT).  -EAGAIN: not in the kernel's
+ * cache (without MON_LOOKUP_MAY_BLOCK, or where MON_LOOKUP_IF_SAME takes it back).  Or what
  * openat2(2) says, -EFAULT, -ENAMETOOLONG, -EBADF.  After a failure start is the caller's too.
  * -ENOTRECOVERABLE: the calling thread could not come back to our rights.
  */

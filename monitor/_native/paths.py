@@ -35,6 +35,9 @@ PARENT: Final = constant("MON_LOOKUP_PARENT")
 CREATE: Final = constant("MON_LOOKUP_CREATE")
 """A file may be made, which cannot have slashes behind its name."""
 
+STRAIGHT: Final = constant("MON_LOOKUP_STRAIGHT")
+"""ELOOP, if the path passes more than the name of its object tells: a component ``..``, or a link."""
+
 NULL: Final = constant("MON_LOOKUP_NULL")
 """No path at all is an empty one."""
 

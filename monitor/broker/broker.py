@@ -23,6 +23,7 @@ from monitor.abi.arch import Arch
 from monitor.broker import files
 from monitor.broker.acting import OPENS, Acting, Shared, our_lack
 from monitor.broker.families import FAMILIES, HELD, LISTINGS, Family
+from monitor.broker.hiding import Hides
 from monitor.broker.mounts import Mounts
 from monitor.broker.opening import opening_of
 from monitor.broker.plain import PlainCall, plain_calls
@@ -67,6 +68,10 @@ class FileBroker:
         self._workers = Workers()
         self._arch = Arch.native()
         self._plans = {name: paths_of(self._arch, name) for name in FAMILIES}  # before the first call waits for it
+
+    def hide(self, hides: Hides | None) -> None:
+        """Have no path pass a name that *hides* says is hidden; None: nothing is."""
+        self._resolver.hides = hides
 
     def close(self) -> None:
         """Give back what was opened, and end the workers."""

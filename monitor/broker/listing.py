@@ -3,6 +3,9 @@ Listing for the target: entries of a directory it has open, without those that a
 
 What it is not: the decision what is hidden; whoever decides leaves a function with the call.  The target's
 own description is read, so that its offset moves, and every entry that is left keeps its ``d_off``.
+
+A buffer that is too small for the next entry is EINVAL to the kernel; if that entry is hidden, it is not for the
+target to hear of it.
 """
 
 from __future__ import annotations
@@ -15,11 +18,19 @@ from typing import Final
 
 from monitor._native import entries_of
 from monitor.broker.acting import Acting
+from monitor.broker.resolved import is_name
 from monitor.notify.decode import Call
 from monitor.notify.emulation import Emulated
 
 _MOST: Final = 1 << 16
 """The most that is read at a time; who has a larger buffer gets less than it could hold."""
+
+_LEAST: Final = 4096
+"""Room for any entry: a name has 255 bytes, or on some file systems a few times that."""
+
+_OFFSET: Final = struct.Struct("=q").unpack_from
+_OFFSET_AT: Final = 8
+"""Where ``d_off`` stands: what lseek(2) takes to go on behind the entry."""
 
 _LENGTH: Final = struct.Struct("=H").unpack_from
 _LENGTH_AT: Final = 16
@@ -37,11 +48,7 @@ def list_directory(acting: Acting, call: Call, register: int) -> Emulated:
     try:
         if call.hides is not None:
             acting.be_the_same(call, register, fd)
-        while True:
-            data = entries_of(fd, size, old=old) if size else b""
-            kept = _kept(data, call.hides, old=old)
-            if kept or not data:
-                break
+        kept = _read(fd, size, call.hides, old=old) if size else b""
     except OSError as error:
         return Emulated(-(error.errno or ENOENT))
     finally:
@@ -53,10 +60,33 @@ def list_directory(acting: Acting, call: Call, register: int) -> Emulated:
     return Emulated(len(kept))
 
 
+def _read(fd: int, size: int, hides: Callable[[bytes], bool] | None, *, old: bool) -> bytes:
+    """Return the next entries that are not hidden, as many as come at once; none at the end.  Raises OSError."""
+    while True:
+        try:
+            data = entries_of(fd, size, old=old)
+        except OSError as error:
+            if error.errno != EINVAL or hides is None or not _passes_hidden(fd, hides, old=old):
+                raise
+            continue
+        kept = _kept(data, hides, old=old)
+        if kept or not data:
+            return kept
+
+
+def _passes_hidden(fd: int, hides: Callable[[bytes], bool], *, old: bool) -> bool:
+    """Go behind the next entry, if that is hidden; whether it was."""
+    here = os.lseek(fd, 0, os.SEEK_CUR)
+    name, entry = next(_entries(entries_of(fd, _LEAST, old=old), old=old), (b"", b""))
+    passes = is_name(name) and hides(name)
+    os.lseek(fd, _OFFSET(entry, _OFFSET_AT)[0] if passes else here, os.SEEK_SET)
+    return passes
+
+
 def _kept(data: bytes, hides: Callable[[bytes], bool] | None, *, old: bool) -> bytes:
     if hides is None:
         return data
-    return b"".join(entry for name, entry in _entries(data, old=old) if name in {b".", b".."} or not hides(name))
+    return b"".join(entry for name, entry in _entries(data, old=old) if not (is_name(name) and hides(name)))
 
 
 def _entries(data: bytes, *, old: bool) -> Iterator[tuple[bytes, bytes]]:

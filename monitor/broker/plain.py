@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Final, NamedTuple
 
-from monitor._native import EMPTY, NOFOLLOW, NULL, Plain
+from monitor._native import EMPTY, NOFOLLOW, NULL, STRAIGHT, Plain
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
 from monitor.broker.plan import PathPlan, paths_of
 
-__all__ = ["Plain", "PlainCall", "plain_calls"]
+__all__ = ["Plain", "PlainCall", "only_straight", "plain_calls"]
 
 _O_LARGEFILE: Final = 0o100000
 """The kernel's, which libc has as 0."""
@@ -63,6 +63,14 @@ def plain_calls(arch: Arch, reading: int) -> Mapping[tuple[int, int], PlainCall]
             (plan,) = paths_of(arch, name).values()
             found[arch.audit_value, number] = _plain(plan, _LOOKS.get(name), reading)
     return found
+
+
+def only_straight(calls: Mapping[tuple[int, int], PlainCall]) -> Mapping[tuple[int, int], PlainCall]:
+    """Return *calls* whose paths are looked up only if they pass nothing that the name of what is found does not."""
+    return {
+        key: call._replace(looks={flags: look | STRAIGHT for flags, look in call.looks.items()})
+        for key, call in calls.items()
+    }
 
 
 def _plain(plan: PathPlan, buffer: int | None, reading: int) -> PlainCall:

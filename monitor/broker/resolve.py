@@ -26,20 +26,22 @@ from monitor._native import (
     NOFOLLOW,
     NULL,
     PARENT,
+    STRAIGHT,
     LookedUp,
     Object,
     PathLooker,
     open_at,
 )
 from monitor.broker.anonymous import anonymous_devices
+from monitor.broker.hiding import TELLING, Hides, hidden_name
 from monitor.broker.mounts import LOCAL, Mount, Mounts
 from monitor.broker.openers import shows_ours
 from monitor.broker.plan import Start
 from monitor.broker.procfs import as_own, below, is_below, is_ours, numbers_inside, owner_of, shows_this_process
-from monitor.broker.resolved import Resolved, entry_of, is_name, names_of
+from monitor.broker.resolved import Resolved, entry_of, hidden_at, names_of
 from monitor.broker.standing import Standing, ourselves, taken
 from monitor.broker.views import View
-from monitor.broker.walk import MOST_LINKS, NO_MAGICLINKS, NO_SYMLINKS, How, Surroundings, Walked, walk
+from monitor.broker.walk import BENEATH, IN_ROOT, MOST_LINKS, NO_MAGICLINKS, NO_XDEV, How, Surroundings, Walked, walk
 from monitor.broker.whose import Whose
 from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.decode import Call
@@ -60,8 +62,8 @@ _OURS: Final = frozenset({EMFILE, ENFILE, ENOMEM})
 _CACHED: Final = 0x20
 """RESOLVE_CACHED: then EAGAIN is for the target."""
 
-_CONFINED: Final = 0x01 | 0x08 | 0x10
-"""RESOLVE_NO_XDEV, RESOLVE_BENEATH, RESOLVE_IN_ROOT: no walk of ours is confined so (openat2(2))."""
+_CONFINED: Final = NO_XDEV | BENEATH | IN_ROOT
+"""Where nothing is hidden the kernel alone follows such a path."""
 
 
 class Resolver:
@@ -81,6 +83,8 @@ class Resolver:
         self.mounts = Mounts.ours()
         self.view: View | None = None
         self.standing: Standing | None = None
+        self.hides: Hides | None = None
+        """What a policy hides; None: nothing."""
         self._anonymous = anonymous_devices()
 
     def within(self, whose: Whose) -> Resolver:
@@ -133,6 +137,8 @@ class Resolver:
         flags |= self._reading | (MAY_BLOCK if may_block else self.mounts.further)
         flags |= (EMPTY if start.empty else 0) | (NULL if start.null else 0) | (CREATE if start.creates else 0)
         flags |= PARENT if start.parent else 0
+        straight = self.hides is not None
+        flags |= STRAIGHT if straight else 0
         try:
             found = looker.look_up(call.id, call.tid, address, start.directory, flags, resolve)
         except TargetMemoryError as error:
@@ -140,7 +146,7 @@ class Resolver:
         if found.mounts_changed:
             self.mounts.read()
         may_block = may_block or not (self.mounts.may_hang or found.mounts_changed)
-        slow = _SlowWay(self, looker, call, start, resolve)
+        slow = _SlowWay(self, looker, call, start, resolve, straight)
         if found.error:
             return slow.after(found, may_block=may_block)
         assert found.object is not None
@@ -160,7 +166,7 @@ class Resolver:
         resolved.must_be_directory = found.last is not None and found.path.endswith(b"/")
         resolved.by_fd = not found.path
         if start.parent:
-            _take_entry(resolved, found.path)
+            resolved.take_entry()
         self.name(resolved, self.process_of(call) if on_procfs else 0)
         return resolved
 
@@ -258,7 +264,19 @@ class Resolver:
         def is_foreign(number: int) -> bool:
             return self.is_foreign(number, process)
 
-        return Surroundings(tid, process, is_procfs, owner, is_hidden, is_foreign)
+        def describe(fd: int) -> Object:
+            with ourselves():
+                return self.describe(looker, fd)
+
+        def hidden(fd: int) -> bytes | None:
+            with ourselves():
+                passed = Resolved(b"", held=self.describe(looker, fd))
+                self.name(passed, process)
+            return None if self.hides is None else hidden_name(self.hides, passed.names)
+
+        return Surroundings(
+            tid, process, is_procfs, owner, is_hidden, is_foreign, describe, hidden if self.hides else None
+        )
 
 
 class _SlowWay(NamedTuple):
@@ -269,14 +287,17 @@ class _SlowWay(NamedTuple):
     call: Call
     start: Start
     resolve: int
+    straight: bool
+    """Whether the path was only followed as far as it is straight, because something is hidden."""
 
     def after(self, found: LookedUp, *, may_block: bool) -> Resolved:
         """Say what a failed look-up means, and walk where that has to be known."""
         if found.error == ENOENT and not self.resolver.is_valid(self.call):
             _close(found.start)
             raise TargetGone
+        walks = found.error in _WALKED_AGAIN or (self.straight and found.error in TELLING)
         if found.path and may_block:
-            if found.error in _WALKED_AGAIN and not self.resolve & _CONFINED:
+            if walks and (self.straight or not self.resolve & _CONFINED):
                 return self.walked(found.path, found.start)
             if found.error in _NO_END and self.start.creates and self.start.follow:
                 return self._through_last_links(found)
@@ -287,7 +308,7 @@ class _SlowWay(NamedTuple):
             raise OSError(found.error, os.strerror(found.error))
         if found.error == EAGAIN and not may_block and not self.resolve & _CACHED:
             raise MayBlockError
-        if found.error not in _WALKED_AGAIN or not found.path:
+        if not walks or not found.path:
             return _wrong(found.path, found.error)
         raise MayBlockError
 
@@ -390,12 +411,7 @@ class _SlowWay(NamedTuple):
             if start < 0:
                 start = self._opened_start(path)
             surroundings = self.resolver.surroundings(self.looker, thread, process)
-            how = How(
-                self.start.follow or self.start.parent,
-                self.start.creates,
-                bool(self.resolve & NO_SYMLINKS),
-                bool(self.resolve & (NO_SYMLINKS | NO_MAGICLINKS)),
-            )
+            how = How(self.start.follow or self.start.parent, self.start.creates, self.resolve)
             with self.resolver.looking():
                 walked = walk(start, self._walked_part(path), surroundings, how)
         finally:
@@ -410,6 +426,9 @@ class _SlowWay(NamedTuple):
         return above + b"." if above or not path.startswith(b"/") else b"/"
 
     def _of(self, path: bytes, walked: Walked, process: int) -> Resolved:
+        if walked.hidden is not None:
+            os.close(walked.fd)
+            return hidden_at(path, walked.hidden)
         try:
             held = self.resolver.describe(self.looker, walked.fd)
         except OSError:
@@ -421,7 +440,7 @@ class _SlowWay(NamedTuple):
         resolved.foreign = walked.foreign
         resolved.by_fd = not path
         if self.start.parent and walked.missing is None and not walked.error:
-            _take_entry(resolved, path)
+            resolved.take_entry()
         self.resolver.name(resolved, process)
         return resolved
 
@@ -440,14 +459,6 @@ class _SlowWay(NamedTuple):
             os.close(start)
             raise TargetGone
         return start
-
-
-def _take_entry(resolved: Resolved, path: bytes) -> None:
-    """Have *resolved*, a directory, be about the last component of *path* in it, if that is a name; look at it once."""
-    entry = resolved.entry = entry_of(path)
-    component = entry.rstrip(b"/")
-    resolved.missing = component if is_name(component) else None
-    resolved.look()
 
 
 def _close(fd: int) -> None:

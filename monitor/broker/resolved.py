@@ -10,6 +10,7 @@ import os
 import re
 import stat
 from contextlib import suppress
+from errno import ENOENT
 from typing import Final
 
 from monitor._native import Object
@@ -114,6 +115,13 @@ class Resolved:
         """The absolute name as the target sees it; None: no name can be believed."""
         return self.names[0] if self.names else None
 
+    def take_entry(self) -> None:
+        """Be about the last component of the path in this directory, if that is a name; look at it once."""
+        entry = self.entry = entry_of(self.path)
+        component = entry.rstrip(b"/")
+        self.missing = component if is_name(component) else None
+        self.look()
+
     def look(self) -> None:
         """Look what has the name ``entry``, and remember it as ``seen``; a file system may let that sleep."""
         if self.missing is not None:
@@ -140,6 +148,14 @@ def names_of(link: bytes, missing: bytes | None) -> tuple[bytes, ...]:
     if missing is None:
         return links
     return tuple((b"" if one == b"/" else one) + b"/" + missing for one in links)
+
+
+def hidden_at(path: bytes, name: bytes) -> Resolved:
+    """Return what *path* leads to, where it would pass *name*, which is hidden: it ends there, as if nothing were."""
+    resolved = Resolved(path, error=ENOENT)
+    resolved.missing = name.rpartition(b"/")[2]
+    resolved.names = (name,)
+    return resolved
 
 
 def entry_of(path: bytes) -> bytes:

@@ -27,7 +27,7 @@ _LISTED: Final = frozenset({"list"})
 
 _REMOVED: Final = frozenset({"rmdir"})
 
-_EXCHANGED: Final = frozenset({"rename-source", "delete", "rename-target", "create"})
+EXCHANGED: Final = frozenset({"rename-source", "delete", "rename-target", "create"})
 """What a rename with RENAME_EXCHANGE asks for on both sides."""
 
 
@@ -38,7 +38,7 @@ def accesses(call: Call, plan: PathPlan, resolved: Resolved) -> frozenset[str]:
     if call.name == "unlinkat" and call.registers[2] & AT_REMOVEDIR:
         return _REMOVED
     if call.name == "renameat2" and rename_flags(call) & RENAME_EXCHANGE:
-        return _EXCHANGED
+        return EXCHANGED
     return plan.facts.access
 
 

@@ -13,7 +13,7 @@ from errno import ENOENT, ESTALE
 from typing import Final, NamedTuple
 
 from monitor.broker.broker import FileBroker
-from monitor.broker.plain import Plain, PlainCall
+from monitor.broker.plain import Plain, PlainCall, only_straight
 from monitor.handlers.paths import Decider
 from monitor.notify.listener import RawNotification
 
@@ -83,7 +83,8 @@ class FastPath:
     def _forget(self) -> None:
         """Ask again about everything: the decider, or the mounts, are others."""
         self._among = self._mounts.plain
-        self._lanes = {key: _lane(call) for key, call in self._calls.items() if key in self._allowed}
+        calls = only_straight(self._calls) if self._decider.hides else self._calls
+        self._lanes = {key: _lane(call) for key, call in calls.items() if key in self._allowed}
 
     @property
     def sent(self) -> int:

@@ -65,8 +65,8 @@ def check(mover: Mover, call: Call, paths: list[Resolved]) -> None:
 
     Raises Refused.
     """
-    if any(path.error or path.wrong for path in paths):
-        return  # the kernel refuses it anyway
+    if any(path.error or path.wrong or (path.entry is not None and path.missing is None) for path in paths):
+        return  # the kernel refuses it anyway: it leads nowhere, or nothing can be called so
     if call.name in _RENAMES:
         old, new = paths
         _check_move(mover, old, new, old.seen)

@@ -20,7 +20,7 @@ from monitor.broker.held import gives_access
 from monitor.broker.plan import PathPlan, paths_of
 from monitor.broker.resolved import Resolved
 from monitor.errors import TargetGone
-from monitor.handlers.access import LOOKS, accesses
+from monitor.handlers.access import EXCHANGED, LOOKS, accesses
 from monitor.handlers.moving import Mover, Refused, check
 from monitor.notify.account import FAILURE, Outcome
 from monitor.notify.decode import Call
@@ -58,6 +58,11 @@ class Decider(Mover, Protocol):
 
     def __call__(self, access: str, name: bytes, *, directory: bool) -> Ruling:
         """Return what it says about *access* to the canonical *name*; *directory*: there is one of that name."""
+        ...
+
+    @property
+    def hides(self) -> bool:
+        """Whether it hides anything."""
         ...
 
     def protects(self, access: str, device: int, inode: int) -> bool:
@@ -144,11 +149,12 @@ class PathJudge:
     def _listed(self, call: Call) -> Ruling:
         """Leave with *call* which entries of the directory are hidden; that it is open was decided before."""
         resolved = call.looked_up(FAMILIES[call.name].register)
-        if resolved.canonical is not None:
-            above = b"" if resolved.canonical == b"/" else resolved.canonical
+        assert isinstance(resolved, Resolved)
+        if resolved.names:
+            above = [b"" if name == b"/" else name for name in resolved.names]
 
             def hides(entry: bytes) -> bool:
-                return self._decider("stat", above + b"/" + entry, directory=False).hidden
+                return any(self._decider("stat", name + b"/" + entry, directory=False).hidden for name in above)
 
             call.hides = hides
         return UNDECIDED
@@ -163,8 +169,8 @@ class PathJudge:
         if not resolved.names:
             return UNDECIDED if looks and _has(call, plan, resolved) else NAMELESS
         ruling = self._strongest(wanted, resolved)
-        if ruling.hidden and resolved.opening is not None and resolved.opening.creates:
-            ruling = ruling._replace(errno=EACCES)  # whether it is there or not
+        if ruling.hidden:
+            ruling = ruling._replace(errno=_errno_of_hidden(ruling.errno, wanted, resolved))
         if looks and ruling.errno and (not ruling.explicit or ruling.asked) and _has(call, plan, resolved):
             return UNDECIDED  # the target has it open: only a rule against looking is meant for this
         if resolved.foreign and not (ruling.explicit and resolved.names[0].startswith(_PROC)):
@@ -177,9 +183,9 @@ class PathJudge:
         held, directory = _object_of(resolved), resolved.is_directory
         for name in resolved.names:
             for access in wanted:
-                if held is not None and self._decider.protects(access, *held):
-                    return PROTECTED._replace(access=access, name=name)
                 ruling = self._decider(access, name, directory=directory)
+                if held is not None and not ruling.hidden and self._decider.protects(access, *held):
+                    return PROTECTED._replace(access=access, name=name)
                 if found is None or ruling.strength > found.strength:
                     found = ruling
         return found or UNDECIDED
@@ -191,7 +197,15 @@ def _object_of(resolved: Resolved) -> tuple[int, int] | None:
         seen = resolved.seen
         return None if seen is None else (os.major(seen.st_dev) << 32 | os.minor(seen.st_dev), seen.st_ino)
     held = resolved.object
-    return None if held is None else (held.device, held.inode)
+    return None if held is None or not resolved.exists else (held.device, held.inode)
+
+
+def _errno_of_hidden(errno: int, wanted: Collection[str], resolved: Resolved) -> int:
+    """Return the errno about a hidden name: one for all that is wanted of it, whether it is there or not."""
+    opening = resolved.opening
+    if opening is not None:
+        return EACCES if opening.creates else ENOENT
+    return ENOENT if wanted == EXCHANGED else errno  # what is not there cannot be exchanged
 
 
 def _has(call: Call, plan: PathPlan, resolved: Resolved) -> bool:

@@ -1,10 +1,12 @@
 /*
  * A hidden name answers like a name that is not there: a/hidden is, a/hidden2 is not, and both are
  * hidden.  Each question is asked about both; another answer tells.  So does an entry of a listing.
- * Mode "through": by paths that lead through it to what is allowed.
+ * Mode "through": by paths that lead through it to what is allowed; a/out and a/out2 are links that
+ * do.
  */
 #include "attack.h"
 #include <dirent.h>
+#include <sys/inotify.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 
@@ -16,14 +18,95 @@ static const char *const BELOW[] = {
 /* What lies elsewhere, on a way that leads through it. */
 static const char *const THROUGH[] = {
 	"/..",         "/../file",      "/link",    "/link/", "/../.", "/sub/../../file",
-	"/../sub/key", "/link/../file", "/up/file", "/up",    "/up/",  NULL,
+	"/../sub/key", "/link/../file", "/up/file", "/up",    "/up/",  "/inner/..",
+	"/../new",     "/absent/..",    NULL,
 };
+
+/* The same of a link that leads through it: never the link itself, which is not hidden. */
+static const char *const BEHIND[] = {"/key", "/.", "/..", "/../file", "/new", "/key/x", NULL};
 
 static int answer(long result)
 {
 	if (result >= 0)
 		return 0;
 	return -errno;
+}
+
+static int watch(const char *path)
+{
+	int group = inotify_init1(IN_CLOEXEC), result;
+
+	result = answer(inotify_add_watch(group, path, IN_ATTRIB));
+	close(group);
+	return result > 0 ? 0 : result;
+}
+
+/* Have what was moved be where it was, so that the next question is not about another tree. */
+static int moved(long result, int from, const char *path, int to, const char *back)
+{
+	result = answer(result);
+	if (result == 0)
+		(void)!renameat(from, path, to, back);
+	return (int)result;
+}
+
+/* Names made, moved and taken away, and what has them changed. */
+static int change(int question, int place, const char *path)
+{
+	static const struct timespec times[2] = {{1, 0}, {1, 0}};
+	int result;
+
+	switch (question) {
+	case 0:
+		return answer(mkdirat(place, path, 0700));
+	case 1:
+		return answer(mknodat(place, path, S_IFREG | 0600, 0));
+	case 2:
+		return answer(symlinkat("x", place, path));
+	case 3:
+		return answer(linkat(AT_FDCWD, in_tree("a/file"), place, path, 0));
+	case 4:
+		return answer(
+			linkat(place, path, AT_FDCWD, in_tree("a/linked"), AT_SYMLINK_FOLLOW));
+	case 5:
+		return moved(renameat(AT_FDCWD, in_tree("a/leased"), place, path), place, path,
+			     AT_FDCWD, in_tree("a/leased"));
+	case 6:
+		return moved(renameat(place, path, AT_FDCWD, in_tree("a/renamed")), AT_FDCWD,
+			     in_tree("a/renamed"), place, path);
+	case 7:
+		result = answer(
+			syscall(SYS_renameat2, AT_FDCWD, in_tree("a/leased"), place, path, 2));
+		if (result == 0)
+			syscall(SYS_renameat2, AT_FDCWD, in_tree("a/leased"), place, path, 2);
+		return result;
+	case 8:
+		result = answer(
+			syscall(SYS_renameat2, place, path, AT_FDCWD, in_tree("a/leased"), 2));
+		if (result == 0)
+			syscall(SYS_renameat2, place, path, AT_FDCWD, in_tree("a/leased"), 2);
+		return result;
+	case 9:
+		return answer(unlinkat(place, path, 0));
+	case 10:
+		return answer(unlinkat(place, path, AT_REMOVEDIR));
+	case 11:
+		return answer(fchmodat(place, path, 0755, 0));
+	case 12:
+		return answer(fchownat(place, path, (uid_t)-1, (gid_t)-1, 0));
+	case 13:
+		return answer(utimensat(place, path, times, 0));
+	case 14:
+		return place == AT_FDCWD ? answer(truncate(path, 6)) : 0;
+	case 15:
+		return place == AT_FDCWD ? answer(setxattr(path, "user.a", "1", 1, 0)) : 0;
+	case 16:
+		return place == AT_FDCWD ? answer(removexattr(path, "user.a")) : 0;
+	case 17:
+		return place == AT_FDCWD ? watch(path) : 0;
+	default:
+		return 1;
+	}
 }
 
 static int ask(int question, int place, const char *path)
@@ -89,8 +172,22 @@ static int ask(int question, int place, const char *path)
 		how.resolve = 0x04; /* RESOLVE_NO_SYMLINKS */
 		fd = (int)syscall(SYS_openat2, place, path, &how, sizeof(how));
 		break;
+	case 20:
+	case 21:
+	case 22:
+	case 23:
+		how.resolve = (uint64_t[]){0x01, 0x02, 0x08, 0x10}[question - 20]; /* confined */
+		fd = (int)syscall(SYS_openat2, place, path, &how, sizeof(how));
+		break;
+	case 24:
+	case 25:
+	case 26:
+		how = (struct open_how){.flags = O_RDWR | O_CREAT, .mode = 0600};
+		how.resolve = (uint64_t[]){0x01, 0x08, 0x10}[question - 24];
+		fd = (int)syscall(SYS_openat2, place, path, &how, sizeof(how));
+		break;
 	default:
-		return 1;
+		return change(question - 27, place, path);
 	}
 	result = answer(fd);
 	if (fd >= 0)
@@ -98,13 +195,13 @@ static int ask(int question, int place, const char *path)
 	return result;
 }
 
-static void compare(int place, const char *prefix, const char *suffix)
+static void compare(int place, const char *prefix, const char *name, const char *suffix)
 {
 	char there[4096], absent[4096], what[9000];
 	int first, second;
 
-	snprintf(there, sizeof(there), "%shidden%s", prefix, suffix);
-	snprintf(absent, sizeof(absent), "%shidden2%s", prefix, suffix);
+	snprintf(there, sizeof(there), "%s%s%s", prefix, name, suffix);
+	snprintf(absent, sizeof(absent), "%s%s2%s", prefix, name, suffix);
 	for (int question = 0; (first = ask(question, place, there)) != 1; question++) {
 		second = ask(question, place, absent);
 		tries++;
@@ -129,33 +226,41 @@ static void list(const char *path)
 		closedir(stream);
 }
 
-int main(int argc, char **argv)
+static void compare_all(int place, const char *name, const char *const *suffixes)
 {
 	char prefix[4096];
-	int place;
 
-	begin(argc, argv);
-	if (chdir(in_tree("a")) < 0)
-		return 4;
-	place = open(".", O_RDONLY | O_DIRECTORY);
-	for (const char *const *suffix = is_mode("through") ? THROUGH : BELOW; *suffix; suffix++) {
+	for (const char *const *suffix = suffixes; *suffix; suffix++) {
 		static const char *const PREFIXES[] = {
 			"",    "./", "sub/../", "/proc/self/cwd/", "/proc/thread-self/cwd/../a/",
 			".//",
 		};
 
 		for (size_t j = 0; j < sizeof(PREFIXES) / sizeof(*PREFIXES); j++)
-			compare(AT_FDCWD, PREFIXES[j], *suffix);
-		compare(place, "", *suffix);
+			compare(AT_FDCWD, PREFIXES[j], name, *suffix);
+		compare(place, "", name, *suffix);
 		snprintf(prefix, sizeof(prefix), "%s/a/", directory);
-		compare(AT_FDCWD, prefix, *suffix);
+		compare(AT_FDCWD, prefix, name, *suffix);
 		snprintf(prefix, sizeof(prefix), "/proc/self/root%s/a/", directory);
-		compare(AT_FDCWD, prefix, *suffix);
+		compare(AT_FDCWD, prefix, name, *suffix);
 		snprintf(prefix, sizeof(prefix), "/proc/self/fd/%d/", place);
-		compare(AT_FDCWD, prefix, *suffix);
+		compare(AT_FDCWD, prefix, name, *suffix);
 		snprintf(prefix, sizeof(prefix), "%s/b/public/../../a/", directory);
-		compare(AT_FDCWD, prefix, *suffix);
+		compare(AT_FDCWD, prefix, name, *suffix);
 	}
+}
+
+int main(int argc, char **argv)
+{
+	int place;
+
+	begin(argc, argv);
+	if (chdir(in_tree("a")) < 0)
+		return 4;
+	place = open(".", O_RDONLY | O_DIRECTORY);
+	compare_all(place, "hidden", is_mode("through") ? THROUGH : BELOW);
+	if (is_mode("through"))
+		compare_all(place, "out", BEHIND);
 	list(".");
 	list(in_tree("a"));
 	list("/proc/self/cwd");

@@ -261,9 +261,18 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     Attack("core dumps", "a crash in a directory", "core", "-", OWN, "nobody", root=True, slow=100),
     Attack(
         "hidden names",
-        "20 questions about a hidden name and one that is not there, 110 ways each",
+        "45 questions about a hidden name and one that is not there, 110 ways each",
         "hidden",
         "-",
+        HIDING,
+        "nobody",
+        once=True,
+    ),
+    Attack(
+        "hidden names: through",
+        "the same of paths and links that lead through a hidden name to what is not hidden, 220 ways each",
+        "hidden",
+        "through",
         HIDING,
         "nobody",
         once=True,
@@ -366,6 +375,8 @@ def tree() -> Iterator[Path]:
         (top / "a" / "hidden" / "inner").write_text("PUBLIC")
         (top / "a" / "hidden" / "link").symlink_to("../sub")
         (top / "a" / "hidden" / "up").symlink_to("..")
+        (top / "a" / "out").symlink_to("hidden/../sub")
+        (top / "a" / "out2").symlink_to("hidden2/../sub")
         (top / "a" / "to-policy").symlink_to("policy.toml")
         (top / "a" / "policy.toml").write_text(HEAD + OWN.replace("$T", str(top)))
         (top / "a" / "leased").write_text("PUBLIC")

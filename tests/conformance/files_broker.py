@@ -2,7 +2,8 @@
 Run a program whose file calls are all done for it: ``files_broker.py WAY[,MORE...] PROGRAM ARGUMENT...``.
 
 By a ``handler`` that decides nothing, or under a ``policy`` that allows everything: then plain calls are done on the
-fast path.  By ``nobody``, for comparison.  More are namespaces in which it is started, and calls that are allowed.
+fast path; or under one that is ``hiding`` what nobody asks about: then paths are walked that are not straight.  By
+``nobody``, for comparison.  More are namespaces in which it is started, and calls that are allowed.
 
 What it is not: a policy to learn from; nothing that can be brokered is left to the kernel.
 """
@@ -29,6 +30,8 @@ exec = "unverified"
 unix = "unmediated"
 """
 
+HIDING = 'hide = ["**/hidden from nobody"]\n'
+
 LIFTING = '[[syscalls]]\nnames = ["chroot"]\naction = "allow"\n'
 
 
@@ -40,7 +43,8 @@ def broker(call: monitor.Call) -> monitor.Verdict:
 async def main(way: str, *command: str) -> int:
     """Return the status of the program."""
     way, *more = way.split(",")
-    options: dict[str, Any] = {"policy": loads(POLICY + (LIFTING if "chroot" in more else ""))}
+    policy = POLICY + (HIDING if way == "hiding" else "") + (LIFTING if "chroot" in more else "")
+    options: dict[str, Any] = {"policy": loads(policy)}
     if way == "handler":
         options = {"handlers": [broker], "otherwise": monitor.Allow()}
     elif way == "nobody":

@@ -15,6 +15,7 @@ import pytest
 import trio
 
 import monitor
+from monitor._native import STRAIGHT
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
 from monitor.broker.plain import plain_calls
@@ -249,8 +250,24 @@ def found(kind: int, name: bytes, mount: int = 5) -> bytes:
     return mount.to_bytes(8, "little") + bytes([kind]) + name
 
 
+class Decides:
+    """A decider that says what it is told to."""
+
+    def __init__(self, says: Callable[[str, bytes, bool], int], *, hides: bool) -> None:
+        self.hides = hides
+        self._says = says
+
+    def __call__(self, access: str, name: bytes, *, directory: bool) -> Ruling:
+        return Ruling(self._says(access, name, directory), NOWHERE, explicit=True)
+
+
 def fast(
-    looks: Looks, says: Callable[[str, bytes, bool], int], *, allowed: bool = True, is_open: bool = True
+    looks: Looks,
+    says: Callable[[str, bytes, bool], int],
+    *,
+    allowed: bool = True,
+    is_open: bool = True,
+    hides: bool = False,
 ) -> tuple[FastPath, list[str]]:
     """Return a fast path over *looks*, and where is noted that the mounts were read."""
     read: list[str] = []
@@ -258,11 +275,18 @@ def fast(
     calls = plain_calls(NATIVE, 0)
     broker = SimpleNamespace(plain=lambda: (looks, SimpleNamespace(is_open=is_open), known, calls))
 
-    def decide(access: str, name: bytes, *, directory: bool) -> Ruling:
-        return Ruling(says(access, name, directory), NOWHERE, explicit=True)
-
-    path = FastPath(broker, decide, calls.keys() if allowed else ())  # type: ignore[arg-type]
+    decides = Decides(says, hides=hides)
+    path = FastPath(broker, decides, calls.keys() if allowed else ())  # type: ignore[arg-type]
     return path, read
+
+
+def test_a_path_that_may_pass_what_is_hidden_is_not_plain() -> None:
+    for hides in (False, True):
+        looks = Looks(found(REGULAR, b"/a/name"))
+        path, _ = fast(looks, allowing([]), hides=hides)
+        answered(path, notified(OPENAT, 1, 2, 0))
+
+        assert looks.done[0] == ("look", 1, 0, 64 | (STRAIGHT if hides else 0))
 
 
 def allowing(asked: list[tuple[object, ...]]) -> Callable[[str, bytes, bool], int]:

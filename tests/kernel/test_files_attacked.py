@@ -20,6 +20,7 @@ import pytest
 import trio
 
 import monitor
+from monitor._native import Object
 from monitor.broker import listing, metadata, mounts, resolve, walk, worker
 from monitor.errors import KernelFeatureError, SupervisorError, TargetGone
 from monitor.notify import dispatch
@@ -514,7 +515,10 @@ def test_only_the_last_link_of_a_path_is_asked_whose_it_is(tmp_path: Path, monke
     (tmp_path / "there").mkdir()
     (tmp_path / "link").symlink_to("there")
     monkeypatch.setattr(walk, "_is_protected", lambda _directory, _link: True)
-    around = walk.Surroundings(0, 0, lambda _: False, lambda _: None, lambda _: False, lambda _: False)
+    nothing = Object(0, 0, 0, 0, 0, b"")
+    around = walk.Surroundings(
+        0, 0, lambda _: False, lambda _: None, lambda _: False, lambda _: False, lambda _: nothing
+    )
     start = os.open(tmp_path, os.O_PATH)
     try:
         ends = [walk.walk(start, path, around, walk.How(follow=True)) for path in (b"link/.", b"link", b"link/")]
