@@ -102,6 +102,31 @@ AT_EMPTY_PATH: Final = 0x1000
 NOBODY: Final = 0x7FFFFFFF
 """A process that is not there: what is let through by mistake does no harm."""
 
+
+def _ioc(direction: int, kind: int, number: int, size: int) -> int:
+    """``_IOC``: include/uapi/asm-generic/ioctl.h."""
+    return direction << 30 | size << 16 | kind << 8 | number
+
+
+_WRITE, _READ = 1, 2
+_XFS, _BTRFS = ord("X"), 0x94
+_HANDLE_REQUEST: Final = 56
+"""``struct xfs_fsop_handlereq``: fs/xfs/libxfs/xfs_fs.h."""
+
+BY_OTHER_WAYS: Final = (
+    *(_ioc(_READ | _WRITE, _XFS, number, _HANDLE_REQUEST) for number in (104, 105, 106, 107, 108)),
+    *(_ioc(_READ | _WRITE, _XFS, number, size) for number, size in ((62, 40), (63, 64), (101, 32), (102, 32))),
+    _ioc(_WRITE, _XFS, 122, _HANDLE_REQUEST + 32),
+    _ioc(_WRITE, _XFS, 123, _HANDLE_REQUEST + 16),
+    _ioc(_READ, _XFS, 127, 64),
+    _ioc(_READ, _XFS, 125, 4),
+    *(_ioc(_READ | _WRITE, _BTRFS, number, 4096) for number in (17, 18, 62)),
+    *(_ioc(_READ | _WRITE, _BTRFS, number, 56) for number in (35, 36, 59)),
+    _ioc(_READ | _WRITE, _BTRFS, 17, 112),
+    _ioc(_WRITE, _BTRFS, 38, 72),
+)
+"""ioctls that read, open or end what is behind no descriptor that the program has: linux/btrfs.h, xfs_fs.h."""
+
 HARDENED: Final[list[tuple[str, tuple[int, ...], int]]] = [
     ("io_uring_setup", (), ENOSYS),
     ("io_uring_enter", (), ENOSYS),
@@ -140,6 +165,7 @@ HARDENED: Final[list[tuple[str, tuple[int, ...], int]]] = [
     ("ioctl", (-1, 0x5000943F), EPERM),
     ("ioctl", (-1, 0x40087602), EPERM),
     ("ioctl", (-1, 0x40047211), EPERM),
+    *(("ioctl", (-1, request), EPERM) for request in BY_OTHER_WAYS),
     ("ioctl", (-1, 0xAA00), EPERM),
     ("ioctl", (-1, 0x8901), EPERM),
     ("ioctl", (-1, 0x8902), EPERM),
@@ -182,6 +208,18 @@ def test_hardening_knows_the_call_behind_which_some_machines_have_system_v_ipc(a
     assert decided("hardening", "ipc", number, 1, arch=arch) == Deny(EACCES)
     assert decided("hardening", "ipc", number, 0, arch=arch) == Allow()
     assert decided("hardening", "ipc", 21, 1, arch=arch) == Allow()
+
+
+@pytest.mark.parametrize(
+    ("arch", "numbers"),
+    [
+        (Arch.PPC64LE, (0xC038586B, 0x8058587A, 0x8048587B, 0x4040587F, 0x80489426, 0x4004587D)),
+        (Arch.ARM, (0xC01C586B, 0x4038587A, 0x4024587B, 0xC0105865)),
+        (Arch.AARCH64, BY_OTHER_WAYS),
+    ],
+)
+def test_hardening_knows_the_numbers_that_ioctls_have_elsewhere(arch: Arch, numbers: tuple[int, ...]) -> None:
+    assert {decided("hardening", "ioctl", -1, number, arch=arch) for number in numbers} == {Deny(EPERM)}
 
 
 @pytest.mark.parametrize(
