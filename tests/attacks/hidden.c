@@ -19,7 +19,7 @@ static const char *const BELOW[] = {
 static const char *const THROUGH[] = {
 	"/..",         "/../file",      "/link",    "/link/", "/../.", "/sub/../../file",
 	"/../sub/key", "/link/../file", "/up/file", "/up",    "/up/",  "/inner/..",
-	"/../new",     "/absent/..",    NULL,
+	"/../new",     "/absent/..",    "/far/key", NULL,
 };
 
 /* The same of a link that leads through it: never the link itself, which is not hidden. */

@@ -375,6 +375,7 @@ def tree() -> Iterator[Path]:
         (top / "a" / "hidden" / "inner").write_text("PUBLIC")
         (top / "a" / "hidden" / "link").symlink_to("../sub")
         (top / "a" / "hidden" / "up").symlink_to("..")
+        (top / "a" / "hidden" / "far").symlink_to(top / "a" / "sub")
         (top / "a" / "out").symlink_to("hidden/../sub")
         (top / "a" / "out2").symlink_to("hidden2/../sub")
         (top / "a" / "to-policy").symlink_to("policy.toml")

@@ -32,8 +32,8 @@ EXAMPLES: Final = int(os.environ.get("MONITOR_HIDDEN_EXAMPLES", "20" if os.envir
 USER: Final = 65534
 
 NAMES: Final = (
-    "hidden", "hidden", "secret", "sub", "inner", "deep", "link", "up", "loop", "closed", "file", "new", "..", "..",
-    ".", "to", "over", "into", "round", "back", "chain", "absolute", "x" * 256,
+    "hidden", "hidden", "secret", "sub", "inner", "deep", "link", "up", "far", "loop", "closed", "file", "new", "..",
+    "..", ".", "to", "over", "into", "round", "back", "chain", "absolute", "x" * 256,
 )  # fmt: skip
 
 LINKS: Final = {
@@ -48,7 +48,7 @@ LINKS: Final = {
 }
 """What leads through hidden names, or to them, and may be seen."""
 
-HIDDEN_LINKS: Final = {"link": "../file", "up": "..", "loop": "loop", "deep/out": "../../sub"}
+HIDDEN_LINKS: Final = {"link": "../file", "up": "..", "loop": "loop", "deep/out": "../../sub", "far": "@/file"}
 
 paths = st.builds(
     lambda head, parts, tail: head + "/".join(parts) + tail,
@@ -101,7 +101,7 @@ def make(directory: Path, *, with_hidden: bool) -> None:
     for name in ("hidden/inner", "hidden/new", "hidden/closed/file", "sub/hidden", "secret", "sub/secret"):
         (directory / name).write_text("SECRET\n")
     for name, text in HIDDEN_LINKS.items():
-        (directory / "hidden" / name).symlink_to(text)
+        (directory / "hidden" / name).symlink_to(text.replace("@", str(directory)))
 
 
 class Place:
@@ -124,7 +124,8 @@ class Place:
         user = str(self._user)
         command = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--inh-caps=-all"]
         try:
-            subprocess.run(["chown", "-hR", f"{user}:{user}", str(self._top)], check=True)
+            self._top.chmod(0o755)  # and root's: nobody closes it, in which all of them are
+            subprocess.run(["chown", "-hR", f"{user}:{user}", *map(str, self._top.iterdir())], check=True)
             done = subprocess.run(
                 [*(command if self._user else []), sys.executable, "-P", str(Path(__file__).parent / "hidden_run.py"),
                  str(self._top), str(self._steps)],

@@ -91,6 +91,7 @@ def tree(tmp_path: Path) -> Path:
         (tmp_path / name).write_text(f"{name}\n")
     (tmp_path / "over").symlink_to("hidden/../file")
     (tmp_path / "into").symlink_to("hidden/inner")
+    (tmp_path / "hidden/far").symlink_to(tmp_path / "file")
     return tmp_path
 
 
@@ -121,6 +122,7 @@ CASES: Final[dict[str, tuple[str, str]]] = {
     "one below it": ("os.stat('hidden/sub/../../file')", "ENOENT"),
     "a file in it": ("os.stat('hidden/inner/../../file')", "ENOENT"),
     "a link that leads through it": ("os.open('over', 0)", "ENOENT"),
+    "a link in it": ("os.stat('hidden/far')", "ENOENT"),
     "a file that is made behind it": ("os.open('hidden/../new', os.O_CREAT | os.O_RDWR)", "EACCES"),
     "a directory that is made behind it": ("os.mkdir('hidden/../new')", "EACCES"),
     "a name behind it that is taken away": ("os.unlink('hidden/../file')", "ENOENT"),

@@ -18,6 +18,7 @@ import cffi
 import pytest
 
 from tests.mutants.file_mutants import FILE_MUTANTS
+from tests.mutants.hidden_mutants import HIDDEN_MUTANTS
 from tests.mutants.mutant import Mutant
 from tests.mutants.policy_mutants import POLICY_MUTANTS
 
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.root
 MUTANTS = (
     *POLICY_MUTANTS,
     *FILE_MUTANTS,
+    *HIDDEN_MUTANTS,
     Mutant(
         "the target may make a listener of its own",
         "monitor/policy/notify_program.py",
