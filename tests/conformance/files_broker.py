@@ -30,7 +30,7 @@ exec = "unverified"
 unix = "unmediated"
 """
 
-HIDING = 'hide = ["**/hidden from nobody"]\n'
+HIDING = 'base = false\nhide = ["**/hidden from nobody"]\n'
 
 LIFTING = '[[syscalls]]\nnames = ["chroot"]\naction = "allow"\n'
 
