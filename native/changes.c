@@ -95,13 +95,6 @@ int mon_change_times(int fd, const void *times, int is_path)
 				 is_path ? AT_EMPTY_PATH : 0));
 }
 
-int mon_change_size(int fd, int64_t length)
-{
-	char path[OWN_PATH_SIZE];
-
-	return result_of(syscall(__NR_truncate, own_path(path, fd), length));
-}
-
 int mon_change_attribute(int fd, const char *name, const void *value, size_t size, int flags)
 {
 	char path[OWN_PATH_SIZE];

@@ -314,6 +314,43 @@ int mon_path_entries(int fd, int old, void *buffer, unsigned int size);
  */
 int mon_unshare_fs(void);
 
+/* ---- helper.c: what may sleep for ever is done by a process that can be told to stop ---- */
+
+#define MON_HELPER_OPEN     1 /* open once more what fd holds */
+#define MON_HELPER_TRUNCATE 2
+
+#define MON_HELPER_WANTED    0
+#define MON_HELPER_SIGNALLED 1 /* a signal was delivered to the thread that waits */
+#define MON_HELPER_UNWANTED  2 /* nobody waits for it any more */
+#define MON_HELPER_NONE      3 /* there can be no helper: nothing was done */
+
+/* One operation on what fd holds, for a thread that waits. */
+struct mon_helper {
+	int listener;
+	pid_t tid;
+	uint64_t id;
+	int proc;          /* O_PATH on a /proc of our pid namespace */
+	int cancel;        /* readable: nobody waits for it; -1: nobody says */
+	int heeds_signals; /* stop for a signal to tid; WAIT_KILLABLE_RECV only */
+	int operation;     /* MON_HELPER_* */
+	int fd;            /* O_PATH on the object, borrowed */
+	int flags;         /* of open(2); close-on-exec anyway */
+	int64_t length;    /* of truncate(2) */
+
+	/* From here on it is filled in. */
+	int why; /* it was told to stop: MON_HELPER_* */
+};
+
+/*
+ * Do it with the rights, the root and the umask of the calling thread, which sleeps until it is
+ * done, or has been told to stop and has; longer where a file system heeds no signal.
+ *
+ * Returns what the call does: an fd, ours to close, 0, or -errno.  -512 (-ERESTARTSYS): it was told
+ * to stop, and has done nothing.  -EOWNERDEAD: it was killed.  No process and no memory is left.
+ * With MON_HELPER_NONE as why, -errno is ours.
+ */
+int mon_helper_run(struct mon_helper *helper);
+
 /* ---- changes.c: what was looked up is changed, by fd ---- */
 
 /*
@@ -329,14 +366,13 @@ int mon_change_link(int own_fds, int fd, int to, const char *name); /* of what f
 int mon_change_symlink(const char *text, int directory, const char *name);
 
 /*
- * What an O_PATH fd holds: mode, owner, times (struct timespec[2], NULL: now), size, attributes.
- * own_fds: O_PATH on /proc/self/fd.  Each returns 0 or -errno.  mon_change_size() waits for the
- * holder of a lease, fcntl(2).  mon_change_times(): fd is one that was opened, unless is_path.
+ * What an O_PATH fd holds: mode, owner, times (struct timespec[2], NULL: now), attributes.
+ * own_fds: O_PATH on /proc/self/fd.  Each returns 0 or -errno.  mon_change_times(): fd is one that
+ * was opened, unless is_path.
  */
 int mon_change_mode(int own_fds, int fd, unsigned int mode);
 int mon_change_owner(int fd, unsigned int uid, unsigned int gid);
 int mon_change_times(int fd, const void *times, int is_path);
-int mon_change_size(int fd, int64_t length);
 int mon_change_attribute(int fd, const char *name, const void *value, size_t size, int flags);
 int mon_change_no_attribute(int fd, const char *name);
 int mon_change_file_attributes(int own_fds, int fd, const void *attributes, size_t size);

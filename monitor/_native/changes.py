@@ -59,11 +59,6 @@ def change_times(fd: int, times: bytes | None, *, is_path: bool) -> int:
     return lib.mon_change_times(fd, data, is_path)
 
 
-def change_size(fd: int, length: int) -> int:
-    """truncate(2) of what *fd* holds; waits for the holder of a lease, fcntl(2)."""
-    return lib.mon_change_size(fd, length)
-
-
 def set_attribute(fd: int, name: bytes, value: bytes, flags: int) -> int:
     """setxattr(2) of what *fd* holds itself."""
     return lib.mon_change_attribute(fd, name, ffi.from_buffer(value), len(value), flags)

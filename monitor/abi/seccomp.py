@@ -24,7 +24,10 @@ MAX_INSTRUCTIONS: Final = 4096
 MAX_ERRNO: Final = 4095
 """The largest errno that a return value can carry (include/linux/err.h)."""
 
-RESTARTS: Final = range(512, 517)
+ERESTARTSYS: Final = 512
+"""The kernel makes the call again, or has it fail with EINTR, as the signal that ended it says."""
+
+RESTARTS: Final = range(ERESTARTSYS, 517)
 """Errnos that never reach a program: the kernel restarts the call (include/linux/errno.h)."""
 
 OFFSET_NR: Final = 0

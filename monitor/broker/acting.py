@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from monitor._native import target_fd
+from monitor.broker.helper import Sleeper
 from monitor.broker.resolve import Resolver
 from monitor.broker.resolved import Resolved
 from monitor.broker.standing import ourselves, taken
@@ -72,6 +73,8 @@ class Acting:
         self.own_fds = resolver.own_fds
         self.may_block = may_block
         self._has_umask = may_block or whose.standing is not None
+        self.sleeper: Sleeper | None = None
+        """Who does what may sleep for ever; a worker that acts for one of those calls has one."""
 
     def standing(self, call: Call, registers: tuple[int, ...]) -> AbstractContextManager[object]:
         """Return what has this thread stand as the target does; *registers*: of what was looked up for *call*."""

@@ -7,11 +7,9 @@ What it is not: any of them (``files``, ``metadata``), or a decision.  It is the
 
 from __future__ import annotations
 
-import os
-import stat
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -20,9 +18,9 @@ import trio
 
 from monitor._native import PEEK, FastLooker, Receiver
 from monitor.abi.arch import Arch
-from monitor.broker import files
 from monitor.broker.acting import OPENS, Acting, Shared, our_lack
 from monitor.broker.families import FAMILIES, HELD, LISTINGS, Family
+from monitor.broker.helper import LONG, Sleeper
 from monitor.broker.hiding import Hides
 from monitor.broker.mounts import Mounts
 from monitor.broker.opening import opening_of
@@ -172,31 +170,39 @@ class FileBroker:
         """Do *call* where it may sleep."""
         await self.look_up(call)
         acting = self._new_acting(self._whose(call), may_block=True)
+        sleeper = acting.sleeper = self._new_sleeper() if call.name in LONG else None
         call.lent = True
+
+        def give_back() -> None:
+            call.close_lent()
+            if sleeper is not None:
+                sleeper.close()
+
         try:
             done = await self._workers.run(
                 lambda: self._emulate(acting, call),
-                lambda _done: call.close_lent(),
-                partial(self._waker, call),
+                lambda _done: give_back(),
+                lambda: None if sleeper is None else sleeper.cancel(),
                 is_ending=lambda: call.injecting,
             )
         except trio.Cancelled:
             raise  # it is the worker's, until that has done with it
         except BaseException:
-            call.lent = False
+            self._take_back(call, sleeper)
             raise
-        call.lent = False
+        self._take_back(call, sleeper)
         return done
 
-    def _waker(self, call: Call) -> AbstractContextManager[Callable[[], None]] | None:
-        """Return what ends the wait for the other end of a FIFO, if *call* may wait for that."""
-        if call.name not in OPENS:
-            return None
-        resolved = call.looked_up(FAMILIES[call.name].register)
-        if isinstance(resolved, Resolved) and resolved.object is not None and stat.S_ISFIFO(resolved.object.mode):
-            with suppress(OSError):
-                return files.both_ends(os.dup(resolved.fd))
-        return None
+    def _new_sleeper(self) -> Sleeper:
+        wait_killable = self._listener.wait_killable is True
+        return Sleeper(self._listener.fileno(), self._resolver.proc, wait_killable=wait_killable)
+
+    @staticmethod
+    def _take_back(call: Call, sleeper: Sleeper | None) -> None:
+        """Have what a worker has done with for ourselves again: dispatch closes it."""
+        call.lent = False
+        if sleeper is not None:
+            sleeper.close()
 
     def _new_acting(self, whose: Whose, *, may_block: bool) -> Acting:
         return Acting(self._listener, self._resolver, self._shared, may_block=may_block, whose=whose)

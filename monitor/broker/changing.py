@@ -16,7 +16,7 @@ from collections.abc import Callable
 from errno import EBADF, EINVAL, ENOENT
 from typing import Final
 
-from monitor._native import change_mode, change_owner, change_size, change_times
+from monitor._native import change_mode, change_owner, change_times
 from monitor.broker.acting import Acting
 from monitor.broker.names import MODE
 from monitor.broker.plan import by_descriptor
@@ -142,7 +142,8 @@ def change_size_of(acting: Acting, call: Call, index: int) -> Emulated:
     if not acting.may_block:
         raise MayBlockError  # a lease
     acting.still_waits(call)
-    return Emulated(change_size(resolved.fd, length))
+    assert acting.sleeper is not None  # a worker that truncates has one
+    return Emulated(acting.sleeper.truncate(call, resolved.fd, length))
 
 
 def change_held_size(acting: Acting, call: Call, register: int) -> Emulated:

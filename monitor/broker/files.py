@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
 from errno import EAGAIN, EBADF, EEXIST, EISDIR, ELOOP, EMFILE, ENOENT, ENOSYS, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM
 from typing import Final
 
 from monitor._native import open_at
 from monitor.broker.acting import Acting
+from monitor.broker.helper import NOT_DONE
 from monitor.broker.opening import Opening
 from monitor.broker.resolved import Resolved
 from monitor.broker.standing import file_uid, ourselves
@@ -39,7 +38,7 @@ def open_file(acting: Acting, call: Call, index: int) -> Emulated:
     assert opening is not None  # every look-up of an open has one
     error = resolved.wrong or opening.error
     done = Emulated(-error) if error else _open(acting, call, resolved, opening)
-    if done.value < 0 and resolved.path and acting.is_full(call):
+    if done.value < 0 and done.value != NOT_DONE and resolved.path and acting.is_full(call):
         return Emulated(-EMFILE)  # a number is taken before anything is looked for
     return done
 
@@ -73,9 +72,9 @@ def _reopen(acting: Acting, call: Call, resolved: Resolved, opening: Opening) ->
         raise MayBlockError
     if opening.flags & os.O_TRUNC and acting.is_full(call):
         return Emulated(-EMFILE)
-    if acting.may_block:
-        return _open_and_inject(acting, call, resolved.fd, opening)
-    return _answer(acting, call, resolved.fd, opening, impatient=kind == stat.S_IFREG)
+    if not acting.may_block:
+        return _answer(acting, call, resolved.fd, opening, impatient=kind == stat.S_IFREG)
+    return _open_and_inject(acting, call, resolved.fd, opening, at_once=inline and not resolved.may_hang)
 
 
 def _answer(acting: Acting, call: Call, fd: int, opening: Opening, *, impatient: bool) -> Emulated:
@@ -94,14 +93,20 @@ def _answer(acting: Acting, call: Call, fd: int, opening: Opening, *, impatient:
     return Emulated(-EMFILE if number == -EBADF else number)
 
 
-def _open_and_inject(acting: Acting, call: Call, fd: int, opening: Opening) -> Emulated:
-    """Do the same in two steps: the first may sleep, and its thread may be killed meanwhile."""
+def _open_and_inject(acting: Acting, call: Call, fd: int, opening: Opening, *, at_once: bool = False) -> Emulated:
+    """
+    Do the same in two steps: the first may sleep, and its thread may be killed meanwhile, or get a signal.
+
+    *at_once*: it sleeps for a lease only, and that is tried first.
+    """
+    assert acting.sleeper is not None  # a worker that opens has one
     flags = opening.flags & ~(os.O_CREAT | os.O_NOFOLLOW) | os.O_NOCTTY
-    try:
-        opened = open_at(acting.own_fds, b"%d" % fd, flags)
-    except OSError as error:
+    opened = _open_at_once(acting, fd, flags) if at_once else -EAGAIN
+    if opened == -EAGAIN:
+        opened = acting.sleeper.open(call, fd, flags)
+    if opened < 0:
         acting.still_waits(call)
-        return Emulated(-(error.errno or EBADF))
+        return Emulated(opened)
     try:
         return acting.inject(call, opened, close_on_exec=bool(opening.flags & os.O_CLOEXEC))
     except OSError as error:
@@ -110,22 +115,14 @@ def _open_and_inject(acting: Acting, call: Call, fd: int, opening: Opening) -> E
         os.close(opened)
 
 
-@contextmanager
-def both_ends(fd: int) -> Generator[Callable[[], None]]:
-    """
-    Give a function that opens both ends of the FIFO that *fd* holds, and closes them; *fd* is ours from now on.
-
-    Whoever waits for the other end goes on: the only way to end such a wait in a thread of ours.
-    """
-
-    def open_both() -> None:
-        with suppress(OSError):
-            os.close(os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY))
-
+def _open_at_once(acting: Acting, fd: int, flags: int) -> int:
+    """Open what *fd* holds, where nobody has a lease: an fd of ours, or -errno; -EAGAIN: somebody has."""
     try:
-        yield open_both
-    finally:
-        os.close(fd)
+        opened = open_at(acting.own_fds, b"%d" % fd, flags | os.O_NONBLOCK)
+    except OSError as error:
+        return -(error.errno or EBADF)
+    os.set_blocking(opened, not flags & os.O_NONBLOCK)
+    return opened
 
 
 def _refusal(resolved: Resolved, opening: Opening) -> int:

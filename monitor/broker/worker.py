@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from errno import EAGAIN
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import outcome
 import trio
@@ -27,10 +25,6 @@ from monitor.errors import KernelFeatureError
 from monitor.notify.emulation import MayBlockError
 
 T = TypeVar("T")
-
-WAKES: Final = 200
-WAKE_SECONDS: Final = 0.01
-"""How often, and how long apart, what nobody waits for any more is woken."""
 
 
 class _Job(Generic[T]):
@@ -162,7 +156,7 @@ class Workers:
         self,
         function: Callable[[], T],
         undo: Callable[[outcome.Outcome[T]], None],
-        wake: Callable[[], AbstractContextManager[Callable[[], None]] | None] = lambda: None,
+        wake: Callable[[], None] = lambda: None,
         *,
         is_ending: Callable[[], bool] = lambda: False,
     ) -> T:
@@ -170,7 +164,7 @@ class Workers:
         Return what *function* returns on a worker.
 
         Cancelled, it goes on there, and when it has come to an end *undo* gives back what came of it.
-        *wake*, asked then, says what may end a sleep of it, if anything does.  Where *is_ending* says that
+        *wake*, called before that, ends a sleep of it, if anything does.  Where *is_ending* says that
         it does not sleep any more, its end is awaited all the same.
 
         Raises:
@@ -183,10 +177,8 @@ class Workers:
             await job.done.wait()
         except trio.Cancelled:
             if not is_ending():
-                waker = wake()  # before it may be given back
+                wake()  # before what that needs may be given back
                 job.abandon()
-                if waker is not None:
-                    _start_waking(job, waker)
                 raise
             with trio.CancelScope(shield=True):
                 await job.done.wait()
@@ -242,24 +234,6 @@ class Workers:
             queue.put(None)
         if last:
             end()
-
-
-def _start_waking(job: _Job[Any], waker: AbstractContextManager[Callable[[], None]]) -> None:
-    try:
-        threading.Thread(target=_wake_up, args=(job, waker), name="monitor waker", daemon=True).start()
-    except RuntimeError:  # "can't start new thread": then once has to do
-        with waker as wake:
-            wake()
-
-
-def _wake_up(job: _Job[Any], waker: AbstractContextManager[Callable[[], None]]) -> None:
-    """Wake *job* until it has come to an end; it may not sleep yet."""
-    with waker as wake:
-        for _ in range(WAKES):
-            if job.result is not None:
-                return
-            wake()
-            time.sleep(WAKE_SECONDS)
 
 
 def _get_ready() -> None:

@@ -14,6 +14,7 @@ from typing import Final, assert_never, cast
 
 from monitor.abi.arch import Arch
 from monitor.abi.constants import errno_name, signal_name
+from monitor.abi.seccomp import ERESTARTSYS
 from monitor.abi.syscalls import signature_of
 from monitor.events.hub import Wish
 from monitor.events.output import Output
@@ -195,6 +196,8 @@ def _outcome_text(event: CallAnswered) -> str:
     """Return what came of a call that was done for the target, and by which rule it was."""
     if event.result is None:
         outcome = "?"
+    elif event.result == -ERESTARTSYS:
+        outcome = "? ERESTARTSYS (To be restarted if SA_RESTART is set)"
     elif event.result < 0:
         outcome = f"-1 {errno_name(-event.result)} ({strerror(-event.result)})"
     else:
