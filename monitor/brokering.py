@@ -46,7 +46,7 @@ class BrokeringJudge:
     def fast_path(self, broker: FileBroker, routes: Routes) -> FastPath | None:
         """Return who answers for *broker* what is allowed anyway, and no handler of *routes* sees; None: nobody."""
         self._broker = broker
-        if broker.walled:
+        if broker.walled and not broker.remembers:
             self._fast = FastPath(broker, self._decider, self._unseen(routes))
         return self._fast
 

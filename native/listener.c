@@ -113,8 +113,8 @@ int mon_listener_add_fd(int listener, uint64_t id, uint32_t flags, int fd, int n
 	 */
 	syscall(__NR_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
 	result = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &request);
-	if (result < 0)
-		result = -errno;
+	if (result < 0) /* ESRCH: a signal took the thread away while it was to take the fd */
+		result = errno == ESRCH ? -ENOENT : -errno;
 	syscall(__NR_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
 	return result;
 }

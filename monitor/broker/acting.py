@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from monitor._native import target_fd
 from monitor.broker.helper import Sleeper
+from monitor.broker.journal import Entry
 from monitor.broker.resolve import Resolver
 from monitor.broker.resolved import Resolved
 from monitor.broker.standing import ourselves, taken
@@ -75,6 +76,8 @@ class Acting:
         self._has_umask = may_block or whose.standing is not None
         self.sleeper: Sleeper | None = None
         """Who does what may sleep for ever; a worker that acts for one of those calls has one."""
+        self.entry: Entry | None = None
+        """Where it is remembered what comes of the call at hand, if it must not be done twice."""
 
     def standing(self, call: Call, registers: tuple[int, ...]) -> AbstractContextManager[object]:
         """Return what has this thread stand as the target does; *registers*: of what was looked up for *call*."""

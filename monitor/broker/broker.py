@@ -22,7 +22,9 @@ from monitor.broker.acting import OPENS, Acting, Shared, our_lack
 from monitor.broker.families import FAMILIES, HELD, LISTINGS, Family
 from monitor.broker.helper import LONG, Sleeper
 from monitor.broker.hiding import Hides
+from monitor.broker.journal import Journal
 from monitor.broker.mounts import Mounts
+from monitor.broker.once import do_once
 from monitor.broker.opening import opening_of
 from monitor.broker.plain import PlainCall, plain_calls
 from monitor.broker.plan import PathPlan, Start, by_descriptor, paths_of
@@ -64,6 +66,7 @@ class FileBroker:
         self._owners = Owners(listener, resolver.proc, resolver.looker(), resolver.mounts, alike)
         self._other: tuple[int, Acting] = 0, self._acting
         self._workers = Workers()
+        self._journal = None if listener.wait_killable else Journal()
         self._arch = Arch.native()
         self._plans = {name: paths_of(self._arch, name) for name in FAMILIES}  # before the first call waits for it
 
@@ -74,6 +77,8 @@ class FileBroker:
     def close(self) -> None:
         """Give back what was opened, and end the workers."""
         self._shared.runner.close()
+        if self._journal is not None:
+            self._journal.close()
         self._workers.close(self._close)
 
     def _close(self) -> None:
@@ -88,6 +93,11 @@ class FileBroker:
     def loosen(self) -> None:
         """Look from now on who each of them is: one is about to do what may give it other rights."""
         self._owners.loosen()
+
+    @property
+    def remembers(self) -> bool:
+        """Whether signals take calls away from us, so that what was done for them has to be remembered."""
+        return self._journal is not None
 
     def plain(self) -> tuple[FastLooker, Receiver, Mounts, Mapping[tuple[int, int], PlainCall]]:
         """Return who looks plain calls up and answers them, for whom, what it looks among, and which they are."""
@@ -137,6 +147,8 @@ class FileBroker:
 
     def prepare(self, call: Call) -> None:
         """Look the path of *call* up where a later look could have to sleep.  Raises MayBlockError."""
+        if self._journal is not None:
+            self._journal.note(call)
         if self._knows(call) and self._may_sleep(call):
             with suppress(OSError, TargetGone):  # whoever decides about it meets that again
                 for register in FAMILIES[call.name].registers:
@@ -256,6 +268,8 @@ class FileBroker:
             if acting.resolver.mounts.may_hang and not acting.may_block and self._may_hang(acting, call, family):
                 raise MayBlockError
             with acting.standing(call, family.registers):
+                if self._journal is not None:
+                    return do_once(self._journal, acting, call, family)
                 return family.act(acting, call, family.register)
         except TargetMemoryError as error:
             return Emulated(-error.errno)

@@ -22,6 +22,7 @@ from monitor.broker.resolved import Resolved
 from monitor.broker.standing import file_uid, ourselves
 from monitor.broker.sticky import may_create_in_sticky
 from monitor.broker.terminal import TERMINAL, open_terminal_of
+from monitor.errors import TargetGone
 from monitor.notify.decode import Call
 from monitor.notify.emulation import ChangedError, Emulated, MayBlockError
 
@@ -108,7 +109,7 @@ def _open_and_inject(acting: Acting, call: Call, fd: int, opening: Opening, *, a
         acting.still_waits(call)
         return Emulated(opened)
     try:
-        return acting.inject(call, opened, close_on_exec=bool(opening.flags & os.O_CLOEXEC))
+        return acting.inject(call, opened, close_on_exec=opening.closes_on_exec)
     except OSError as error:
         return Emulated(-EMFILE if error.errno == EBADF else -(error.errno or EMFILE))
     finally:
@@ -169,10 +170,14 @@ def _create(acting: Acting, call: Call, resolved: Resolved, opening: Opening) ->
 def _inject_new(acting: Acting, call: Call, resolved: Resolved, made: int, opening: Opening) -> Emulated:
     """Give the target the file that was made, or take it away again."""
     try:
-        return acting.inject(call, made, close_on_exec=bool(opening.flags & os.O_CLOEXEC))
+        return acting.inject(call, made, close_on_exec=opening.closes_on_exec)
     except OSError as error:
         _unmake(resolved, made)
         return Emulated(-(error.errno or EMFILE))
+    except TargetGone:
+        if acting.entry is not None:
+            acting.entry.keep(made)  # for when the call is made again
+        raise
 
 
 def _unmake(resolved: Resolved, made: int) -> None:
@@ -201,7 +206,7 @@ def _temporary(acting: Acting, call: Call, resolved: Resolved, opening: Opening)
     except OSError as error:
         return Emulated(-(error.errno or EBADF))
     try:
-        return acting.inject(call, made, close_on_exec=bool(opening.flags & os.O_CLOEXEC))
+        return acting.inject(call, made, close_on_exec=opening.closes_on_exec)
     except OSError as error:
         return Emulated(-(error.errno or EMFILE))
     finally:

@@ -19,6 +19,7 @@ from typing import Final
 from monitor._native import entries_of
 from monitor.broker.acting import Acting
 from monitor.broker.resolved import is_name
+from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.decode import Call
 from monitor.notify.emulation import Emulated
 
@@ -48,15 +49,16 @@ def list_directory(acting: Acting, call: Call, register: int) -> Emulated:
     try:
         if call.hides is not None:
             acting.be_the_same(call, register, fd)
+        before = _offset(fd)
         kept = _read(fd, size, call.hides, old=old) if size else b""
+        if kept:
+            _write(acting, call, fd, before, kept)
     except OSError as error:
         return Emulated(-(error.errno or ENOENT))
     finally:
         os.close(fd)
     if not size:
         return Emulated(-EINVAL)
-    if kept:
-        acting.write(call, call.registers[1], kept)
     return Emulated(len(kept))
 
 
@@ -81,6 +83,22 @@ def _passes_hidden(fd: int, hides: Callable[[bytes], bool], *, old: bool) -> boo
     passes = is_name(name) and hides(name)
     os.lseek(fd, _OFFSET(entry, _OFFSET_AT)[0] if passes else here, os.SEEK_SET)
     return passes
+
+
+def _offset(fd: int) -> int:
+    try:
+        return os.lseek(fd, 0, os.SEEK_CUR)
+    except OSError:  # it is no directory, and nothing will be read
+        return 0
+
+
+def _write(acting: Acting, call: Call, fd: int, before: int, data: bytes) -> None:
+    """Write entries where the target wants them; who does not get them reads them another time."""
+    try:
+        acting.write(call, call.registers[1], data)
+    except (TargetGone, TargetMemoryError):
+        os.lseek(fd, before, os.SEEK_SET)
+        raise
 
 
 def _kept(data: bytes, hides: Callable[[bytes], bool] | None, *, old: bool) -> bytes:

@@ -63,6 +63,11 @@ class Opening(NamedTuple):
         return bool(self.flags & os.O_CREAT)
 
     @property
+    def closes_on_exec(self) -> bool:
+        """Whether the target's fd is closed when it executes another program."""
+        return bool(self.flags & os.O_CLOEXEC)
+
+    @property
     def is_temporary(self) -> bool:
         """Whether it is a file without a name, in a directory that is named."""
         return bool(self.flags & O_TMPFILE)

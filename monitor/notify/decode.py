@@ -140,6 +140,7 @@ class Call:
         "lent",
         "name",
         "ruling",
+        "settle",
     )
 
     def __init__(self, raw: RawNotification, name: str, arch: Arch | None, listener: AnyListener) -> None:
@@ -161,6 +162,8 @@ class Call:
 
         Meanwhile the kernel says of a thread which is there that nobody waits (``seccomp_notify_id_valid``).
         """
+        self.settle: Callable[[], None] | None = None
+        """Called when the answer has arrived, for who would remember it otherwise."""
         self.ruling: object = None
         """What a policy said about its paths, for when that policy is asked again."""
         self.name = name

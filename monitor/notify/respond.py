@@ -178,6 +178,8 @@ class Responder:
         """Count one answer and tell of it."""
         if sent not in {0, -ENOENT}:
             raise OSError(-sent, f"cannot respond to {call.name}")
+        if sent == 0 and call.settle is not None:
+            call.settle()
         self._count(outcome, delivered=sent == 0)
         observer = self._observer
         if observer.active or outcome.told:

@@ -58,6 +58,9 @@ long syscall(long number, ...)
 	if (number == SYS_openat2 && ((struct open_how *)a[2])->resolve & RESOLVE_CACHED &&
 	    absent("RESOLVE_CACHED"))
 		return -1;
+	if (number == SYS_seccomp && a[0] == SECCOMP_SET_MODE_FILTER &&
+	    a[1] & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV && absent("wait killable"))
+		return -1;
 	if (!real)
 		real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
 	return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
