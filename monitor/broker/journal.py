@@ -28,9 +28,13 @@ MOST: Final = 256
 """Threads whose lost answers are remembered; the oldest is forgotten first."""
 
 ONCE: Final = frozenset(
-    "mkdir mkdirat mknod mknodat symlink symlinkat link linkat rename renameat renameat2 unlink unlinkat rmdir"
-    " open openat openat2 creat getdents getdents64 fanotify_mark"
-    " setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr removexattrat".split()
+    {
+        *("mkdir", "mkdirat", "mknod", "mknodat", "symlink", "symlinkat", "link", "linkat"),
+        *("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir"),
+        *("open", "openat", "openat2", "creat", "getdents", "getdents64", "fanotify_mark"),
+        *("setxattr", "lsetxattr", "fsetxattr", "setxattrat"),
+        *("removexattr", "lremovexattr", "fremovexattr", "removexattrat"),
+    }
 )
 """Calls that, done again, would fail or do something else; all others are done again."""
 
@@ -63,10 +67,15 @@ class Entry:
 class Journal:
     """The calls that were begun for the threads of one listener.  Used from every thread of ours."""
 
-    def __init__(self) -> None:
-        """Remember nothing."""
+    def __init__(self, most: int = MOST) -> None:
+        """Remember nothing yet, and never more than *most*."""
+        self._most = most
         self._entries: dict[int, Entry] = {}
         self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return how many calls are remembered."""
+        return len(self._entries)
 
     def note(self, call: Call) -> None:
         """Forget what *call*, of the same thread, shows not to be made again."""
@@ -99,7 +108,7 @@ class Journal:
         for other in list(self._entries.values()):
             if other.ended.is_set() and not os.path.exists(f"/proc/{other.tid}"):  # noqa: PTH110  # no exception for a race
                 self._drop(other)
-        while len(self._entries) >= MOST:
+        while len(self._entries) >= self._most:
             self._drop(next(iter(self._entries.values())))
         entry = self._entries[tid] = Entry(tid, key)
         return entry

@@ -60,10 +60,10 @@ def _behind(acting: Acting, call: Call, family: Family) -> Iterator[bytes]:
         yield resolved.path
         if resolved.opening is not None:
             yield repr(resolved.opening).encode()  # of openat2(2) it stands in memory
-    register = _text_of(call.name)
-    if register is not None:
+    text = _text_of(call.name)
+    if text is not None:
         try:
-            yield acting.read_string(call, call.registers[register], PATH_MAX)
+            yield acting.read_string(call, call.registers[text], PATH_MAX)
         except TargetMemoryError:
             yield b""  # as the call will say itself
 

@@ -165,6 +165,23 @@ async def test_a_signal_does_to_a_sleeping_open_what_it_does_natively(
     assert not helpers()
 
 
+async def test_an_open_ends_soon_after_its_program(compiled: Any, tmp_path: Path) -> None:
+    """And not only with its run: others of the same tree go on."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    script = f"echo begins; cat {fifo} & sleep 0.3; kill -9 $!; sleep 1"
+    seen: list[tuple[int, int]] = []
+
+    def others(_pid: int, _path: Path) -> None:
+        until(helpers)
+        sleep(0.7)
+        seen.append((len(helpers()), len([t for t in threading.enumerate() if t.name == "monitor waker"])))
+
+    status, *_ = await supervised(["bash", "-c", script], others, fifo)
+
+    assert (status, seen) == (0, [(0, 0)])
+
+
 # ---- leases ----
 
 _HOLDER = """
@@ -183,7 +200,8 @@ def leased(path: Path) -> Iterator[Callable[[], None]]:
     with subprocess.Popen(
         ["python3", "-c", _HOLDER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     ) as holder:
-        assert holder.stdout is not None and holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stdin is not None
         assert holder.stdout.readline() == b"holds\n"
         try:
             yield holder.stdin.close
@@ -313,9 +331,7 @@ def test_a_signal_that_is_meant_for_the_whole_group_ends_no_open(tmp_path: Path)
     proc, held = os.open("/proc", os.O_PATH), os.open(fifo, os.O_PATH)
     waiter = Waiter(-1, 0, os.getpid(), -1, heeds_signals=False)
     result: list[tuple[int, int]] = []
-    thread = threading.Thread(
-        target=lambda: result.append(run_helper(waiter, proc, held, HELPER_OPEN, os.O_RDONLY, 0))
-    )
+    thread = threading.Thread(target=lambda: result.append(run_helper(waiter, proc, held, HELPER_OPEN, os.O_RDONLY, 0)))
     thread.start()
     until(helpers)
     (pid,) = helpers()

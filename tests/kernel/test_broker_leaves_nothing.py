@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -218,6 +219,58 @@ def test_a_supervisor_that_is_killed_at_any_moment_leaves_no_process_and_no_file
 
     assert_ordinary(directory)
     assert not list(temporary.iterdir())
+
+
+def assert_a_moment(directory: Path) -> None:
+    """What is there is what ``k_once`` has made up to some call of it: none is half done, none left out."""
+    names = {path.name for path in directory.iterdir()}
+    last = max((int(name.rpartition("-")[2]) for name in names), default=0)
+    for number in range(last + 1):
+        there = {kind for kind in ("directory", "gone", "file", "link", "symlink") if f"{kind}-{number}" in names}
+        file, gone = directory / f"file-{number}", directory / f"gone-{number}"
+        if number < last:
+            assert there == {"directory", "file", "link"}
+            assert file.read_text() == "on"
+        moments = ["", "directory", "directory gone", "directory file", "directory file link"]
+        moments += ["directory file link symlink"]
+        assert there in [set(moment.split()) for moment in moments], (number, there)
+        if "gone" in there and not gone.is_dir():
+            assert (gone.read_text(), gone.stat().st_mode & 0o777) in {("", 0o400), ("once", 0o400)}
+        if "file" in there:
+            assert file.read_text() in ({"on"} if "link" in there else {"", "once", "on"})
+            assert file.stat().st_nlink == 1 + ("link" in there)
+
+
+@pytest.mark.seconds(60 + 3 * DEATHS)
+def test_a_supervisor_that_is_killed_at_any_moment_has_done_each_call_or_not(tmp_path: Path, compiled: Any) -> None:
+    """
+    It makes, moves and removes names for one program, and waits for the other end of a FIFO for another.
+
+    Whoever waits there for us has our memory, and so our environment: that is gone, too.
+    """
+    random = Random(5)
+    os.mkfifo(tmp_path / "fifo")
+    for number in range(DEATHS):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        mark = f"MARK_OF_DEATH={os.getpid()}.once.{number}"
+        name, _, value = mark.partition("=")
+        sleeper = f"{compiled('k_sleeper')} read {tmp_path}/fifo none 0 0"
+        script = f"{sleeper} >/dev/null & exec {compiled('k_once')} {directory} 100000 plain >/dev/null"
+        with subprocess.Popen(
+            [sys.executable, "-c", _SUPERVISOR, script],
+            env={**os.environ, name: value}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            process.stdout.readline()
+            sleep(random.uniform(0, 0.2))
+            process.kill()
+        deadline = monotonic() + 20
+        while left := marked(mark):
+            assert monotonic() < deadline, f"still there: {left}"
+            sleep(0.005)
+        assert_a_moment(directory)
+        shutil.rmtree(directory)
 
 
 async def test_nobody_waits_for_the_other_end_of_a_fifo_for_a_program_that_is_gone(tmp_path: Path) -> None:

@@ -7,15 +7,16 @@ A kernel before Linux 5.19 knows nothing of WAIT_KILLABLE_RECV; tests/targets/d_
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-from errno import EINVAL
+from errno import EEXIST, EINVAL
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import pytest
+
+from monitor.broker.journal import Entry, Journal
+from monitor.notify.emulation import Emulated, MayBlockError
 
 _SUPERVISOR = """
 import subprocess, sys, trio, monitor
@@ -90,3 +91,145 @@ def test_before_linux_5_19_too(handler: str, compiled: Any, tmp_path: Path, befo
     assert gone > 10, "no signal took a call away: the test shows nothing"
     assert signals > 50
     assert_done_once(tmp_path, 100)
+
+
+def test_a_call_that_is_made_twice_is_done_twice(tmp_path: Path, before_5_19: dict[str, str]) -> None:
+    """It is the same call in every respect, but its first answer was heard."""
+    made = str(tmp_path / "made")
+    twice = f"import os\nfor _ in range(2):\n try: print(os.mkdir({made!r}))\n except OSError as e: print(e.errno)"
+
+    lines, _ = supervised([sys.executable, "-S", "-c", twice], before_5_19)
+
+    assert lines == ["None", str(EEXIST)]
+
+
+# ---- what is remembered ----
+
+
+class Made:
+    """As much of a call as is compared."""
+
+    audit_arch = 0
+    instruction_pointer = 1
+    args = (1, 2)
+
+    def __init__(self, nr: int = 83, registers: tuple[int, ...] = (1, 2), tid: int = 0) -> None:
+        self.nr = nr
+        self.registers = registers
+        self.tid = tid or os.getpid()
+
+
+def begin(journal: Journal, path: bytes, **call: Any) -> tuple[Entry, bool]:
+    made: Any = Made(**call)
+    return journal.begin(made, [path], may_block=False)
+
+
+@pytest.fixture
+def journal() -> Journal:
+    """A journal in which mkdir("there") of this thread was done, and not heard of."""
+    journal = Journal()
+    entry, is_new = begin(journal, b"there")
+    assert is_new
+    journal.end(entry, Emulated(0))
+    return journal
+
+
+def test_the_same_call_is_answered_with_what_came_of_it(journal: Journal) -> None:
+    entry, is_new = begin(journal, b"there")
+
+    assert (entry.done, is_new) == (Emulated(0), False)
+
+
+def test_another_name_behind_the_same_pointer_is_another_call(journal: Journal) -> None:
+    assert begin(journal, b"elsewhere")[1]
+
+
+def test_unused_registers_are_no_part_of_a_call(journal: Journal) -> None:
+    assert not begin(journal, b"there", registers=(1, 2, 77))[1]
+
+
+def test_any_other_call_of_the_thread_has_it_forgotten(journal: Journal) -> None:
+    other: Any = Made(nr=84)
+    journal.note(other)
+
+    assert begin(journal, b"there")[1]
+
+
+def test_the_call_of_another_thread_has_nothing_forgotten(journal: Journal) -> None:
+    other: Any = Made(nr=84, tid=1)
+    journal.note(other)
+
+    assert not begin(journal, b"there")[1]
+
+
+def test_what_has_not_come_to_an_end_is_waited_for_elsewhere() -> None:
+    journal = Journal()
+    entry, _ = begin(journal, b"there")
+
+    with pytest.raises(MayBlockError):
+        begin(journal, b"there")
+    journal.end(entry, Emulated(0))
+    assert not begin(journal, b"there")[1]
+
+
+@pytest.mark.parametrize("done", [None, Emulated(-EEXIST), Emulated(3, answered=True)])
+def test_what_failed_and_what_was_answered_is_not_remembered(done: Emulated | None) -> None:
+    journal = Journal()
+    entry, _ = begin(journal, b"there")
+    journal.end(entry, done)
+
+    assert begin(journal, b"there")[1]
+
+
+def test_a_file_that_was_made_is_closed_when_it_is_forgotten(open_fds: Any, tmp_path: Path) -> None:
+    before = open_fds()
+    journal = Journal()
+    entry, _ = begin(journal, b"made")
+    with (tmp_path / "made").open("w") as file:
+        entry.keep(file.fileno())
+    journal.end(entry, None)
+    assert open_fds() != before
+    assert not begin(journal, b"made")[1]
+
+    begin(journal, b"another")
+
+    assert open_fds() == before
+    journal.close()
+
+
+def test_a_file_that_is_made_after_it_was_forgotten_is_closed(open_fds: Any, tmp_path: Path) -> None:
+    before = open_fds()
+    journal = Journal()
+    entry, _ = begin(journal, b"made")
+    begin(journal, b"another")
+    with (tmp_path / "made").open("w") as file:
+        entry.keep(file.fileno())
+    journal.end(entry, None)
+
+    assert open_fds() == before
+
+
+def test_threads_that_are_gone_are_forgotten() -> None:
+    with subprocess.Popen(["sleep", "100"]) as process:
+        journal = Journal()
+        entry, _ = begin(journal, b"there", tid=process.pid)
+        journal.end(entry, Emulated(0))
+        process.kill()
+    begin(journal, b"there")
+
+    assert len(journal) == 1
+
+
+def test_no_more_than_so_many_are_remembered() -> None:
+    processes = [subprocess.Popen(["sleep", "100"]) for _ in range(3)]
+    journal = Journal(most=2)
+    try:
+        for process in processes:
+            entry, _ = begin(journal, b"there", tid=process.pid)
+            journal.end(entry, Emulated(0))
+        assert len(journal) == 2
+        assert [begin(journal, b"there", tid=process.pid)[1] for process in reversed(processes)] == [False, False, True]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()

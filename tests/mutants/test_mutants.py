@@ -17,6 +17,7 @@ from pathlib import Path
 import cffi
 import pytest
 
+from tests.mutants.blocking_mutants import BLOCKING_MUTANTS
 from tests.mutants.file_mutants import FILE_MUTANTS
 from tests.mutants.hidden_mutants import HIDDEN_MUTANTS
 from tests.mutants.mutant import Mutant
@@ -33,6 +34,7 @@ MUTANTS = (
     *POLICY_MUTANTS,
     *FILE_MUTANTS,
     *HIDDEN_MUTANTS,
+    *BLOCKING_MUTANTS,
     Mutant(
         "the target may make a listener of its own",
         "monitor/policy/notify_program.py",
