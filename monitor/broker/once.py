@@ -31,10 +31,10 @@ def do_once(journal: Journal, acting: Acting, call: Call, family: Family) -> Emu
     done: Emulated | None = None
     try:
         done = family.act(acting, call, family.register)
+        return done  # it is remembered first
     finally:
         acting.entry = None
         journal.end(entry, done)
-    return done
 
 
 def _makes(resolved: Resolved) -> bool:
