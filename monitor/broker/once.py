@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from monitor.broker.acting import Acting
-from monitor.broker.families import OPENS, Family
+from monitor.broker.acting import OPENS, Acting
+from monitor.broker.families import Family
 from monitor.broker.journal import ONCE, Entry, Journal
 from monitor.broker.resolved import Resolved
 from monitor.errors import TargetMemoryError

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from errno import EAGAIN
 from functools import partial
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import outcome
 import trio

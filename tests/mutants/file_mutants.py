@@ -135,13 +135,6 @@ FILE_MUTANTS = (
         "            if True:\n",
         (ATTACKED + "::test_a_thread_that_gets_an_fd_from_a_worker_is_not_taken_for_gone",),
     ),
-    Mutant(
-        "files are opened with our rights for a thread with others",
-        "monitor/policy/beneath.py",
-        "    return not any(_RIGHTS_AND_VIEWS.intersection(rule.names) for rule in lifted(policy))\n",
-        "    return True\n",
-        (FILES + "::test_with_other_rights_or_another_view_nothing_is_opened_for_a_program",),
-    ),
     # ---- results ----
     Mutant(
         "a result is written where the program could not write",

@@ -89,7 +89,7 @@ HIDDEN_MUTANTS = (
     ),
     Mutant(
         "a mount tells of a hidden name",
-        "monitor/broker/resolve.py",
+        "monitor/broker/slow.py",
         " or (self.straight and found.error in TELLING)\n",
         "\n",
         (HIDDEN + "::test_a_mount_in_the_place_of_a_hidden_name_does_not_tell",),

@@ -22,6 +22,7 @@ from tests.mutants.file_mutants import FILE_MUTANTS
 from tests.mutants.hidden_mutants import HIDDEN_MUTANTS
 from tests.mutants.mutant import Mutant
 from tests.mutants.policy_mutants import POLICY_MUTANTS
+from tests.mutants.rights_mutants import RIGHTS_MUTANTS
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 15
@@ -35,6 +36,7 @@ MUTANTS = (
     *FILE_MUTANTS,
     *HIDDEN_MUTANTS,
     *BLOCKING_MUTANTS,
+    *RIGHTS_MUTANTS,
     Mutant(
         "the target may make a listener of its own",
         "monitor/policy/notify_program.py",

@@ -1,0 +1,137 @@
+"""
+Planted faults in taking on the rights and the view of a program.
+
+What it is not: the tests that find them (tests/kernel/test_rights.py).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+RIGHTS: Final = "tests/kernel/test_rights.py"
+
+IDS: Final = RIGHTS + "::test_a_program_that_takes_other_ids_may_do_what_they_may"
+
+RIGHTS_MUTANTS: Final = (
+    Mutant(
+        "files are opened with our rights for a thread with others",
+        "monitor/broker/whose.py",
+        "        if view is None and rights.worth == ours.worth:\n",
+        "        if view is None:\n",
+        (IDS,),
+    ),
+    Mutant(
+        "a change of rights is not heard of",
+        "monitor/brokering.py",
+        "            self._loosen(self._broker)  # before the kernel runs it, if it does\n",
+        "            pass\n",
+        (IDS,),
+    ),
+    Mutant(
+        "the fast path goes on for threads with other rights",
+        "monitor/brokering.py",
+        "            self._fast.end()\n",
+        "            pass\n",
+        (IDS,),
+    ),
+    Mutant(
+        "capabilities that were given up are kept",
+        "native/rights.c",
+        "	if (set_effective(&held, rights->capabilities) < 0)\n",
+        "	if (set_effective(&held, ~(uint64_t)0) < 0)\n",
+        (RIGHTS + "::test_a_program_that_gives_capabilities_up_has_them_no_more",),
+    ),
+    Mutant(
+        "groups stay ours",
+        "native/rights.c",
+        "syscall(__NR_setgroups, (size_t)rights->group_count, rights->groups) < 0 ||",
+        "",
+        (IDS,),
+    ),
+    Mutant(
+        "the ids of the file system are the effective ones",
+        "native/rights.c",
+        "	(void)syscall(__NR_setfsuid, rights->file_uid);\n	return has_ids(rights) ? 0 : -EPERM;\n",
+        "	return 0;\n",
+        (IDS,),
+    ),
+    Mutant(
+        "access asks for effective ids",
+        "monitor/broker/whose.py",
+        "        if call is not None and asks_for_real_ids(call):\n",
+        "        if False:\n",
+        (RIGHTS + "::test_access_asks_for_real_ids_and_only_without_a_flag_for_that",),
+    ),
+    Mutant(
+        "who acts takes the real id, too",
+        "native/rights.c",
+        "syscall(__NR_setresuid, KEEP, rights->uid, KEEP) < 0)",
+        "syscall(__NR_setresuid, rights->uid, rights->uid, KEEP) < 0)",
+        (RIGHTS + "::test_nobody_touches_who_acts_for_it",),
+    ),
+    Mutant(
+        "memory is read with the rights of who gave up to be looked into",
+        "monitor/broker/standing.py",
+        "    if before is None:\n        yield\n",
+        "    if True:\n        yield\n",
+        (IDS,),
+    ),
+    Mutant(
+        "who cannot come back goes on",
+        "monitor/broker/worker.py",
+        "        if _is_stranded(errand.result):\n            return\n",
+        "",
+        (RIGHTS + "::test_who_cannot_come_back_does_nothing_more",),
+    ),
+    Mutant(
+        "what cannot be taken on is done with ours",
+        "monitor/broker/whose.py",
+        "        if self._ours.effective & _NEEDED != _NEEDED:\n            return None\n",
+        "        if self._ours.effective & _NEEDED != _NEEDED:\n            return OURS\n",
+        (RIGHTS + "::test_without_the_rights_to_take_others_nothing_is_done",),
+    ),
+    Mutant(
+        "names are those of our own view",
+        "monitor/broker/views.py",
+        '        return held._replace(link=_below(self.name, held.link) if now == self.name else b"")\n',
+        "        return held\n",
+        (RIGHTS + "::test_a_policy_knows_names_as_they_are_under_the_other_root",),
+    ),
+    Mutant(
+        "what is outside of a root has a name",
+        "monitor/broker/views.py",
+        '    return link.removeprefix(root) if link.startswith(root + b"/") else b""\n',
+        "    return link.removeprefix(root)\n",
+        (RIGHTS + "::test_a_policy_knows_names_as_they_are_under_the_other_root",),
+    ),
+    Mutant(
+        "paths begin at our root",
+        "monitor/broker/whose.py",
+        "            root = -1 if view is None else view.root\n",
+        "            root = -1\n",
+        (RIGHTS + "::test_paths_lead_where_they_lead_under_another_root",),
+    ),
+    Mutant(
+        "/proc may be a root",
+        "monitor/broker/views.py",
+        "            raise NoViewError  # its ``self`` would be ours\n",
+        "            pass\n",
+        (RIGHTS + "::test_a_procfs_as_root_is_no_view",),
+    ),
+    Mutant(
+        "ids are shown as we call them",
+        "monitor/broker/ids.py",
+        "    return OVERFLOW\n",
+        "    return number\n",
+        (RIGHTS + "::test_ids_of_a_user_namespace_are_shown_as_they_are_called_there",),
+    ),
+    Mutant(
+        "capabilities of a namespace of one's own are worth as much as ours",
+        "monitor/broker/rights.py",
+        "    return _OF_FILES if maps.uids == maps.gids == _ALL_IDS else 0\n",
+        "    return _OF_FILES\n",
+        (RIGHTS + "::test_capabilities_of_another_namespace_are_worth_something_where_every_id_is_mapped",),
+    ),
+)
