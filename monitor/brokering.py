@@ -10,7 +10,6 @@ from __future__ import annotations
 from monitor.abi.arch import Arch
 from monitor.broker.broker import FileBroker
 from monitor.broker.families import FAMILIES
-from monitor.broker.rights import changes_rights
 from monitor.deciding import TableDecider, real_head
 from monitor.enforce import PolicyJudge
 from monitor.errors import PolicyError
@@ -62,8 +61,8 @@ class BrokeringJudge:
     def refuses(self, call: Call) -> Outcome | None:
         """Return the refusal of *call*, which no handler lifts.  Raises MayBlockError."""
         refused = self._calls.refuses(call)
-        if call.name in RIGHTS and changes_rights(call) and self._broker is not None:
-            self._loosen(self._broker)  # before the kernel runs it, if it does
+        if call.name in RIGHTS and self._broker is not None:
+            self._loosen(self._broker, call)  # before the kernel runs it, if it does
         if refused is not None or not self._paths.rules(call):
             return refused
         ruling = call.ruling = self._paths.ruling(call)  # anew: the policy may be another one
@@ -71,8 +70,8 @@ class BrokeringJudge:
             return ruling
         return None if self._observe or not ruling.errno else refusal(ruling)
 
-    def _loosen(self, broker: FileBroker) -> None:
-        broker.loosen()
+    def _loosen(self, broker: FileBroker, call: Call) -> None:
+        broker.loosen(call)
         if self._fast is not None and not broker.walled:
             self._fast.end()
 

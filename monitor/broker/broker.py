@@ -90,9 +90,9 @@ class FileBroker:
         """Whether every target has our rights and our view."""
         return self._owners.walled
 
-    def loosen(self) -> None:
-        """Look from now on who each of them is: one is about to do what may give it other rights."""
-        self._owners.loosen()
+    def loosen(self, call: Call) -> None:
+        """Look from now on who each of them is, if *call*, which is about to be run, may give it other rights."""
+        self._owners.loosen(call)
 
     @property
     def remembers(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from errno import ESRCH
 from typing import Final, NamedTuple
 
@@ -38,9 +39,11 @@ the operations of prctl(2) that programs use and that change no rights.
 """
 
 
-def changes_rights(call: Call) -> bool:
-    """Whether *call*, of those that change ids and capabilities, may change any."""
-    return call.name != "prctl" or call.registers[0] & 0xFFFFFFFF not in _HARMLESS
+_USER: Final[Mapping[str, int]] = {"setuid": 1, "setreuid": 2, "setresuid": 3, "setfsuid": 1}
+_GROUP: Final[Mapping[str, int]] = {"setgid": 1, "setregid": 2, "setresgid": 3, "setfsgid": 1}
+"""Calls that change ids, and how many of their registers are ids."""
+
+_NONE: Final = 0xFFFFFFFF
 
 
 class Ids(NamedTuple):
@@ -74,6 +77,20 @@ class Rights(NamedTuple):
     def can_change(self) -> bool:
         """Whether a thread with them may come to others by itself, where no_new_privs is set."""
         return bool(self.permitted) or len(set(self.uids)) > 1 or len(set(self.gids)) > 1
+
+    def are_changed_by(self, call: Call) -> bool:
+        """
+        Whether *call*, of those that change ids and capabilities, may leave a thread that has them with others.
+
+        Programs say who they are already, as make does before it starts another.
+        """
+        if call.name == "prctl":
+            return call.registers[0] & 0xFFFFFFFF not in _HARMLESS
+        for ids, calls in ((self.uids, _USER), (self.gids, _GROUP)):
+            if call.name in calls and len(set(ids)) == 1:
+                given = {register & _NONE for register in call.registers[: calls[call.name]]}
+                return not given <= {ids.real, _NONE}
+        return True
 
     @property
     def worth(self) -> tuple[object, ...]:

@@ -82,9 +82,9 @@ class Owners:
         """Whether every thread has our rights and our view."""
         return self._walled
 
-    def loosen(self) -> None:
-        """Look at every thread from the next call on: one is about to do what may give it other rights."""
-        if self._ours.can_change:
+    def loosen(self, call: Call) -> None:
+        """Look at every thread from the next call on, if *call*, which is about to be run, may give one other rights."""
+        if self._ours.can_change and self._ours.are_changed_by(call):
             self._walled = False
 
     def of(self, call: Call) -> Whose | None:

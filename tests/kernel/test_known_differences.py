@@ -21,6 +21,7 @@ import pytest
 import trio
 
 import monitor
+from monitor._native import landlock_abi
 from monitor.policy.text import loads
 from tests.conftest import require
 
@@ -29,6 +30,11 @@ SECTION: Final = "## What a brokered program may notice"
 
 TESTED: Final[Mapping[str, str]] = {
     "A handler of a signal": "tests/kernel/test_signals.py::test_a_signal_handler_waits_for_the_answer",
+    "Where such a signal": "tests/kernel/test_invisible.py::test_whatever_a_signal_interrupts_is_done_once",
+    "What is open for reading": "::test_a_lock_on_what_is_read_is_held_for_a_moment_after_it_was_closed",
+    "A directory whose name": "tests/conformance/test_hostile.py::test_the_answers_are_the_kernel_s",
+    "A socket of AF_UNIX": "::test_a_socket_gets_no_name_in_a_directory",
+    "A process that names": "::test_a_process_that_names_itself_by_its_number_is_taken_for_another",
     "openat2(2) with `O_PATH`": "tests/kernel/test_files_attacked.py::"
     "test_an_openat2_whose_flags_can_be_changed_is_not_run_by_the_kernel",
     "`O_NOFOLLOW` may be missing": "::test_no_follow_is_missing_from_the_flags_of_what_is_open",
@@ -214,3 +220,34 @@ async def test_a_lock_of_ours_is_gone_when_the_program_has_opened_the_file(tmp_p
         done = subprocess.run([sys.executable, "-c", _LOCKED, f"{tmp_path}/file"], capture_output=True, check=True)
 
     assert done.stdout == (b"free\n" if brokered else b"held\n")
+
+
+@BOTH
+async def test_a_lock_on_what_is_read_is_held_for_a_moment_after_it_was_closed(tmp_path: Path, brokered: bool) -> None:
+    script = "import fcntl, os, sys\nheld = 0\n"
+    script += "for _ in range(300):\n    fd = os.open(sys.argv[1], os.O_RDONLY)\n"
+    script += "    try:\n        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+    script += "    except BlockingIOError:\n        held += 1\n    os.close(fd)\nprint(held > 0)"
+    (tmp_path / "file").touch()
+
+    assert await said(script, f"{tmp_path}/file", brokered=brokered) == f"{brokered}\n"
+
+
+@BOTH
+async def test_a_socket_gets_no_name_in_a_directory(tmp_path: Path, brokered: bool) -> None:
+    require("Landlock", landlock_abi() > 0)
+    script = "import errno, socket, sys\ntry:\n    socket.socket(socket.AF_UNIX).bind(sys.argv[1]); print('made')\n"
+    script += "except OSError as error:\n    print(errno.errorcode[error.errno])"
+
+    answer = await said(script, f"{tmp_path}/socket", brokered=brokered, lists='unix = "unmediated"\n')
+
+    assert answer == ("EACCES\n" if brokered else "made\n")
+
+
+@BOTH
+async def test_a_process_that_names_itself_by_its_number_is_taken_for_another(brokered: bool) -> None:
+    script = "import os\nfor number in (0, os.getpid()):\n    try:\n"
+    script += "        os.setpriority(os.PRIO_PROCESS, number, 5); print('set')\n"
+    script += "    except PermissionError:\n        print('refused')"
+
+    assert await said(script, brokered=brokered) == ("set\nrefused\n" if brokered else "set\nset\n")

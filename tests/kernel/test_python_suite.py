@@ -34,31 +34,19 @@ PROCESSES: Final = ("test.test_subprocess",) if ALL else ("test.test_subprocess.
 BROKERED: Final = (("policy", FILES), ("policy", PROCESSES), *((("handler", FILES),) if ALL else ()))
 """A handler alone does nothing for threads with other ids, which test_subprocess makes, and a policy refuses."""
 
-_IDS = "changes ids, if only to those that it has"
 _SOCKET = "gives a socket a name in a directory, which the second wall refuses"
 
 REFUSED: Final[Mapping[str, str]] = {
     "test_fcntl.TestFcntl.test_fcntl_64_bit": "F_NOTIFY signals what others do in a directory",
-    "test_os.PosixUidGidTests.test_setregid_neg1": _IDS,
-    "test_os.PosixUidGidTests.test_setreuid_neg1": _IDS,
     "test_os.ProgramPriorityTests.test_set_get_priority": "names itself by its number, which could be another's",
     "test_pathlib.PathTest.test_is_socket_true": _SOCKET,
     "test_pathlib.PosixPathTest.test_is_socket_true": _SOCKET,
     "test_posix.PosixTester.test_fexecve": "executes a descriptor, which has no path to judge it by",
-    "test_posix.PosixTester.test_setresgid": _IDS,
-    "test_posix.PosixTester.test_setresuid": _IDS,
-    "test_posix.TestPosixSpawn.test_resetids": _IDS,
-    "test_posix.TestPosixSpawnP.test_resetids": _IDS,
     "test_stat.TestFilemodeCStat.test_socket": _SOCKET,
     "test_stat.TestFilemodePyStat.test_socket": _SOCKET,
 }
 """What ``[files]`` and what lies beneath it refuse on purpose."""
 
-REFUSED_TO_ROOT: Final[Mapping[str, str]] = {
-    "test_posix.PosixGroupsTester.test_initgroups": _IDS,
-    "test_posix.PosixGroupsTester.test_setgroups": _IDS,
-}
-"""Likewise, of tests that nobody else runs."""
 
 Outcomes = dict[str, tuple[str, str]]
 
@@ -113,7 +101,7 @@ def test_python_s_own_tests_come_to_the_same(tmp_path: Path) -> None:
     assert sum(outcome == "passed" for outcome, _ in native[PROCESSES].result().values()) > 50
     for way, names, run in runs:
         differs = different(native[names].result(), run.result())
-        known = {**REFUSED, **(REFUSED_TO_ROOT if os.geteuid() == 0 else {})}
+        known = REFUSED
         if (way, names) != ("policy", FILES):
             known = {}
         assert {name: pair for name, pair in differs.items() if name not in known} == {}

@@ -25,7 +25,7 @@ RIGHTS_MUTANTS: Final = (
     Mutant(
         "a change of rights is not heard of",
         "monitor/brokering.py",
-        "            self._loosen(self._broker)  # before the kernel runs it, if it does\n",
+        "            self._loosen(self._broker, call)  # before the kernel runs it, if it does\n",
         "            pass\n",
         (IDS,),
     ),
