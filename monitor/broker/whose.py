@@ -83,7 +83,7 @@ class Owners:
         return self._walled
 
     def loosen(self, call: Call) -> None:
-        """Look at every thread from the next call on, if *call*, which is about to be run, may give one other rights."""
+        """Look at every thread from the next call on, if *call*, which is about to be run, may change rights."""
         if self._ours.can_change and self._ours.are_changed_by(call):
             self._walled = False
 

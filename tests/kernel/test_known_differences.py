@@ -53,11 +53,14 @@ TESTED: Final[Mapping[str, str]] = {
     "Of /proc, what shows": "tests/kernel/test_files_attacked.py::"
     "test_what_shows_the_namespaces_of_its_opener_is_not_opened_for_a_program_with_others",
     "Locks of fcntl(2)": "::test_a_lock_of_ours_is_gone_when_the_program_has_opened_the_file",
+    "In a user namespace where": "tests/kernel/test_rights.py::"
+    "test_capabilities_of_another_namespace_are_worth_something_where_every_id_is_mapped",
+    "Ids in attributes": "tests/kernel/test_rights.py::test_a_namespace_is_given_its_map_by_who_made_it",
+    "What is outside of the root": "tests/kernel/test_rights.py::"
+    "test_a_policy_knows_names_as_they_are_under_the_other_root",
     "Core dumps are off": "tests/kernel/test_files.py::test_no_core_is_dumped",
     "A file system that hangs": "tests/kernel/test_files_attacked.py::"
     "test_what_lies_on_a_file_system_that_may_hang_is_done_by_a_worker",
-    "Where a program ends": "tests/kernel/test_files_attacked.py::"
-    "test_nobody_waits_for_a_fifo_on_behalf_of_a_program_that_was_killed",
 }
 """How a line of the list begins, and what shows that it is so."""
 
@@ -224,10 +227,11 @@ async def test_a_lock_of_ours_is_gone_when_the_program_has_opened_the_file(tmp_p
 
 @BOTH
 async def test_a_lock_on_what_is_read_is_held_for_a_moment_after_it_was_closed(tmp_path: Path, brokered: bool) -> None:
-    script = "import fcntl, os, sys\nheld = 0\n"
+    script = "import fcntl, os, sys\nheld = 0\nother = os.open(sys.argv[1], os.O_RDWR)\n"
     script += "for _ in range(300):\n    fd = os.open(sys.argv[1], os.O_RDONLY)\n"
-    script += "    try:\n        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
-    script += "    except BlockingIOError:\n        held += 1\n    os.close(fd)\nprint(held > 0)"
+    script += "    fcntl.flock(fd, fcntl.LOCK_EX)\n    os.close(fd)\n    try:\n"
+    script += "        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)\n        fcntl.flock(other, fcntl.LOCK_UN)\n"
+    script += "    except BlockingIOError:\n        held += 1\nprint(held > 0)"
     (tmp_path / "file").touch()
 
     assert await said(script, f"{tmp_path}/file", brokered=brokered) == f"{brokered}\n"

@@ -501,6 +501,14 @@ trio.run(main, sys.argv[1])
     assert str(OVERFLOW) in printed[0] or user == 0
 
 
+async def test_a_namespace_is_given_its_map_by_who_made_it(place: Path) -> None:
+    """Opened by us, it would be ours that says which ids are there, and we are of another namespace."""
+    words = ["/usr/bin/unshare", "--user", "--map-root-user", "/usr/bin/id", "-u"]
+
+    assert natively(words) == "0\n"
+    assert "uid_map: Operation not permitted" in await brokered(words, policy())
+
+
 def test_ids_are_mapped_by_extents() -> None:
     maps = IdMaps(extents(b"         0     1000          1\n         1   100000      65536\n"), (Extent(5, 7, 1),))
     status = bytes(28) + (1000).to_bytes(4, "little") + (7).to_bytes(4, "little") + b"rest"
