@@ -290,6 +290,92 @@ int mon_fast_open(struct mon_lookup *lookup, int flags, void *notification, size
 int mon_fast_status(struct mon_lookup *lookup, uint64_t address, void *notification, size_t size,
 		    int *sent);
 
+/* ---- fastacts.c: the plainest calls on one object ---- */
+
+#define MON_ACT_ACCESS       1 /* access(2), faccessat(2): mode */
+#define MON_ACT_ACCESS_FLAGS 2 /* faccessat2(2): mode, flags */
+#define MON_ACT_READLINK     3 /* buffer, size */
+#define MON_ACT_STATX        4 /* flags, mask, buffer */
+#define MON_ACT_CHDIR        5 /* the kernel runs it */
+#define MON_ACT_MODE         6 /* mode */
+#define MON_ACT_OWNER        7 /* uid, gid */
+#define MON_ACT_TIMES        8 /* struct timespec[2]; NULL: now */
+
+/*
+ * Do with what was looked up what the call asks for, answer, and receive the next.  lookup->fd is
+ * closed.  base: the register where the arguments behind the path begin.
+ *
+ * *sent and the result are those of mon_listener_exchange(); or the result is -EINPROGRESS, and
+ * nothing was done or received.
+ */
+int mon_fast_act(struct mon_lookup *lookup, int act, int base, void *notification, size_t size,
+		 int *sent);
+
+/* Answer an open of what is not there with -ENOENT, if there is room for an fd.  As above. */
+int mon_fast_missing(struct mon_lookup *lookup, void *notification, size_t size, int *sent);
+
+/* ---- runner.c: a thread with a umask of its own ---- */
+
+struct mon_errand;
+
+/* One such thread; zeroed to begin with.  Its memory has to stay until mon_runner_serve() is over.
+ */
+struct mon_runner {
+	uint32_t turn;
+	int result;
+	const struct mon_errand *errand;
+};
+
+/* Be that thread: 0 when it was told to end, or -errno: it cannot have a umask of its own. */
+int mon_runner_serve(struct mon_runner *runner);
+
+/* Tell it to end, also where it has not begun; nobody may ask it meanwhile or later. */
+void mon_runner_end(struct mon_runner *runner);
+
+/* ---- fastnames.c: the plainest calls that make, move and take away names ---- */
+
+/* What has the name about which a call is; mode 0: nothing. */
+struct mon_fast_entry {
+	uint64_t device; /* major << 32 | minor */
+	uint64_t inode;
+	uint32_t mode;
+};
+
+/*
+ * As mon_fast_look() with MON_LOOKUP_PARENT: lookup->fd is the directory.  The last component is
+ * a name, with no slashes behind it (else -EXDEV), and entry says what has it.
+ */
+int mon_fast_look_entry(struct mon_lookup *lookup, const void *notification, int path_register,
+			int directory_register, uint32_t flags, struct mon_fast_object *object,
+			struct mon_fast_entry *entry);
+
+/*
+ * unlinkat(2), mkdirat(2), symlinkat(2) of the last component; renameat2(2) of two of them, flags 0
+ * or RENAME_NOREPLACE; linkat(2) of an object to the last component of another.  Each answers,
+ * receives, and closes what was looked up, as mon_fast_act() does; -EINPROGRESS also where the
+ * name is not what was seen any more.
+ */
+int mon_fast_remove(struct mon_lookup *lookup, int flags, void *notification, size_t size,
+		    int *sent);
+int mon_fast_mkdir(struct mon_lookup *lookup, struct mon_runner *runner, unsigned int mode,
+		   void *notification, size_t size, int *sent);
+int mon_fast_symlink(struct mon_lookup *lookup, uint64_t text, void *notification, size_t size,
+		     int *sent);
+int mon_fast_rename(struct mon_lookup *old, const struct mon_fast_entry *seen,
+		    struct mon_lookup *to, unsigned int flags, void *notification, size_t size,
+		    int *sent);
+int mon_fast_link(struct mon_lookup *old, struct mon_lookup *to, void *notification, size_t size,
+		  int *sent);
+
+/*
+ * As mon_fast_open(), of an open that writes to what is there, or makes what is not, with the umask
+ * of the thread.  Where the table of the thread is full nothing is emptied and nothing is made.
+ */
+int mon_fast_open_changing(struct mon_lookup *lookup, int flags, void *notification, size_t size,
+			   int *number);
+int mon_fast_create(struct mon_lookup *lookup, struct mon_runner *runner, int flags,
+		    unsigned int mode, void *notification, size_t size, int *number);
+
 /*
  * What the kernel says of the object that fd holds, an O_PATH fd or not, in its own layouts: struct
  * stat (144 bytes on x86_64), struct statx (256), struct statfs (120); and whether it may be used

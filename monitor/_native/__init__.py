@@ -28,6 +28,7 @@ from monitor._native.changes import (
     watch_by_fanotify,
     watch_by_inotify,
 )
+from monitor._native.fastacts import ACTS, Act, Entry, FastActor
 from monitor._native.fastpath import FastLooker, Plain
 from monitor._native.helper import HELPER_OPEN, HELPER_TRUNCATE, NO_HELPER, SIGNALLED, UNWANTED, Waiter, run_helper
 from monitor._native.launching import (
@@ -85,6 +86,7 @@ from monitor._native.probing import is_dumpable, landlock_abi, probe, set_dumpab
 from monitor._native.rights import StrandedError, TakenRights
 
 __all__ = [
+    "ACTS",
     "CREATE",
     "EMPTY",
     "EVAPORATED",
@@ -106,6 +108,9 @@ __all__ = [
     "SIGNALLED",
     "STRAIGHT",
     "UNWANTED",
+    "Act",
+    "Entry",
+    "FastActor",
     "FastLooker",
     "LaunchRequest",
     "Launched",

@@ -16,13 +16,14 @@ from typing import TypeVar
 import outcome
 import trio
 
-from monitor._native import PEEK, FastLooker, Receiver
+from monitor._native import PEEK, FastActor, Receiver
 from monitor.abi.arch import Arch
 from monitor.broker.acting import OPENS, Acting, Shared, our_lack
 from monitor.broker.families import FAMILIES, HELD, LISTINGS, Family
 from monitor.broker.helper import LONG, Sleeper
 from monitor.broker.hiding import Hides
 from monitor.broker.journal import Journal
+from monitor.broker.lanes import Lane, lanes
 from monitor.broker.mounts import Mounts
 from monitor.broker.once import do_once
 from monitor.broker.opening import opening_of
@@ -67,6 +68,7 @@ class FileBroker:
         self._other: tuple[int, Acting] = 0, self._acting
         self._workers = Workers()
         self._journal = None if listener.wait_killable else Journal()
+        self._actors: list[FastActor] = []
         self._arch = Arch.native()
         self._plans = {name: paths_of(self._arch, name) for name in FAMILIES}  # before the first call waits for it
 
@@ -77,6 +79,8 @@ class FileBroker:
     def close(self) -> None:
         """Give back what was opened, and end the workers."""
         self._shared.runner.close()
+        for actor in self._actors:
+            actor.close()
         if self._journal is not None:
             self._journal.close()
         self._workers.close(self._close)
@@ -99,16 +103,22 @@ class FileBroker:
         """Whether signals take calls away from us, so that what was done for them has to be remembered."""
         return self._journal is not None
 
-    def plain(self) -> tuple[FastLooker, Receiver, Mounts, Mapping[tuple[int, int], PlainCall]]:
+    def plain(self) -> tuple[FastActor, Receiver, Mounts, Mapping[tuple[int, int], PlainCall]]:
         """Return who looks plain calls up and answers them, for whom, what it looks among, and which they are."""
         receiver, resolver = self._listener.receiver, self._resolver
         fds = resolver.proc, resolver.own_fds, resolver.mounts.fd
+        actor = FastActor(receiver, self._listener.fileno(), *fds)
+        self._actors.append(actor)
         return (
-            FastLooker(receiver, self._listener.fileno(), *fds),
+            actor,
             receiver,
             resolver.mounts,
             plain_calls(self._arch, self._reading),
         )
+
+    def changing(self) -> tuple[Mapping[tuple[int, int], Lane], threading.Lock]:
+        """Return which calls that change something may be plain, and what is held while names move."""
+        return lanes(self._arch, self._reading), self._shared.moving
 
     def can(self, call: Call) -> bool:
         """

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Final, NamedTuple
 
-from monitor._native import EMPTY, NOFOLLOW, NULL, STRAIGHT, Plain
+from monitor._native import ACTS, EMPTY, NOFOLLOW, NULL, STRAIGHT, Act, Plain
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
 from monitor.broker.plan import PathPlan, paths_of
@@ -32,6 +32,17 @@ _OPENS: Final = ("open", "openat")
 _LOOKS: Final[Mapping[str, int]] = {"stat": 1, "lstat": 1, "newfstatat": 2}
 """Their calls, and the register of the buffer."""
 
+_ACTS: Final[Mapping[str, tuple[Act, tuple[int, ...]]]] = {
+    "access": ("access", ()),
+    "faccessat": ("access", ()),
+    "faccessat2": ("access-flags", (0x100, 0x200, 0x1000)),
+    "readlink": ("readlink", ()),
+    "readlinkat": ("readlink", ()),
+    "statx": ("statx", (*_LOOK_BITS, 0x2000)),
+    "chdir": ("chdir", ()),
+}
+"""Calls that do something else with what they look at, what that is, and their plain flags."""
+
 
 class PlainCall(NamedTuple):
     """
@@ -42,8 +53,10 @@ class PlainCall(NamedTuple):
         directory: that of the directory where it starts; -1: there is none.
         flags: that of the flags; None: there are none.
         looks: by the flags, how the look-up is made; what is not among them is not plain.
-        buffer: the register of the buffer for a ``struct stat``; None: it is an open.
-        access: the class of access that it asks for; empty: that depends on what is found.
+        buffer: the register of the buffer for a ``struct stat``; None: there is none.
+        access: the class of access that it asks for; empty: that depends on what is found, as it does of an open.
+        act: what is done, one of ``ACTS``; 0: it is an open or a stat.
+        argument: the register behind the path.
     """
 
     path: int
@@ -52,16 +65,18 @@ class PlainCall(NamedTuple):
     looks: Mapping[int, int]
     buffer: int | None
     access: str
+    act: int
+    argument: int
 
 
 def plain_calls(arch: Arch, reading: int) -> Mapping[tuple[int, int], PlainCall]:
     """Return them by the two fields of ``struct seccomp_data`` that tell a call; *reading*: ``PEEK`` or 0."""
     found: dict[tuple[int, int], PlainCall] = {}
-    for name in (*_OPENS, *_LOOKS):
+    for name in (*_OPENS, *_LOOKS, *_ACTS):
         number = number_of(arch, name)
         if number is not None:
             (plan,) = paths_of(arch, name).values()
-            found[arch.audit_value, number] = _plain(plan, _LOOKS.get(name), reading)
+            found[arch.audit_value, number] = _plain(name, plan, reading)
     return found
 
 
@@ -73,17 +88,19 @@ def only_straight(calls: Mapping[tuple[int, int], PlainCall]) -> Mapping[tuple[i
     }
 
 
-def _plain(plan: PathPlan, buffer: int | None, reading: int) -> PlainCall:
-    bits = () if plan.flags is None else _OPEN_BITS if buffer is None else _LOOK_BITS
-    directory = -1 if plan.directory is None else plan.directory
-    access = "" if buffer is None else next(iter(plan.facts.access))
+def _plain(name: str, plan: PathPlan, reading: int) -> PlainCall:
+    buffer, (act, bits) = _LOOKS.get(name), _ACTS.get(name, (None, ()))
+    if act is None and plan.flags is not None:
+        bits = _OPEN_BITS if buffer is None else _LOOK_BITS
     return PlainCall(
         plan.register,
-        directory,
+        -1 if plan.directory is None else plan.directory,
         plan.flags,
         {flags: look | reading for flags, look in _looks(plan, bits)},
         buffer,
-        access,
+        "" if name in _OPENS else next(iter(plan.facts.access)),
+        0 if act is None else ACTS[act],
+        plan.register + 1,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from monitor.broker.broker import FileBroker
 from monitor.broker.plain import Plain, PlainCall, only_straight
+from monitor.handlers.lanes import Answer, Lanes
 from monitor.handlers.paths import Decider
 from monitor.notify.listener import RawNotification
 
@@ -43,7 +44,8 @@ class Lane(NamedTuple):
         flags, buffer: where they stand in a ``RawNotification``; 0: nowhere.
         looks: as ``PlainCall`` has them.
         kept: what was said of what was found.
-        access: as ``PlainCall`` has it.
+        access, act, argument: as ``PlainCall`` has them.
+        changing: who answers it with other flags; None: nobody.
     """
 
     path: int
@@ -53,6 +55,9 @@ class Lane(NamedTuple):
     looks: Mapping[int, int]
     kept: dict[bytes, int]
     access: str
+    act: int
+    argument: int
+    changing: Answer | None
 
 
 class FastPath:
@@ -61,6 +66,7 @@ class FastPath:
     def __init__(self, broker: FileBroker, decider: Decider, allowed: Collection[tuple[int, int]]) -> None:
         """Ask *decider* about names; *allowed*: the calls (ABI, number) that nobody else decides about."""
         self._looker, self._receiver, self._mounts, self._calls = broker.plain()
+        self._changing = Lanes(self._looker, self._mounts, *broker.changing())
         self.answered = 0
         """How many calls the last ``answer`` has answered."""
         self.owed: RawNotification | None = None
@@ -73,6 +79,7 @@ class FastPath:
         """Ask *decider* from now on, about *allowed* and no other calls."""
         self._decider = decider
         self._allowed: Collection[tuple[int, int]] = () if self._ended else allowed
+        self._others = self._changing.use(decider, self._allowed)
         self._forget()
 
     def end(self) -> None:
@@ -83,8 +90,10 @@ class FastPath:
     def _forget(self) -> None:
         """Ask again about everything: the decider, or the mounts, are others."""
         self._among = self._mounts.plain
+        others = self._others
         calls = only_straight(self._calls) if self._decider.hides else self._calls
-        self._lanes = {key: _lane(call) for key, call in calls.items() if key in self._allowed}
+        self._lanes = {key: _lane(call, others.get(key)) for key, call in calls.items() if key in self._allowed}
+        self._lanes.update({key: _ONLY_CHANGING._replace(changing=others[key]) for key in others.keys() - self._lanes})
 
     @property
     def sent(self) -> int:
@@ -113,22 +122,25 @@ class FastPath:
             lane = lanes.get((raw[4], raw[3]))
             if lane is None:
                 break
-            path, directory, flags, buffer, looks, kept, access = lane
+            path, directory, flags, buffer, looks, kept, access, act, argument, changing = lane
             given = raw[flags] & 0xFFFFFFFF if flags else 0
             how = looks.get(given)
             if how is None:
-                break
-            found = look(path, directory, how | mounts.further)
-            if not isinstance(found, bytes):
-                if found == -ESTALE:
-                    mounts.read()
-                break
-            said = kept.get(found) if mounts.plain is self._among else None
-            if said is None:
-                said = self._ask(access, kept, found)
-                lanes = self._lanes
-            plain_open = said == ALLOWED and not buffer
-            following = answer_open(given) if plain_open else self._answer_look(raw, said, buffer)
+                following = None if changing is None else changing(raw)
+            else:
+                found = look(path, directory, how | mounts.further)
+                if not isinstance(found, bytes):
+                    if found == -ESTALE:
+                        mounts.read()
+                    break
+                said = kept.get(found) if mounts.plain is self._among else None
+                if said is None:
+                    said = self._ask(access, kept, found)
+                    lanes = self._lanes
+                if said == ALLOWED and not access:
+                    following = answer_open(given)
+                else:
+                    following = self._answer_look(raw, said, buffer, act, argument)
             if following is None:
                 break
             self.answered += 1
@@ -138,15 +150,19 @@ class FastPath:
         self._left = raw[0]  # it is not looked at here again
         return raw
 
-    def _answer_look(self, raw: RawNotification, said: int, buffer: int) -> RawNotification | int | None:
-        """Answer *raw*, which asks about what was looked up, where that is what was *said* of it."""
+    def _answer_look(
+        self, raw: RawNotification, said: int, buffer: int, act: int, argument: int
+    ) -> RawNotification | int | None:
+        """Answer *raw*, where it may be known whether anything is there, or where that is what was *said* of it."""
         looker = self._looker
+        if said == ELSEWHERE:
+            looker.drop()
+            return None
+        if act:
+            return looker.answer_act(act, argument)
         if said == ALLOWED:
             return looker.answer_status(raw[buffer])
-        if said == MISSING:
-            return looker.answer_error(raw[0], -ENOENT)
-        looker.drop()
-        return None
+        return looker.answer_error(raw[0], -ENOENT) if buffer else looker.answer_missing()
 
     def _ask(self, access: str, kept: dict[bytes, int], found: bytes) -> int:
         """Return what is said of what was *found*, and keep it; whatever goes wrong, nothing is left open."""
@@ -167,8 +183,8 @@ class FastPath:
         if plain.mount not in self._among:
             return ELSEWHERE
         directory = plain.kind == "directory"
-        if not access:  # an open; room for an fd comes before what is missing
-            if plain.kind in {"other", "missing"}:
+        if not access:  # an open
+            if plain.kind == "other":
                 return ELSEWHERE
             access = "list" if directory else "read"
         if self._decider(access, plain.name, directory=directory).errno:
@@ -176,7 +192,13 @@ class FastPath:
         return MISSING if plain.kind == "missing" else ALLOWED
 
 
-def _lane(call: PlainCall) -> Lane:
+def _lane(call: PlainCall, changing: Answer | None) -> Lane:
     flags = 0 if call.flags is None else _REGISTERS + call.flags
     buffer = 0 if call.buffer is None else _REGISTERS + call.buffer
-    return Lane(call.path, call.directory, flags, buffer, call.looks, {}, call.access)
+    return Lane(
+        call.path, call.directory, flags, buffer, call.looks, {}, call.access, call.act, call.argument, changing
+    )
+
+
+_ONLY_CHANGING: Final = Lane(0, -1, 0, 0, {}, {}, "", 0, 0, None)
+"""Of a call that changes something whatever its flags are."""

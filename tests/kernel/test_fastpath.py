@@ -15,7 +15,7 @@ import pytest
 import trio
 
 import monitor
-from monitor._native import STRAIGHT
+from monitor._native import ACTS, EMPTY, NOFOLLOW, STRAIGHT
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
 from monitor.broker.plain import plain_calls
@@ -201,7 +201,9 @@ async def test_a_fifo_is_waited_for_elsewhere(tree: Path) -> None:
 # ---- on a look-up that is made up ----
 
 NATIVE = Arch.native()
-OPENAT, NEWFSTATAT = (number_of(NATIVE, name) or 0 for name in ("openat", "newfstatat"))
+OPENAT, NEWFSTATAT, FACCESSAT, READLINKAT = (
+    number_of(NATIVE, name) or 0 for name in ("openat", "newfstatat", "faccessat", "readlinkat")
+)
 REGULAR, DIRECTORY, OTHER, MISSING = 1, 2, 3, 4
 
 
@@ -235,6 +237,14 @@ class Looks:
 
     def answer_error(self, ident: int, error: int) -> int:
         self.done.append(("error", ident, error))
+        return -11
+
+    def answer_missing(self) -> int:
+        self.done.append("missing")
+        return -11
+
+    def answer_act(self, act: int, argument: int) -> int:
+        self.done.append(("act", act, argument))
         return -11
 
 
@@ -273,7 +283,10 @@ def fast(
     read: list[str] = []
     known = SimpleNamespace(plain=frozenset({5}), further=64, read=lambda: read.append("read"))
     calls = plain_calls(NATIVE, 0)
-    broker = SimpleNamespace(plain=lambda: (looks, SimpleNamespace(is_open=is_open), known, calls))
+    broker = SimpleNamespace(
+        plain=lambda: (looks, SimpleNamespace(is_open=is_open), known, calls),
+        changing=lambda: ({}, threading.Lock()),
+    )
 
     decides = Decides(says, hides=hides)
     path = FastPath(broker, decides, calls.keys() if allowed else ())  # type: ignore[arg-type]
@@ -308,6 +321,10 @@ def allowing(asked: list[tuple[object, ...]]) -> Callable[[str, bytes, bool], in
         (DIRECTORY, NEWFSTATAT, "stat", True, ("status", 3)),
         (OTHER, NEWFSTATAT, "stat", False, ("status", 3)),
         (MISSING, NEWFSTATAT, "stat", False, ("error", 7, -ENOENT)),
+        (MISSING, OPENAT, "read", False, "missing"),
+        (REGULAR, FACCESSAT, "stat", False, ("act", ACTS["access"], 2)),
+        (MISSING, FACCESSAT, "stat", False, ("act", ACTS["access"], 2)),
+        (OTHER, READLINKAT, "readlink", False, ("act", ACTS["readlink"], 2)),
     ],
 )
 def test_what_is_allowed_is_answered(what: int, number: int, access: str, directory: bool, last: object) -> None:
@@ -315,12 +332,13 @@ def test_what_is_allowed_is_answered(what: int, number: int, access: str, direct
     looks = Looks(found(what, b"/a/name"))
     path, _ = fast(looks, allowing(asked))
     registers = (1, 2, 0) if number == OPENAT else (1, 2, 3, 0)
+    nofollow = NOFOLLOW | EMPTY if number == READLINKAT else 0
 
     for _ in range(3):
         assert answered(path, notified(number, *registers)) == -11
 
     assert asked == [(access, b"/a/name", directory)], "answers are kept"
-    assert looks.done == [("look", 1, 0, 64), last] * 3
+    assert looks.done == [("look", 1, 0, 64 | nofollow), last] * 3
 
 
 @pytest.mark.parametrize(
@@ -328,7 +346,6 @@ def test_what_is_allowed_is_answered(what: int, number: int, access: str, direct
     [
         (found(REGULAR, b"/a", mount=6), OPENAT, (0, 0, 0)),
         (found(OTHER, b"/a"), OPENAT, (0, 0, 0)),
-        (found(MISSING, b"/a"), OPENAT, (0, 0, 0)),
     ],
 )
 def test_what_is_not_plain_is_dropped(what: bytes, number: int, registers: tuple[int, ...]) -> None:
@@ -406,7 +423,7 @@ def test_not_everything_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         answered(path, notified(OPENAT))
 
     assert len(asked) == 102
-    assert max(len(kept) for *_, kept, _access in path._lanes.values()) <= 10
+    assert max(len(lane.kept) for lane in path._lanes.values()) <= 10
 
 
 def test_nothing_is_left_open_when_the_question_fails() -> None:

@@ -1,0 +1,33 @@
+/*
+ * What fastacts.c and fastnames.c share: how an answer is given, and how a call is left to others.
+ *
+ * What it is not: for Python.
+ */
+#ifndef MONITOR_FASTACTS_H
+#define MONITOR_FASTACTS_H
+
+#include "shim.h"
+
+#include <limits.h>
+#include <linux/seccomp.h>
+
+/* In the place of a result: nothing was done, and the long way is to do it. */
+#define MON_LEFT LONG_MIN
+
+/* Close what lookup holds, and another fd of ours unless it is -1. */
+void mon_fast_close(struct mon_lookup *lookup);
+
+/*
+ * Answer with result, a value or -errno, or have the kernel run the call; and receive what comes
+ * next.  Returns as mon_listener_exchange() does; -EINPROGRESS: it was left.
+ */
+int mon_fast_finish(const struct mon_lookup *lookup, long result, uint32_t flags,
+		    void *notification, size_t size, int *sent);
+
+/* Whether the thread surely has room for another fd; the id is to be looked at afterwards. */
+int mon_fast_has_room(const struct mon_lookup *lookup);
+
+/* Whether the thread still waits. */
+int mon_fast_waits(const struct mon_lookup *lookup);
+
+#endif
