@@ -70,8 +70,8 @@ int mon_fast_has_room(const struct mon_lookup *lookup)
 static long told(const struct mon_lookup *lookup, uint64_t address, const void *data, size_t size,
 		 long result)
 {
-	ssize_t written = mon_target_write(lookup->listener, lookup->id, lookup->tid, address, data,
-					   size);
+	ssize_t written =
+		mon_target_write(lookup->listener, lookup->id, lookup->tid, address, data, size);
 
 	return written == (ssize_t)size ? result : MON_LEFT;
 }
@@ -126,35 +126,68 @@ static long act_chdir(const struct mon_lookup *lookup)
 	return 0;
 }
 
-/* utimensat(2): times are read before anything is looked for; what is wrong with them we are told.
+/* Read the times of a utimensat(2), which is before anything is looked for: 1, 0 for now; or leave.
  */
-static long act_times(const struct mon_lookup *lookup, uint64_t address)
+static long times_of(const struct mon_lookup *lookup, uint64_t address, struct timespec *times)
+{
+	ssize_t size = 2 * (ssize_t)sizeof(*times);
+
+	if (!address)
+		return mon_fast_waits(lookup) ? 0 : MON_LEFT;
+	if (mon_target_read(lookup->listener, lookup->id, lookup->tid, address, times,
+			    (size_t)size) != size)
+		return MON_LEFT;
+	/* Then nothing is looked for. */
+	return times[0].tv_nsec == UTIME_OMIT && times[1].tv_nsec == UTIME_OMIT ? MON_LEFT : 1;
+}
+
+/* A duplicate of the thread's fd, if it is of what was looked up: by that it was decided; or leave.
+ */
+static long held_fd(const struct mon_lookup *lookup)
+{
+	struct mon_lookup now = {.own_fds = lookup->own_fds};
+
+	now.fd = mon_target_fd(lookup->listener, lookup->id, lookup->tid, lookup->directory);
+	if (now.fd < 0)
+		return MON_LEFT;
+	if (mon_path_describe(&now) == 0 && now.device == lookup->device &&
+	    now.inode == lookup->inode && now.mount == lookup->mount)
+		return now.fd;
+	close(now.fd);
+	return MON_LEFT;
+}
+
+static long change_held(const struct mon_lookup *lookup, int act, const uint64_t *args)
 {
 	struct timespec times[2];
-	ssize_t count = 0;
+	long given = act == MON_ACT_TIMES ? times_of(lookup, args[0], times) : 0;
+	long fd = given == MON_LEFT || lookup->path_length > 0 ? MON_LEFT : held_fd(lookup);
+	long result;
 
-	if (address)
-		count = mon_target_read(lookup->listener, lookup->id, lookup->tid, address, times,
-					sizeof(times));
-	else if (!mon_fast_waits(lookup))
+	if (fd == MON_LEFT)
 		return MON_LEFT;
-	if (address && count != (ssize_t)sizeof(times))
-		return MON_LEFT;
-	if (address && times[0].tv_nsec == UTIME_OMIT && times[1].tv_nsec == UTIME_OMIT)
-		return MON_LEFT; /* then nothing is looked for */
-	if (lookup->missing)
-		return -ENOENT;
-	return mon_change_times(lookup->fd, address ? times : NULL, 1);
+	if (act == MON_ACT_MODE)
+		result = fchmod((int)fd, (mode_t)(args[0] & MODE_MASK)) < 0 ? -errno : 0;
+	else if (act == MON_ACT_OWNER)
+		result = fchown((int)fd, (uid_t)args[0], (gid_t)args[1]) < 0 ? -errno : 0;
+	else
+		result = mon_change_times((int)fd, given ? times : NULL, 0);
+	close((int)fd);
+	return result;
 }
 
 static long change(const struct mon_lookup *lookup, int act, const uint64_t *args)
 {
-	if (lookup->path_length == 0)
-		return MON_LEFT; /* what the thread holds is changed through its own fd */
-	if (act == MON_ACT_TIMES)
-		return act_times(lookup, args[0]);
+	struct timespec times[2];
+	long given = act == MON_ACT_TIMES ? times_of(lookup, args[0], times) : 0;
+
+	/* What the thread holds is changed through its own fd. */
+	if (given == MON_LEFT || lookup->path_length == 0)
+		return MON_LEFT;
 	if (lookup->missing)
 		return -ENOENT;
+	if (act == MON_ACT_TIMES)
+		return mon_change_times(lookup->fd, given ? times : NULL, 1);
 	if (!mon_fast_waits(lookup))
 		return MON_LEFT;
 	if (act == MON_ACT_MODE)
@@ -169,6 +202,8 @@ static long act_on(const struct mon_lookup *lookup, int act, const uint64_t *arg
 		return MON_LEFT;
 	if (act == MON_ACT_MODE || act == MON_ACT_OWNER || act == MON_ACT_TIMES)
 		return change(lookup, act, args);
+	if (act & MON_ACT_HELD)
+		return change_held(lookup, act & ~MON_ACT_HELD, args);
 	if (lookup->missing)
 		return -ENOENT;
 	switch (act) {

@@ -223,8 +223,7 @@ static void unmake(const struct mon_lookup *lookup, int made)
 
 	see(lookup, &there);
 	if (there.mode != 0 && fstat(made, &mine) == 0 && there.inode == mine.st_ino &&
-	    there.device ==
-		    ((uint64_t)major(mine.st_dev) << 32 | (uint64_t)minor(mine.st_dev)))
+	    there.device == ((uint64_t)major(mine.st_dev) << 32 | (uint64_t)minor(mine.st_dev)))
 		(void)mon_change_unlink(lookup->fd, last_of(lookup), 0);
 }
 

@@ -10,10 +10,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define MOST_COMPONENTS 16 /* that are looked for, of a path that leads nowhere */
 
 static void close_if_open(int *fd)
 {
@@ -59,6 +62,75 @@ static int tell(const struct mon_lookup *lookup, struct mon_fast_object *object)
 	return (int)length;
 }
 
+/* Whether a component is "." or "..": in a directory that is there, neither is missing. */
+static int is_dots(const char *component, size_t length)
+{
+	return component[0] == '.' && (length == 1 || (length == 2 && component[1] == '.'));
+}
+
+/*
+ * Have lookup be about the component number last of its path, where nothing has that name in the
+ * directory above, which is looked for in the kernel's cache, and without any link.
+ *
+ * Returns 0, with the directory in lookup->fd; -ENOENT: there is no such directory; or -EXDEV.
+ */
+static int find_missing(struct mon_lookup *lookup, size_t last, size_t length)
+{
+	char path[MON_PATH_SIZE];
+	int start = lookup->path[0] == '/' ? AT_FDCWD : lookup->start, there;
+
+	memcpy(path, lookup->path, last);
+	memcpy(path + last, ".", 2); /* it is to be searched */
+	lookup->fd = mon_path_open(start, path, O_PATH | O_DIRECTORY, 0,
+				   RESOLVE_NO_SYMLINKS | RESOLVE_CACHED);
+	if (lookup->fd < 0) {
+		int result = lookup->fd;
+
+		lookup->fd = -1;
+		return result == -ENOENT ? -ENOENT : -EXDEV;
+	}
+	memcpy(path, lookup->path + last, length);
+	path[length] = 0;
+	there = mon_path_open(lookup->fd, path, O_PATH | O_NOFOLLOW, 0, RESOLVE_CACHED);
+	if (there >= 0)
+		close(there);
+	lookup->missing = 1;
+	lookup->last = last;
+	lookup->last_length = length;
+	return there == -ENOENT ? mon_path_describe(lookup) : -EXDEV;
+}
+
+/*
+ * Find the first component that is not there of a path that leads nowhere.
+ *
+ * That is what the long way decides about (monitor/broker/walk.py).  Where a component is a link,
+ * or the kernel has to look further than its cache, that way is taken.
+ */
+static int find_first_missing(struct mon_lookup *lookup)
+{
+	size_t end = lookup->path_length;
+	int result = -ENOENT;
+
+	if (end == 0 || (lookup->path[0] != '/' && lookup->start < 0) ||
+	    mon_listener_id_valid(lookup->listener, lookup->id) < 0)
+		return -EXDEV;
+	for (int tries = 0; result == -ENOENT && tries < MOST_COMPONENTS; tries++) {
+		size_t last;
+
+		while (end > 0 && lookup->path[end - 1] == '/')
+			end--;
+		last = end;
+		while (last > 0 && lookup->path[last - 1] != '/')
+			last--;
+		if (last == end)
+			return -EXDEV;
+		if (!is_dots(lookup->path + last, end - last))
+			result = find_missing(lookup, last, end - last);
+		end = last;
+	}
+	return result;
+}
+
 int mon_fast_look(struct mon_lookup *lookup, const void *notification, int path_register,
 		  int directory_register, uint32_t flags, struct mon_fast_object *object)
 {
@@ -67,12 +139,15 @@ int mon_fast_look(struct mon_lookup *lookup, const void *notification, int path_
 
 	lookup->id = notif->id;
 	lookup->tid = (pid_t)notif->pid;
-	lookup->address = notif->data.args[path_register];
+	lookup->address = path_register < 0 ? 0 : notif->data.args[path_register];
 	lookup->directory =
 		directory_register < 0 ? AT_FDCWD : (int)notif->data.args[directory_register];
 	lookup->flags = flags;
 	lookup->resolve = 0;
 	result = mon_path_lookup(lookup);
+	if (result == -ENOENT && !(flags & (MON_LOOKUP_PARENT | MON_LOOKUP_CREATE)) &&
+	    !lookup->mounts_changed)
+		result = find_first_missing(lookup);
 	close_if_open(&lookup->start);
 	if (lookup->mounts_changed)
 		result = -ESTALE;

@@ -259,9 +259,10 @@ struct mon_fast_object {
 };
 
 /*
- * Look up the path that stands in a register of a notification; directory_register: -1, or where
- * the directory stands that it starts at.  Of lookup the caller fills in listener, proc, own_fds,
- * mounts.
+ * Look up the path that stands in a register of a notification (-1: there is none, as
+ * MON_LOOKUP_NULL has it); directory_register: -1, or where the directory stands that it starts at.
+ * Of a path that leads nowhere what is missing is the first component that is.  Of lookup the
+ * caller fills in listener, proc, own_fds, mounts.
  *
  * Returns the length of its name, which is absolute, and no other can be meant: lookup->fd is the
  * caller's, and holds the object, or the directory that has none of this name.  Or -errno, with
@@ -300,6 +301,7 @@ int mon_fast_status(struct mon_lookup *lookup, uint64_t address, void *notificat
 #define MON_ACT_MODE         6 /* mode */
 #define MON_ACT_OWNER        7 /* uid, gid */
 #define MON_ACT_TIMES        8 /* struct timespec[2]; NULL: now */
+#define MON_ACT_HELD         16 /* with one of the last three: through the thread's own fd, directory */
 
 /*
  * Do with what was looked up what the call asks for, answer, and receive the next.  lookup->fd is

@@ -28,7 +28,7 @@ from monitor._native.changes import (
     watch_by_fanotify,
     watch_by_inotify,
 )
-from monitor._native.fastacts import ACTS, Act, Entry, FastActor
+from monitor._native.fastacts import ACTS, HELD, Act, Entry, FastActor
 from monitor._native.fastpath import FastLooker, Plain
 from monitor._native.helper import HELPER_OPEN, HELPER_TRUNCATE, NO_HELPER, SIGNALLED, UNWANTED, Waiter, run_helper
 from monitor._native.launching import (
@@ -93,6 +93,7 @@ __all__ = [
     "GUARD_DETACH",
     "GUARD_KILL",
     "GUARD_STATUS",
+    "HELD",
     "HELPER_OPEN",
     "HELPER_TRUNCATE",
     "IF_SAME",

@@ -30,6 +30,9 @@ ACTS: Final[dict[Act, int]] = {
 }
 """What may be done with an object, by the shim's numbers."""
 
+HELD: Final = constant("MON_ACT_HELD")
+"""Beside one of the last three: through the fd that the thread has."""
+
 _HEAD: Final = 9
 """The bytes of a ``struct mon_fast_object`` before the name."""
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from monitor._native import CREATE, EMPTY, NOFOLLOW, NULL
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
-from monitor.broker.families import FAMILIES
+from monitor.broker.families import FAMILIES, HELD
 from monitor.broker.plan import PathPlan, paths_of
 
 _AT_REMOVEDIR: Final = 0x200
@@ -57,7 +57,8 @@ class Lane(NamedTuple):
 
     Attributes:
         name: of the call.
-        path, directory: the registers of the path, and of the directory where it starts; -1: there is none.
+        path, directory: the registers of the path, and of the directory where it starts, or of an fd that has no path;
+            -1: there is none.
         access: what it asks for.
         flags: the register of the flags; None: there are none.
         valid: the flags that are plain.
@@ -91,7 +92,7 @@ _VALID: Final[Mapping[str, int]] = {
     "mkdir": 0, "mkdirat": 0, "unlink": 0, "unlinkat": _AT_REMOVEDIR, "rmdir": 0, "symlink": 0, "symlinkat": 0,
     "rename": 0, "renameat": 0, "renameat2": _RENAME_NOREPLACE, "link": 0, "linkat": 0x400,
     "chmod": 0, "fchmodat": 0, "fchmodat2": 0x100, "chown": 0, "lchown": 0, "fchownat": 0x100, "utimensat": 0x100,
-    "open": 0, "openat": 0, "creat": 0,
+    "open": 0, "openat": 0, "creat": 0, "fchmod": 0, "fchown": 0,
 }  # fmt: skip
 """The calls that change something and have a plain kind, and the flags that this has."""
 
@@ -109,6 +110,9 @@ def lanes(arch: Arch, reading: int) -> Mapping[tuple[int, int], Lane]:
 
 
 def _lane(arch: Arch, name: str, reading: int) -> Lane:
+    if name in HELD:
+        (plan,) = paths_of(arch, "newfstatat").values()  # which takes the fd in the same place
+        return Lane(name, -1, 0, frozenset({HELD[name]}), None, 0, 1, plan, reading)
     plans, family = paths_of(arch, name), FAMILIES[name]
     plan = plans[family.register]
     second = plans.get(family.second)

@@ -16,7 +16,7 @@ from errno import ESTALE
 from functools import partial
 from typing import Final, TypeAlias
 
-from monitor._native import ACTS, Act, Entry, FastActor, Plain, RawNotification
+from monitor._native import ACTS, EMPTY, HELD, NULL, Act, Entry, FastActor, Plain, RawNotification
 from monitor.broker.lanes import KEPT, Lane, OpenLane, opening_lane
 from monitor.broker.mounts import Mounts
 from monitor.handlers.paths import Decider
@@ -38,7 +38,12 @@ _ACTS: Final[Mapping[str, Act]] = {
     "lchown": "owner",
     "fchownat": "owner",
     "utimensat": "times",
+    "fchmod": "mode",
+    "fchown": "owner",
 }
+
+_NO_PATH: Final = EMPTY | NULL
+_NO_FD: Final = 1 << 31
 
 _REMOVALS: Final[Mapping[str, int]] = {"unlink": 0, "rmdir": 0x200}
 """Their flags as unlinkat(2) has them."""
@@ -133,8 +138,13 @@ class Lanes:
 
     def _change(self, lane: Lane, raw: RawNotification) -> Following:
         """Change the mode, the owner or the times of what is there."""
-        how = lane.look(_flags(lane, raw))
-        found = None if how is None else self._look(lane.path, lane.directory, how)
+        flags, path, act = _flags(lane, raw), lane.path, ACTS[_ACTS[lane.name]]
+        how = lane.look(flags)
+        if path < 0 or (lane.name == "utimensat" and not raw[_REGISTERS + path]):
+            # It is an fd of a file that is changed, and AT_FDCWD is none.
+            plain = not flags and not raw[_REGISTERS] & _NO_FD
+            path, how, act = -1, _NO_PATH if plain else None, act | HELD
+        found = None if how is None else self._look(path, lane.directory, how)
         if found is None:
             return None
         actor, directory = self._actor, found.kind == "directory"
@@ -144,7 +154,7 @@ class Lanes:
                 lane.access, found.name, actor.held(), directory=directory
             )
 
-        return actor.answer_act(ACTS[_ACTS[lane.name]], lane.argument) if self._or_drop(allowed) else None
+        return actor.answer_act(act, lane.argument) if self._or_drop(allowed) else None
 
     def _open(self, lane: Lane, raw: RawNotification) -> Following:
         """Open what is there to change it, or make what is not."""
