@@ -1,4 +1,4 @@
-"""Plain calls that ask or change something take the fast path, and do there what they do on the long way and natively."""
+"""Plain calls that ask or change something take the fast path, and nobody can tell but by the time that it takes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 import monitor
-from monitor._native import ACTS, Entry
+from monitor._native import ACTS, FastActor
 from monitor.broker.lanes import opening_lane
 from monitor.handlers import paths
+from monitor.handlers.lanes import Lanes
 from monitor.origin import Origin
 from monitor.policy.text import loads
 
@@ -238,9 +239,12 @@ shown()
 
 TABLES = {
     "allow all": 'otherwise = "allow"\n',
-    "a name that is denied": 'otherwise = "allow"\ndeny = ["$T/secret", "$T/full/one", "$T/made"]\n',
+    "a name that is denied": 'otherwise = "allow"\ndeny = ["$T/secret", "$T/full/one", "$T/made", "$T/nowhere"]\n',
     "names that are hidden": 'otherwise = "allow"\nhide = ["$T/secret", "$T/file", "$T/here.txt"]\n',
     "a pattern": 'otherwise = "allow"\n[[files.rules]]\naction = "deny"\npaths = ["$T/*.txt"]\naccess = ["write"]\n',
+    "names that may not be read": 'otherwise = "allow"\n[[files.rules]]\naction = "deny"\n'
+    'paths = ["$T/file", "$T/full/one"]\naccess = ["read"]\n',
+    "names below what may be a link": 'otherwise = "allow"\ndeny = ["$T/made/x", "$T/link/x"]\n',
     "read only": 'otherwise = "deny"\nread = ["/"]\n',
     "no names of their own": 'otherwise = "allow"\n[[files.rules]]\naction = "deny"\npaths = ["$T/**"]\n'
     'access = ["create", "delete", "truncate"]\n',
@@ -305,12 +309,9 @@ def small(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     bound.mkdir()
     with contextlib.ExitStack() as stack:
-        for words in (
-            ["-t", "tmpfs", "-o", "nr_inodes=3,size=64k", "tmpfs", place],
-            ["-t", "tmpfs", "-o", "ro", "tmpfs", bound],
-        ):
-            subprocess.run(["mount", *words], check=True)
-            stack.callback(subprocess.run, ["umount", "-l", words[-1]], check=True)
+        for where, options in ((place, "nr_inodes=3,size=64k"), (bound, "ro")):
+            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(where)], check=True)
+            stack.callback(subprocess.call, ["umount", "-l", str(where)])
         (place / "file").write_text("text")
         yield tmp_path
 
@@ -324,7 +325,8 @@ async def test_a_full_file_system_and_one_that_is_only_read_are_told_of(small: P
         "    except OSError as error: print(error.errno)\n"
         "told(os.mkdir, 'small/one')\n"
         "for name in ('small', 'bound'):\n"
-        "    for what in (os.mkdir, lambda name: os.open(name, 0o101), lambda name: os.symlink('x', name), os.unlink,\n"
+        "    for what in (os.mkdir, lambda name: os.open(name, 0o101), lambda name: os.symlink('x', name),\n"
+        "                 os.unlink,\n"
         "                 lambda name: os.rename(name, name + '2'), lambda name: os.link(name, name + '2'), os.chmod):\n"
         "        told(what, name + '/new', *([0o600] if what is os.chmod else []))\n"
         "told(os.chmod, 'bound', 0o700); told(os.utime, 'bound')\n"
@@ -332,7 +334,7 @@ async def test_a_full_file_system_and_one_that_is_only_read_are_told_of(small: P
     native = subprocess.run(
         ["/usr/bin/python3", "-S", "-c", script, str(small)], capture_output=True, text=True, check=False
     )
-    os.rmdir(small / "small/one")
+    (small / "small/one").rmdir()
 
     assert await ran(script, small, ALLOWING) == (0, native.stdout.splitlines())
     assert {"28", "30"} <= set(native.stdout.split())
@@ -349,7 +351,8 @@ async def test_what_is_made_has_the_umask_of_who_made_it_and_not_ours(tree: Path
         "for umask in (0, 0o022, 0o077, 0o777, 0o135):\n"
         "    os.umask(umask)\n"
         "    for number in range(20):\n"
-        "        os.close(os.open(f'made-{number}', os.O_CREAT | os.O_WRONLY, 0o6777)); os.mkdir(f'dir-{number}', 0o1777)\n"
+        "        os.close(os.open(f'made-{number}', os.O_CREAT | os.O_WRONLY, 0o6777))\n"
+        "        os.mkdir(f'dir-{number}', 0o1777)\n"
         "    print({oct(os.stat(f'{what}-{number}').st_mode) for number in range(20) for what in ('made', 'dir')})\n"
         "    for number in range(20): os.unlink(f'made-{number}'); os.rmdir(f'dir-{number}')\n"
     )
@@ -377,9 +380,11 @@ async def test_the_policy_is_not_changed_whatever_it_is_called(tmp_path: Path, t
         "    except PermissionError: return\n"
         "    print(what, args)\n"
         "for name in ('directory/policy.toml', 'another'):\n"
-        "    no(os.open, name, os.O_WRONLY); no(os.open, name, os.O_RDWR | os.O_CREAT | os.O_TRUNC); no(os.chmod, name, 0)\n"
+        "    no(os.open, name, os.O_WRONLY); no(os.open, name, os.O_RDWR | os.O_CREAT | os.O_TRUNC)\n"
+        "    no(os.chmod, name, 0)\n"
         "    no(os.unlink, name); no(os.rename, name, 'x'); no(os.rename, 'file', name); no(os.link, name, 'x')\n"
-        "    no(os.utime, name); no(os.chown, name, -1, -1); fd = os.open(name, 0); no(os.fchmod, fd, 0); no(os.utime, fd)\n"
+        "    no(os.utime, name); no(os.chown, name, -1, -1)\n"
+        "    fd = os.open(name, 0); no(os.fchmod, fd, 0); no(os.utime, fd)\n"
         "no(os.rename, 'directory', 'x')\n"
     )
     policy = loads(file.read_text(), Origin(str(file)))
@@ -391,12 +396,8 @@ async def test_the_policy_is_not_changed_whatever_it_is_called(tmp_path: Path, t
 
 
 async def test_names_move_one_at_a_time(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from monitor._native import FastActor  # noqa: PLC0415  # by its own name
-
     held: list[bool] = []
     locks: list[threading.Lock] = []
-    from monitor.handlers.lanes import Lanes  # noqa: PLC0415
-
     begin = Lanes.__init__
 
     def note(lanes: Lanes, *given: Any) -> None:
@@ -418,6 +419,27 @@ async def test_names_move_one_at_a_time(tree: Path, monkeypatch: pytest.MonkeyPa
     assert held == [True] * 3
 
 
+async def test_what_is_moved_is_what_was_seen(tree: Path, rulings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something else has the name between the look and the move: it is looked up and decided anew."""
+    before = FastActor.answer_rename
+    swapped = 0
+
+    def answer(actor: FastActor, flags: int) -> object:
+        nonlocal swapped
+        swapped += 1
+        (tree / "other").write_text("other")
+        (tree / "other").rename(tree / "file")
+        return before(actor, flags)
+
+    monkeypatch.setattr(FastActor, "answer_rename", answer)
+    script = "import os, sys\nos.chdir(sys.argv[1])\nos.rename('file', 'moved')"
+
+    assert await ran(script, tree, ALLOWING) == (0, [])
+    assert swapped == 1
+    assert "rename" in rulings
+    assert (tree / "moved").read_text() == "other"
+
+
 @pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_PATH, os.O_TMPFILE | os.O_RDWR, os.O_DIRECT | 1, os.O_EXCL | 1, 3])
 def test_other_opens_have_no_lane(flags: int) -> None:
     assert opening_lane(flags) is None
@@ -426,7 +448,8 @@ def test_other_opens_have_no_lane(flags: int) -> None:
 def test_what_an_open_asks_for_depends_on_what_is_there() -> None:
     lane = opening_lane(os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     assert lane is not None
-    assert (lane.there, lane.missing) == ({"read", "write", "truncate"}, {"read", "write", "create"})
+    assert lane.there == frozenset({"read", "write", "truncate"})
+    assert lane.missing == frozenset({"read", "write", "create"})
     only_new = opening_lane(os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     assert only_new is not None
     assert not only_new.there, "that it is there is not for the lane to say"
@@ -434,4 +457,3 @@ def test_what_an_open_asks_for_depends_on_what_is_there() -> None:
 
 def test_acts_have_numbers_of_their_own() -> None:
     assert len(set(ACTS.values())) == len(ACTS)
-    assert Entry(1, 2, 0).mode == 0

@@ -15,6 +15,8 @@ SAME: Final = "tests/conformance/test_files.py::test_cases_have_the_same_results
 FILES: Final = "tests/kernel/test_files.py"
 ATTACKED: Final = "tests/kernel/test_files_attacked.py"
 FAST: Final = "tests/kernel/test_fastpath.py"
+LANES: Final = "tests/kernel/test_lanes.py"
+AS_WITHOUT: Final = LANES + "::test_a_program_sees_the_same_with_it_and_without"
 ATTACK: Final = "tests/attacks/test_attacks.py::test_an_attack_does_not_succeed_and_its_control_does"
 CHANGED: Final = ATTACK + "[refused: metadata]"
 MOVING: Final = "tests/kernel/test_moving.py::test_a_name_moves_where_it_gains_nothing"
@@ -182,8 +184,8 @@ FILE_MUTANTS = (
     Mutant(
         "the fast path waits for the other end of a FIFO",
         "monitor/handlers/fastpath.py",
-        '            if plain.kind in {"other", "missing"}:\n',
-        '            if plain.kind == "missing":\n',
+        '            if plain.kind == "other":\n',
+        '            if plain.kind == "nothing":\n',
         (FAST + "::test_what_is_not_plain_is_dropped",),
     ),
     Mutant(
@@ -192,6 +194,92 @@ FILE_MUTANTS = (
         "_lane(call) for key, call in self._calls.items() if key in self._allowed",
         "_lane(call) for key, call in self._calls.items()",
         (FAST + "::test_calls_of_which_registers_decide_and_other_abis_are_left_alone",),
+    ),
+    # ---- its lanes ----
+    Mutant(
+        "a lane changes files of the policy",
+        "monitor/handlers/lanes.py",
+        "            if decider.protects(access, *held) or decider(",
+        "            if decider(",
+        (LANES + "::test_the_policy_is_not_changed_whatever_it_is_called",),
+    ),
+    Mutant(
+        "a lane takes names of the policy away",
+        "monitor/handlers/lanes.py",
+        "            if entry.mode and decider.protects(access, entry.device, entry.inode):\n"
+        "                return False\n",
+        "",
+        (LANES + "::test_the_policy_is_not_changed_whatever_it_is_called",),
+    ),
+    Mutant(
+        "a file gains rights by moving in a lane",
+        "monitor/handlers/lanes.py",
+        "        return not decider.gains(old, new)\n",
+        "        return True\n",
+        (AS_WITHOUT + "[names that may not be read]",),
+    ),
+    Mutant(
+        "a directory is moved in a lane whatever is said of what is below",
+        "monitor/handlers/lanes.py",
+        "            return not decider.tells_apart(old, new) and not decider.leads(new)\n",
+        "            return not decider.leads(new)\n",
+        (AS_WITHOUT + "[names that may not be read]",),
+    ),
+    Mutant(
+        "a lane makes a link where a pattern leads through it",
+        "monitor/handlers/lanes.py",
+        "            return not (matters and self._decider.leads(name))\n",
+        "            return True\n",
+        (AS_WITHOUT + "[names below what may be a link]",),
+    ),
+    Mutant(
+        "names move in lanes while others do",
+        "monitor/handlers/lanes.py",
+        "        with self._moving:\n            return answer()\n",
+        "        return answer()\n",
+        (LANES + "::test_names_move_one_at_a_time",),
+    ),
+    Mutant(
+        "a lane moves what has the name by now",
+        "native/fastnames.c",
+        "	if (seen->mode == 0 || now.mode == 0 || !is_same(&now, seen))\n",
+        "	if (seen->mode == 0 || now.mode == 0)\n",
+        (LANES + "::test_what_is_moved_is_what_was_seen",),
+    ),
+    Mutant(
+        "a lane makes files with the umask of before",
+        "native/runner.c",
+        "	(void)umask((mode_t)errand->umask);\n",
+        "",
+        (LANES + "::test_what_is_made_has_the_umask_of_who_made_it_and_not_ours",),
+    ),
+    Mutant(
+        "the umask of a lane is everybody's",
+        "native/runner.c",
+        "	if (unshare(CLONE_FS) < 0)\n		return -errno;\n",
+        "",
+        (LANES + "::test_what_is_made_has_the_umask_of_who_made_it_and_not_ours",),
+    ),
+    Mutant(
+        "a lane empties a file before there is room for an fd of it",
+        "native/fastnames.c",
+        "(mon_fast_has_room(lookup) && mon_fast_waits(lookup))",
+        "mon_fast_waits(lookup)",
+        (AS_WITHOUT + "[allow all]",),
+    ),
+    Mutant(
+        "a lane says that nothing is there where there is no room for an fd",
+        "native/fastacts.c",
+        "	int room = mon_fast_has_room(lookup) && mon_fast_waits(lookup);\n",
+        "	int room = mon_fast_waits(lookup);\n",
+        (AS_WITHOUT + "[allow all]",),
+    ),
+    Mutant(
+        "a lane takes a link that leads nowhere for what is missing",
+        "native/fastpath.c",
+        "	return there == -ENOENT ? mon_path_describe(lookup) : -EXDEV;\n",
+        "	return mon_path_describe(lookup);\n",
+        (AS_WITHOUT + "[a name that is denied]",),
     ),
     # ---- names, metadata ----
     Mutant(
