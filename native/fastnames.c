@@ -41,17 +41,22 @@ static int ends_with_a_name(const struct mon_lookup *lookup)
 	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-/* Look what has the name; mode 0: nothing. */
-static void see(const struct mon_lookup *lookup, struct mon_fast_entry *entry)
+/*
+ * Without a question to the file system behind it where that may never answer: another one may be
+ * mounted on the name.
+ */
+void mon_fast_see(const struct mon_lookup *lookup, struct mon_fast_entry *entry)
 {
-	struct stat status;
+	struct statx status;
 
 	memset(entry, 0, sizeof(*entry));
-	if (fstatat(lookup->fd, last_of(lookup), &status, AT_SYMLINK_NOFOLLOW) < 0)
+	if (statx(lookup->fd, last_of(lookup),
+		  AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+		  STATX_TYPE | STATX_MODE | STATX_INO, &status) < 0)
 		return;
-	entry->device = (uint64_t)major(status.st_dev) << 32 | minor(status.st_dev);
-	entry->inode = status.st_ino;
-	entry->mode = status.st_mode;
+	entry->device = (uint64_t)status.stx_dev_major << 32 | status.stx_dev_minor;
+	entry->inode = status.stx_ino;
+	entry->mode = status.stx_mode;
 }
 
 static int is_same(const struct mon_fast_entry *one, const struct mon_fast_entry *other)
@@ -60,8 +65,7 @@ static int is_same(const struct mon_fast_entry *one, const struct mon_fast_entry
 }
 
 int mon_fast_look_entry(struct mon_lookup *lookup, const void *notification, int path_register,
-			int directory_register, uint32_t flags, struct mon_fast_object *object,
-			struct mon_fast_entry *entry)
+			int directory_register, uint32_t flags, struct mon_fast_object *object)
 {
 	int result = mon_fast_look(lookup, notification, path_register, directory_register,
 				   flags | MON_LOOKUP_PARENT, object);
@@ -72,7 +76,6 @@ int mon_fast_look_entry(struct mon_lookup *lookup, const void *notification, int
 		mon_fast_close(lookup);
 		return -EXDEV;
 	}
-	see(lookup, entry);
 	return result;
 }
 
@@ -108,13 +111,13 @@ static long rename_seen(const struct mon_lookup *old, const struct mon_fast_entr
 	struct mon_fast_entry now;
 	int result;
 
-	see(old, &now);
+	mon_fast_see(old, &now);
 	if (seen->mode == 0 || now.mode == 0 || !is_same(&now, seen))
 		return MON_LEFT;
 	result = mon_change_rename(old->fd, last_of(old), to->fd, last_of(to), flags);
 	if (result < 0)
 		return result;
-	see(to, &now);
+	mon_fast_see(to, &now);
 	if (now.mode == 0 || is_same(&now, seen)) /* nothing: who has it moved it on */
 		return result;
 	(void)mon_change_rename(to->fd, last_of(to), old->fd, last_of(old), RENAME_NOREPLACE);
@@ -221,7 +224,7 @@ static void unmake(const struct mon_lookup *lookup, int made)
 	struct mon_fast_entry there;
 	struct stat mine;
 
-	see(lookup, &there);
+	mon_fast_see(lookup, &there);
 	if (there.mode != 0 && fstat(made, &mine) == 0 && there.inode == mine.st_ino &&
 	    there.device == ((uint64_t)major(mine.st_dev) << 32 | (uint64_t)minor(mine.st_dev)))
 		(void)mon_change_unlink(lookup->fd, last_of(lookup), 0);

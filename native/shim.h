@@ -345,11 +345,13 @@ struct mon_fast_entry {
 
 /*
  * As mon_fast_look() with MON_LOOKUP_PARENT: lookup->fd is the directory.  The last component is
- * a name, with no slashes behind it (else -EXDEV), and entry says what has it.
+ * a name, with no slashes behind it (else -EXDEV).
  */
 int mon_fast_look_entry(struct mon_lookup *lookup, const void *notification, int path_register,
-			int directory_register, uint32_t flags, struct mon_fast_object *object,
-			struct mon_fast_entry *entry);
+			int directory_register, uint32_t flags, struct mon_fast_object *object);
+
+/* Look what has that name; the directory is on a file system that answers. */
+void mon_fast_see(const struct mon_lookup *lookup, struct mon_fast_entry *entry);
 
 /*
  * unlinkat(2), mkdirat(2), symlinkat(2) of the last component; renameat2(2) of two of them, flags 0

@@ -38,6 +38,7 @@ _HEAD: Final = 9
 
 _act: Final = lib.mon_fast_act
 _look_entry: Final = lib.mon_fast_look_entry
+_see: Final = lib.mon_fast_see
 
 Following: TypeAlias = RawNotification | int | None
 """What was received behind an answer, or why nothing was; None: nothing was answered or received."""
@@ -119,14 +120,16 @@ class FastActor(FastLooker):
         """Return device (major << 32 | minor) and inode of what was looked up."""
         return self._data.device, self._data.inode
 
-    def look_entry(self, path_register: int, directory_register: int, flags: int) -> tuple[bytes, Entry] | int:
-        """Look up the directory of a path, and look what has its last component; or -errno, and nothing is open."""
+    def look_entry(self, path_register: int, directory_register: int, flags: int) -> bytes | int:
+        """Look up the directory of a path that ends with a name: as ``look``."""
+        length = _look_entry(self._data, self._notif, path_register, directory_register, flags, self._object)
+        return self._found[: _HEAD + length] if length >= 0 else length
+
+    def see(self) -> Entry:
+        """Return what has the name; the directory is on a file system that answers."""
         entry = self._entry
-        length = _look_entry(self._data, self._notif, path_register, directory_register, flags, self._object, entry)
-        if length < 0:
-            return length
-        found: bytes = self._found[: _HEAD + length]
-        return found, Entry(entry.device, entry.inode, entry.mode)
+        _see(self._data, entry)
+        return Entry(entry.device, entry.inode, entry.mode)
 
     def keep_as_old(self) -> None:
         """Have what was looked up be the old one of two; another look follows."""

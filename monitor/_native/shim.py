@@ -60,15 +60,9 @@ class Lib(Protocol):
     def mon_fast_act(self, lookup: Data, act: int, base: int, notification: Data, size: int, sent: Data) -> int: ...
     def mon_fast_missing(self, lookup: Data, notification: Data, size: int, sent: Data) -> int: ...
     def mon_fast_look_entry(
-        self,
-        lookup: Data,
-        notification: Data,
-        path_register: int,
-        directory_register: int,
-        flags: int,
-        found: Data,
-        entry: Data,
+        self, lookup: Data, notification: Data, path_register: int, directory_register: int, flags: int, found: Data
     ) -> int: ...
+    def mon_fast_see(self, lookup: Data, entry: Data) -> None: ...
     def mon_fast_remove(self, lookup: Data, flags: int, notification: Data, size: int, sent: Data) -> int: ...
     def mon_fast_mkdir(
         self, lookup: Data, runner: Data, mode: int, notification: Data, size: int, sent: Data

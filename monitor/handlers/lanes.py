@@ -97,12 +97,13 @@ class Lanes:
 
     def _look_entry(self, path: int, directory: int, reading: int) -> tuple[bytes, Entry] | None:
         """Return the name that a path stands for, and what has it; None: likewise."""
-        found = self._actor.look_entry(path, directory, reading | self._mounts.further)
-        if not isinstance(found, int):
-            plain = Plain.of(found[0])
+        actor = self._actor
+        found = actor.look_entry(path, directory, reading | self._mounts.further)
+        if isinstance(found, bytes):
+            plain = Plain.of(found)
             if plain.mount in self._mounts.plain:
-                return plain.name, found[1]
-            self._actor.drop()
+                return plain.name, actor.see()
+            actor.drop()
         elif found == -ESTALE:
             self._mounts.read()
         return None

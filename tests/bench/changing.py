@@ -82,6 +82,9 @@ MAKEFILE: Final = (
 
 HEADERS: Final = "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n"
 
+TRACED: Final = ",".join(f"?{name}" for name in sorted(BROKERED))
+"""For strace: the calls that are brokered, those that it knows."""
+
 STOPWATCH: Final = """
 cd "$1"
 eval "$2"
@@ -130,10 +133,10 @@ def project(place: Path) -> None:
     subprocess.run(["git", "clone", "-q", "--bare", str(source), str(place / "origin.git")], check=True)
 
 
-def ways(cpus: str, policy: Path, calls: str, words: list[str]) -> dict[str, list[str]]:
-    """Return how *words* are run alone, by us, and under a strace of *calls*."""
+def ways(cpus: str, policy: Path, words: list[str]) -> dict[str, list[str]]:
+    """Return how *words* are run alone, by us, and under strace."""
     ours = [sys.executable, "-m", "monitor", "run", "-p", str(policy), "--"]
-    strace = ["strace", "-f", "--seccomp-bpf", "-e", f"trace={calls}", "-o", "/dev/null"]
+    strace = ["strace", "-f", "--seccomp-bpf", "-e", f"trace={TRACED}", "-o", "/dev/null"]
     return {name: pinned(cpus, [*way, *words]) for name, way in ((NATIVE, []), (OURS, ours), (STRACE, strace))}
 
 
@@ -147,7 +150,7 @@ def per_call(directory: Path, policy: Path, cpus: str, calls: int, count: int) -
     broken: list[str] = []
     for kind, bound in KINDS.items():
         words = [changer, kind, str(calls)]
-        commands = ways(cpus, policy, ",".join(sorted(BROKERED)), words)
+        commands = ways(cpus, policy, words)
         commands[REFERENCE] = pinned(cpus, [reference, "run", *words])
         results = rounds(commands, printed, count)
         medians = {name: sorted(values)[len(values) // 2] for name, values in results.items()}
@@ -169,7 +172,7 @@ def programs(directory: Path, policy: Path, cpus: str, label: str, count: int) -
         BOUNDS.pop(OURS, None)
         if program.bound is not None:
             BOUNDS[OURS] = program.bound
-        made, ratios = rows(rounds(ways(cpus, policy, ",".join(sorted(BROKERED)), words), printed, count), "ms")
+        made, ratios = rows(rounds(ways(cpus, policy, words), printed, count), "ms")
         lines += [f"### {title}, {label}", "", *made, ""]
         if program.bound is None:
             continue

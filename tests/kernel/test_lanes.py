@@ -326,8 +326,8 @@ async def test_a_full_file_system_and_one_that_is_only_read_are_told_of(small: P
         "told(os.mkdir, 'small/one')\n"
         "for name in ('small', 'bound'):\n"
         "    for what in (os.mkdir, lambda name: os.open(name, 0o101), lambda name: os.symlink('x', name),\n"
-        "                 os.unlink,\n"
-        "                 lambda name: os.rename(name, name + '2'), lambda name: os.link(name, name + '2'), os.chmod):\n"
+        "                 os.unlink, lambda name: os.rename(name, name + '2'),\n"
+        "                 lambda name: os.link(name, name + '2'), os.chmod):\n"
         "        told(what, name + '/new', *([0o600] if what is os.chmod else []))\n"
         "told(os.chmod, 'bound', 0o700); told(os.utime, 'bound')\n"
     )
