@@ -203,6 +203,36 @@ static int is_own(const struct mon_lookup *lookup)
 	return fstatat(lookup->fd, "", &status, AT_EMPTY_PATH) == 0 && status.st_uid == geteuid();
 }
 
+static int open_and_give(const struct mon_lookup *lookup, int flags)
+{
+	struct mon_opening opening = {
+		.listener = lookup->listener,
+		.own_fds = lookup->own_fds,
+		.id = lookup->id,
+		.fd = lookup->fd,
+		.flags = flags,
+		.impatient = 1,
+		.waits = 1,
+	};
+
+	return mon_path_answer_open(&opening);
+}
+
+/*
+ * Answer with the fd that the thread was given, which still waits: ours was closed before it goes
+ * on, so that what it writes and closes is open nowhere.
+ */
+static int answer_given(const struct mon_lookup *lookup, int number, void *notification,
+			size_t size)
+{
+	int sent;
+
+	if (number < 0)
+		return -EINPROGRESS;
+	return mon_listener_exchange(lookup->listener, lookup->id, number, 0, 0, notification, size,
+				     &sent);
+}
+
 int mon_fast_open_changing(struct mon_lookup *lookup, int flags, void *notification, size_t size,
 			   int *number)
 {
@@ -211,11 +241,9 @@ int mon_fast_open_changing(struct mon_lookup *lookup, int flags, void *notificat
 	plain = plain && (!(flags & O_CREAT) || is_own(lookup));
 	plain = plain &&
 		(!(flags & O_TRUNC) || (mon_fast_has_room(lookup) && mon_fast_waits(lookup)));
-	if (plain)
-		return mon_fast_open(lookup, flags, notification, size, number);
+	*number = plain ? open_and_give(lookup, flags) : -EXDEV;
 	mon_fast_close(lookup);
-	*number = -EXDEV;
-	return -EINPROGRESS;
+	return answer_given(lookup, *number, notification, size);
 }
 
 /* Remove the file that was made, if its name is still its own. */
@@ -244,8 +272,8 @@ static int make_and_give(const struct mon_lookup *lookup, struct mon_runner *run
 
 	if (made < 0)
 		return -EXDEV; /* the long way says why */
-	number = mon_listener_add_fd(lookup->listener, lookup->id, SECCOMP_ADDFD_FLAG_SEND,
-				     (int)made, 0, flags & O_CLOEXEC ? O_CLOEXEC : 0);
+	number = mon_listener_add_fd(lookup->listener, lookup->id, 0, (int)made, 0,
+				     flags & O_CLOEXEC ? O_CLOEXEC : 0);
 	if (number < 0)
 		unmake(lookup, (int)made);
 	close((int)made);
@@ -259,6 +287,5 @@ int mon_fast_create(struct mon_lookup *lookup, struct mon_runner *runner, int fl
 			  ? make_and_give(lookup, runner, flags, mode)
 			  : -EXDEV;
 	mon_fast_close(lookup);
-	return *number < 0 ? -EINPROGRESS
-			   : mon_listener_receive(lookup->listener, notification, size);
+	return answer_given(lookup, *number, notification, size);
 }

@@ -16,7 +16,7 @@ from errno import ESTALE
 from functools import partial
 from typing import Final, TypeAlias
 
-from monitor._native import ACTS, EMPTY, HELD, NULL, Act, Entry, FastActor, Plain, RawNotification
+from monitor._native import ACTS, EMPTY, HELD, NULL, STRAIGHT, Act, Entry, FastActor, Plain, RawNotification
 from monitor.broker.lanes import KEPT, Lane, OpenLane, opening_lane
 from monitor.broker.mounts import Mounts
 from monitor.handlers.paths import Decider
@@ -69,6 +69,7 @@ class Lanes:
     def use(self, decider: Decider, allowed: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], Answer]:
         """Ask *decider* from now on; return who answers which of the calls *allowed*."""
         self._decider = decider
+        self._only = STRAIGHT if decider.hides else 0  # whatever passes a hidden name is no plain path
         return {key: partial(self._answer_of(lane), lane) for key, lane in self._calls.items() if key in allowed}
 
     def _answer_of(self, lane: Lane) -> Callable[[Lane, RawNotification], Following]:
@@ -88,7 +89,7 @@ class Lanes:
 
     def _look(self, path: int, directory: int, flags: int) -> Plain | None:
         """Return what a path leads to; None: it is not plain, and nothing is open."""
-        found = self._actor.look(path, directory, flags | self._mounts.further)
+        found = self._actor.look(path, directory, flags | self._mounts.further | self._only)
         if isinstance(found, bytes):
             return Plain.of(found)
         if found == -ESTALE:
@@ -98,7 +99,7 @@ class Lanes:
     def _look_entry(self, path: int, directory: int, reading: int) -> tuple[bytes, Entry] | None:
         """Return the name that a path stands for, and what has it; None: likewise."""
         actor = self._actor
-        found = actor.look_entry(path, directory, reading | self._mounts.further)
+        found = actor.look_entry(path, directory, reading | self._mounts.further | self._only)
         if isinstance(found, bytes):
             plain = Plain.of(found)
             if plain.mount in self._mounts.plain:
