@@ -65,11 +65,6 @@ syscalls-default = "allow"
 exec = "unverified"
 unix = "unmediated"
 otherwise = "allow"
-[[syscalls]]
-names = ["setresuid", "setresgid"]
-action = "return"
-value = 0
-reason = "make takes on the ids that it has, wherever it starts a program"
 """
 
 PARTS: Final = 20

@@ -191,8 +191,8 @@ FILE_MUTANTS = (
     Mutant(
         "the fast path takes calls of which registers decide",
         "monitor/handlers/fastpath.py",
-        "_lane(call) for key, call in self._calls.items() if key in self._allowed",
-        "_lane(call) for key, call in self._calls.items()",
+        "_lane(call, others.get(key)) for key, call in calls.items() if key in self._allowed",
+        "_lane(call, others.get(key)) for key, call in calls.items()",
         (FAST + "::test_calls_of_which_registers_decide_and_other_abis_are_left_alone",),
     ),
     # ---- its lanes ----
