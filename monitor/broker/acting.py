@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 OPENS: Final = frozenset({"open", "openat", "openat2", "creat"})
 
+_SIZES: Final = frozenset({"truncate", "ftruncate"})
+
 _LINK_READS: Final = frozenset({"readlink", "readlinkat"})
 
 _OPEN_FILES: Final = re.compile(rb"^Max open files +(\d+) ", re.MULTILINE)
@@ -90,6 +92,8 @@ class Acting:
         own = any((place.canonical or b"").startswith(_OWN_PROC) for place in places)
         if call.name in _LINK_READS:
             return taken(standing.reading if own else standing.looking, standing.ours)
+        if call.name in _SIZES or any(_is_emptied(place) for place in places):
+            return taken(standing.emptying, standing.ours)
         return taken(standing.own if own else standing.acting, standing.ours)
 
     @property
@@ -208,6 +212,10 @@ class Acting:
             return function()
 
         return act() if self._has_umask else self._runner.run(act)
+
+
+def _is_emptied(place: Resolved) -> bool:
+    return place.opening is not None and bool(place.opening.flags & os.O_TRUNC) and place.exists
 
 
 def _limit_of_fds(tid: int) -> int:

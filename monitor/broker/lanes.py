@@ -10,11 +10,29 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from monitor._native import CREATE, EMPTY, NOFOLLOW, NULL
+from monitor._native import ACTS, CREATE, EMPTY, NOFOLLOW, NULL, STRAIGHT, Act, Entry, FastActor, Plain
+from monitor._native import HELD as BY_FD
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
 from monitor.broker.families import FAMILIES, HELD
 from monitor.broker.plan import PathPlan, paths_of
+
+__all__ = [
+    "ACTS",
+    "BY_FD",
+    "EMPTY",
+    "KEPT",
+    "NULL",
+    "STRAIGHT",
+    "Act",
+    "Entry",
+    "FastActor",
+    "Lane",
+    "OpenLane",
+    "Plain",
+    "lanes",
+    "opening_lane",
+]
 
 _AT_REMOVEDIR: Final = 0x200
 _RENAME_NOREPLACE: Final = 1

@@ -25,10 +25,11 @@ _STATUS: Final = re.compile(
 
 _READ: Final = 1 << 12
 
-_OF_FILES: Final = 0b11111
-"""CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID: capabilities(7)."""
-
 CAP_FSETID: Final = 1 << 4
+CAP_SETFCAP: Final = 1 << 31
+
+_OF_FILES: Final = 0b01111 | CAP_FSETID | CAP_SETFCAP
+"""CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER and these: capabilities(7)."""
 
 _ALL_IDS: Final = (Extent(0, 0, 0xFFFFFFFF),)
 

@@ -26,6 +26,8 @@ class Standing(NamedTuple):
     Attributes:
         ours: what it comes back to, our own root among it.
         acting: rights, for what is done by fd.
+        emptying: the same, for what takes set-id bits from a file, unless who does it has CAP_FSETID in the first
+            user namespace (fs/attr.c).
         own: the same, with the right to look into who asks, for what is in its own part of /proc.
         looking: rights and root, for what is looked up.
         reading: the root with the rights of *own*, for what links there say, which depends on it.
@@ -33,6 +35,7 @@ class Standing(NamedTuple):
 
     ours: TakenRights
     acting: TakenRights
+    emptying: TakenRights
     own: TakenRights
     looking: TakenRights
     reading: TakenRights

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from monitor._native import PathLooker
 from monitor.broker.ids import IdMaps
 from monitor.broker.mounts import Mounts
-from monitor.broker.rights import CAP_FSETID, Rights, maps_of, outside_worth, rights_of
+from monitor.broker.rights import CAP_FSETID, CAP_SETFCAP, Rights, maps_of, outside_worth, rights_of
 from monitor.broker.standing import Standing
 from monitor.broker.views import NoViewError, View, Views
 from monitor.errors import TargetGone
@@ -26,8 +26,12 @@ _LACKS: Final = frozenset({EMFILE, ENFILE})
 
 _AT_EACCESS: Final = 0x200
 
-_EMPTYING: Final = frozenset({"open", "openat", "openat2", "creat", "truncate", "ftruncate"})
-"""What takes set-id bits from a file, unless who does it has CAP_FSETID in the first user namespace (fs/attr.c)."""
+_REMOVING: Final = frozenset({"removexattr", "lremovexattr", "fremovexattr", "removexattrat"})
+"""
+What takes capabilities of a file away, for which those over it are enough (security/commoncap.c).
+
+To give it some would be another matter: by us they are worth something in our own namespace, too.
+"""
 
 _NEEDED: Final = 1 << 6 | 1 << 7 | 1 << 18
 """CAP_SETGID, CAP_SETUID, CAP_SYS_CHROOT: without them nothing is taken on."""
@@ -67,7 +71,7 @@ class Owners:
         self._ours = ours = rights_of(proc, "thread-self")
         self._root = os.open("/", os.O_PATH | os.O_CLOEXEC)
         self._taken_back = ours.taken(self._root)
-        self._kept: dict[tuple[Rights, View | None], Standing] = {}
+        self._kept: dict[tuple[Rights, View | None, bool], Standing] = {}
         self._last: tuple[int, Whose | None] = 0, OURS
         self._walled = alike is not None and self._look(alike) is OURS
 
@@ -115,15 +119,15 @@ class Owners:
                 raise
             return None
         ours = self._ours
-        if ids is not None and call is not None and call.name in _EMPTYING:
-            rights = rights.without(CAP_FSETID)
+        if ids is not None and (call is None or call.name not in _REMOVING):
+            rights = rights.without(CAP_SETFCAP)
         if call is not None and asks_for_real_ids(call):
             rights, ours = rights.of_access(), ours.of_access()
         if view is None and rights.worth == ours.worth:
             return OURS if ids is None else Whose(ids=ids)
         if self._ours.effective & _NEEDED != _NEEDED:
             return None
-        return Whose(self._standing(rights, view), view, ids)
+        return Whose(self._standing(rights, view, ids), view, ids)
 
     def _rights(self, tid: int) -> tuple[Rights, IdMaps | None]:
         """Return what the rights of a thread are worth here, and what ids mean to it.  Raises OSError."""
@@ -133,16 +137,18 @@ class Owners:
         ids = maps_of(self._proc, str(tid))
         return rights.for_files(outside_worth(ids)), ids
 
-    def _standing(self, rights: Rights, view: View | None) -> Standing:
-        key = rights, view
+    def _standing(self, rights: Rights, view: View | None, ids: IdMaps | None) -> Standing:
+        key = rights, view, ids is None
         found = self._kept.get(key)
         if found is None:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
             root = -1 if view is None else view.root
+            emptying = rights if ids is None else rights.without(CAP_FSETID)
             found = self._kept[key] = Standing(
                 ours=self._taken_back,
                 acting=rights.taken(),
+                emptying=emptying.taken(),
                 own=rights.taken(beside=_CAP_SYS_PTRACE),
                 looking=rights.taken(root),
                 reading=rights.taken(root, beside=_CAP_SYS_PTRACE),

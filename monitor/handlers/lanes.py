@@ -16,10 +16,24 @@ from errno import ESTALE
 from functools import partial
 from typing import Final, TypeAlias
 
-from monitor._native import ACTS, EMPTY, HELD, NULL, STRAIGHT, Act, Entry, FastActor, Plain, RawNotification
-from monitor.broker.lanes import KEPT, Lane, OpenLane, opening_lane
+from monitor.broker.lanes import (
+    ACTS,
+    BY_FD,
+    EMPTY,
+    KEPT,
+    NULL,
+    STRAIGHT,
+    Act,
+    Entry,
+    FastActor,
+    Lane,
+    OpenLane,
+    Plain,
+    opening_lane,
+)
 from monitor.broker.mounts import Mounts
 from monitor.handlers.paths import Decider
+from monitor.notify.listener import RawNotification
 
 _REGISTERS: Final = 6
 """Where the registers begin in a ``RawNotification``."""
@@ -145,7 +159,7 @@ class Lanes:
         if path < 0 or (lane.name == "utimensat" and not raw[_REGISTERS + path]):
             # It is an fd of a file that is changed, and AT_FDCWD is none.
             plain = not flags and not raw[_REGISTERS] & _NO_FD
-            path, how, act = -1, _NO_PATH if plain else None, act | HELD
+            path, how, act = -1, _NO_PATH if plain else None, act | BY_FD
         found = None if how is None else self._look(path, lane.directory, how)
         if found is None:
             return None

@@ -104,7 +104,7 @@ PROGRAMS: Final[Mapping[str, Program]] = {
     "tar c and x": Program(
         "rm -rf out; mkdir out", "tar cf archive.tar -C /usr/include linux && tar xf archive.tar -C out"
     ),
-    "find and grep": Program("true", "find /usr/include -size +1 | xargs grep -c define"),
+    "find and grep": Program("true", "find /usr/include -type f -size +1 | xargs grep -c define || true"),
 }
 
 
