@@ -168,7 +168,6 @@ static void ways(void)
 	attempt("shmget", syscall(SYS_shmget, 0x5ec, 4096, 01600));
 	attempt("add_key", syscall(SYS_add_key, "user", "a", "b", 1, -4));
 	attempt("core limit", prlimit(0, RLIMIT_CORE, &(struct rlimit){0, 0}, NULL));
-	attempt("setfsuid", syscall(SYS_setfsuid, getuid()));
 	/* Those that would change the program itself are made by a child. */
 	for (int i = 0; i < 5; i++) {
 		static const char *const WHAT[] = {"NEWUSER", "NEWNS", "clone", "chroot", "setns"};
