@@ -45,13 +45,12 @@ static int ends_with_a_name(const struct mon_lookup *lookup)
  * Without a question to the file system behind it where that may never answer: another one may be
  * mounted on the name.
  */
-void mon_fast_see(const struct mon_lookup *lookup, struct mon_fast_entry *entry)
+void mon_path_see(int directory, const char *name, struct mon_fast_entry *entry)
 {
 	struct statx status;
 
 	memset(entry, 0, sizeof(*entry));
-	if (statx(lookup->fd, last_of(lookup),
-		  AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+	if (statx(directory, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
 		  STATX_TYPE | STATX_MODE | STATX_INO, &status) < 0)
 		return;
 	entry->device = (uint64_t)status.stx_dev_major << 32 | status.stx_dev_minor;
@@ -59,9 +58,16 @@ void mon_fast_see(const struct mon_lookup *lookup, struct mon_fast_entry *entry)
 	entry->mode = status.stx_mode;
 }
 
+void mon_fast_see(const struct mon_lookup *lookup, struct mon_fast_entry *entry)
+{
+	mon_path_see(lookup->fd, last_of(lookup), entry);
+}
+
+/* An inode may be given to another file at once: then that is, if anything, of another type. */
 static int is_same(const struct mon_fast_entry *one, const struct mon_fast_entry *other)
 {
-	return one->device == other->device && one->inode == other->inode;
+	return one->device == other->device && one->inode == other->inode &&
+	       (one->mode & S_IFMT) == (other->mode & S_IFMT);
 }
 
 int mon_fast_look_entry(struct mon_lookup *lookup, const void *notification, int path_register,

@@ -350,6 +350,9 @@ struct mon_fast_entry {
 int mon_fast_look_entry(struct mon_lookup *lookup, const void *notification, int path_register,
 			int directory_register, uint32_t flags, struct mon_fast_object *object);
 
+/* What has a name in a directory; no link in its place is followed, and no file system asked. */
+void mon_path_see(int directory, const char *name, struct mon_fast_entry *entry);
+
 /* Look what has that name; the directory is on a file system that answers. */
 void mon_fast_see(const struct mon_lookup *lookup, struct mon_fast_entry *entry);
 

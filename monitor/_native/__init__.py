@@ -28,7 +28,7 @@ from monitor._native.changes import (
     watch_by_fanotify,
     watch_by_inotify,
 )
-from monitor._native.fastacts import ACTS, HELD, Act, Entry, FastActor
+from monitor._native.fastacts import ACTS, HELD, Act, Entry, FastActor, entry_of
 from monitor._native.fastpath import FastLooker, Plain
 from monitor._native.helper import HELPER_OPEN, HELPER_TRUNCATE, NO_HELPER, SIGNALLED, UNWANTED, Waiter, run_helper
 from monitor._native.launching import (
@@ -129,6 +129,7 @@ __all__ = [
     "change_owner",
     "change_times",
     "entries_of",
+    "entry_of",
     "file_attributes_of",
     "guard_release",
     "is_dumpable",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from errno import EAGAIN
 from functools import partial
 from typing import TypeVar
 
@@ -253,9 +254,11 @@ class FileBroker:
     def _opened_path(self, acting: Acting, call: Call, plan: PathPlan) -> Resolved:
         """Look up the path of an open, whose flags may stand in memory."""
         opening = opening_of(call)
-        if opening.error:
+        # What is in the kernel's cache tells what is there; the kernel may say EAGAIN of anything.
+        tells = acting.resolver.hides is not None and opening.only_cached
+        if opening.error or tells:
             resolved = Resolved(b"")
-            resolved.wrong = opening.error
+            resolved.wrong = opening.error or EAGAIN
         else:
             start = plan.start(call.registers, opening.flags)._replace(creates=opening.creates)
             resolved = acting.resolver.resolve(

@@ -121,6 +121,8 @@ def _open_at_once(acting: Acting, fd: int, flags: int) -> int:
     try:
         opened = open_at(acting.own_fds, b"%d" % fd, flags | os.O_NONBLOCK)
     except OSError as error:
+        if error.errno == EMFILE:
+            raise  # our own table is full
         return -(error.errno or EBADF)
     os.set_blocking(opened, not flags & os.O_NONBLOCK)
     return opened

@@ -11,7 +11,7 @@ it fails with EINTR, or is made again, or its process stops; but only where noth
 from __future__ import annotations
 
 import os
-from errno import EIO, ENFILE, EOWNERDEAD
+from errno import EIO, EMFILE, ENFILE, EOWNERDEAD
 from typing import Final
 
 from monitor._native import HELPER_OPEN, HELPER_TRUNCATE, NO_HELPER, SIGNALLED, Waiter, run_helper
@@ -62,6 +62,8 @@ class Sleeper:
         if why == NO_HELPER or result == -EOWNERDEAD:  # of those, the target has no part
             error = ENFILE if why == NO_HELPER else EIO
             raise OSError(error, os.strerror(error))
+        if result == -EMFILE:  # of our own table, in which a helper opens
+            raise OSError(ENFILE, os.strerror(ENFILE))
         if result == NOT_DONE and why != SIGNALLED:
             raise TargetGone
         return result

@@ -12,13 +12,12 @@ once more, and links come to be and names move one at a time, so that no program
 
 from __future__ import annotations
 
-import os
 import secrets
 import stat
 from errno import EINVAL, ENOENT, EPERM
 from typing import Final
 
-from monitor._native import make_directory, make_link, make_node, make_symlink, remove_name, rename
+from monitor._native import Entry, entry_of, make_directory, make_link, make_node, make_symlink, remove_name, rename
 from monitor.broker.acting import Acting
 from monitor.broker.resolved import Resolved
 from monitor.notify.decode import Call
@@ -179,15 +178,13 @@ def _has_come(above: Resolved, new_above: Resolved) -> bool:
     return now is None or _identity(now) == _identity(above.seen)
 
 
-def _look(there: Resolved) -> os.stat_result | None:
-    try:
-        return os.stat(there.missing or b"", dir_fd=there.fd, follow_symlinks=False)
-    except OSError:
-        return None
+def _look(there: Resolved) -> Entry | None:
+    return entry_of(there.fd, there.missing or b"")
 
 
-def _identity(status: os.stat_result | None) -> tuple[int, int] | None:
-    return None if status is None else (status.st_dev, status.st_ino)
+def _identity(entry: Entry | None) -> tuple[int, int, int] | None:
+    """Return what tells a file from others; its inode may be another's at once, but hardly of the same type."""
+    return None if entry is None else (entry.device, entry.inode, stat.S_IFMT(entry.mode))
 
 
 def _second_of(call: Call) -> int:

@@ -68,6 +68,11 @@ class Opening(NamedTuple):
         return bool(self.flags & os.O_CLOEXEC)
 
     @property
+    def only_cached(self) -> bool:
+        """Whether it is looked for in the kernel's cache alone."""
+        return bool(self.resolve & _RESOLVE_CACHED)
+
+    @property
     def is_temporary(self) -> bool:
         """Whether it is a file without a name, in a directory that is named."""
         return bool(self.flags & O_TMPFILE)

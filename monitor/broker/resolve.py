@@ -253,6 +253,8 @@ class Resolver:
             with ourselves():
                 passed = Resolved(b"", held=self.describe(looker, fd))
                 self.name(passed, process)
+            if not passed.names and not passed.anonymous:
+                return b""
             return None if self.hides is None else hidden_name(self.hides, passed.names)
 
         return Surroundings(

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-from contextlib import suppress
 from errno import ENOENT
 from typing import Final
 
-from monitor._native import Object
+from monitor import _native
+from monitor._native import Entry, Object
 from monitor.broker.opening import Opening
 from monitor.broker.views import View
 
@@ -73,7 +73,7 @@ class Resolved:
 
         Then ``fd`` is the directory, and ``missing`` the component, whether anything has that name or not.
         """
-        self.seen: os.stat_result | None = None
+        self.seen: Entry | None = None
         """What had the name ``entry`` when it was looked up; None: nothing."""
         self.must_be_directory = False
         """Whether slashes stand behind ``missing``."""
@@ -123,10 +123,9 @@ class Resolved:
         self.look()
 
     def look(self) -> None:
-        """Look what has the name ``entry``, and remember it as ``seen``; a file system may let that sleep."""
+        """Look what has the name ``entry``, and remember it as ``seen``."""
         if self.missing is not None:
-            with suppress(OSError):
-                self.seen = os.stat(self.missing, dir_fd=self.fd, follow_symlinks=False)
+            self.seen = _native.entry_of(self.fd, self.missing)
 
     def close(self) -> None:
         """Give the fd back; may be called twice."""

@@ -49,7 +49,8 @@ class Surroundings(NamedTuple):
         is_hidden: whether a number in /proc belongs to us: such a process is not there.
         is_foreign: whether it belongs to a process that is none of the supervised.
         describe: says what an fd holds.
-        hidden: the name that a policy hides, of what an fd is on or of a directory above it; None: it hides none.
+        hidden: the name that a policy hides, of what an fd is on or of a directory above it; None: it hides none;
+            empty: what the fd is on has no name that can be believed.
     """
 
     tid: int
@@ -206,6 +207,8 @@ class _Walker:
         """End the walk, if what *fd* is on, from which it goes on elsewhere, is hidden."""
         hidden = self._surroundings.hidden
         name = None if hidden is None else hidden(fd)
+        if name == b"":
+            raise _Stop(EACCES, None)  # who knows what is hidden there
         if name is not None:
             raise _Stop(ENOENT, None, name)
 

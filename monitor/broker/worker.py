@@ -56,6 +56,8 @@ class _Job(Generic[T]):
     def abandon(self) -> None:
         """Say that nobody waits for it."""
         with self._lock:
+            if self._abandoned:
+                return  # twice: by who waited, and by the end of the loop
             self._abandoned = True
             result = self.result
         if result is not None:

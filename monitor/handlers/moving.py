@@ -17,6 +17,7 @@ from errno import EACCES, EPERM, EXDEV
 from itertools import product
 from typing import Final, Protocol
 
+from monitor.broker.lanes import Entry
 from monitor.broker.names import MODE, RENAME_EXCHANGE, rename_flags
 from monitor.broker.resolved import Resolved
 from monitor.notify.decode import Call
@@ -84,13 +85,13 @@ def check(mover: Mover, call: Call, paths: list[Resolved]) -> None:
         _check_removal(mover, paths[0])
 
 
-def _check_move(mover: Mover, old: Resolved, new: Resolved, seen: os.stat_result | None) -> None:
+def _check_move(mover: Mover, old: Resolved, new: Resolved, seen: Entry | None) -> None:
     _check_removal(mover, new)
     if seen is None:
         return  # there is nothing to be moved, and nothing that comes to be there is
-    if not stat.S_ISDIR(seen.st_mode):
+    if not stat.S_ISDIR(seen.mode):
         _check_removal(mover, old)
-        _check_file(mover, old, new, seen.st_mode)
+        _check_file(mover, old, new, seen.mode)
     elif any(mover.tells_apart(one, other) for one, other in _pairs(old, new)):
         raise Refused(EXDEV, NO_RIGHTS_BY_MOVING, new)
     elif any(mover.leads(name) for name in new.names):
@@ -111,7 +112,7 @@ def _check_link(mover: Mover, new: Resolved) -> None:
 
 def _check_removal(mover: Mover, old: Resolved) -> None:
     """Refuse to take away a link through which a pattern means what it does."""
-    if old.seen is not None and stat.S_ISLNK(old.seen.st_mode):
+    if old.seen is not None and stat.S_ISLNK(old.seen.mode):
         _check_link(mover, old)
 
 

@@ -9,7 +9,6 @@ that object.  What has no name that could be believed is refused, but what never
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from errno import EACCES, ENFILE, ENOENT
 from typing import Final, NamedTuple, Protocol
@@ -157,6 +156,8 @@ class PathJudge:
                 return any(self._decider("stat", name + b"/" + entry, directory=False).hidden for name in above)
 
             call.hides = hides
+        elif self._decider.hides and not resolved.anonymous:
+            return NAMELESS  # and so nobody knows what is hidden in it
         return UNDECIDED
 
     def _of(self, call: Call, plan: PathPlan, resolved: Resolved) -> Ruling:
@@ -195,7 +196,7 @@ def _object_of(resolved: Resolved) -> tuple[int, int] | None:
     """Return device (major << 32 | minor) and inode of what is there; None: nothing is."""
     if resolved.entry is not None:
         seen = resolved.seen
-        return None if seen is None else (os.major(seen.st_dev) << 32 | os.minor(seen.st_dev), seen.st_ino)
+        return None if seen is None else (seen.device, seen.inode)
     held = resolved.object
     return None if held is None or not resolved.exists else (held.device, held.inode)
 

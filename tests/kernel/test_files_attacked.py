@@ -23,6 +23,7 @@ import monitor
 from monitor._native import Object
 from monitor._native.fastacts import FastRunner
 from monitor.broker import listing, metadata, mounts, resolve, walk, worker
+from monitor.broker.acting import Acting
 from monitor.errors import KernelFeatureError, SupervisorError, TargetGone
 from monitor.notify import dispatch
 from monitor.origin import Origin
@@ -372,6 +373,7 @@ async def test_a_thread_that_gets_an_fd_from_a_worker_is_not_taken_for_gone(
         monkeypatch.setattr(module, "LOCAL", frozenset[str]())
     monkeypatch.setattr(dispatch, "LOOK_FIRST_SECONDS", 0)
     monkeypatch.setattr(dispatch, "LOOK_LAST_SECONDS", 0)
+    monkeypatch.setattr(Acting, "gives_before_it_answers", False)  # as where a signal takes calls away
     launch = monitor.Launch([*python(_TEMPORARY), str(room), str(tmp_path)], cwd="/")
     with trio.fail_after(50):
         async with monitor.supervise(launch, handlers=[emulates], otherwise=monitor.Allow()) as run:

@@ -39,7 +39,21 @@ FILE_MUTANTS = (
         "monitor/broker/files.py",
         "opening.flags & os.O_ACCMODE != os.O_RDONLY",
         "opening.flags & os.O_ACCMODE == os.O_RDONLY",
+        (GIVEN + "[over-handler]",),
+    ),
+    Mutant(
+        "likewise on the fast path",
+        "native/fastnames.c",
+        "		.waits = 1,\n",
+        "		.waits = 0,\n",
         (GIVEN + "[over-policy]",),
+    ),
+    Mutant(
+        "a program that was made runs while we have its file open",
+        "native/fastnames.c",
+        "mon_listener_add_fd(lookup->listener, lookup->id, 0, (int)made, 0,",
+        "mon_listener_add_fd(lookup->listener, lookup->id, SECCOMP_ADDFD_FLAG_SEND, (int)made, 0,",
+        (GIVEN + "[make-policy]",),
     ),
     # ---- resolve ----
     Mutant(
