@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
-from errno import E2BIG, EBADF, EFAULT, EINVAL, ENOENT, ENOTSUP, ERANGE
+from errno import E2BIG, EBADF, EFAULT, EINVAL, ENOENT, ENOTSUP, EOPNOTSUPP, ERANGE
 from typing import Final, NamedTuple
 
 from monitor._native import file_attributes_of, remove_attribute, set_attribute, set_file_attributes
@@ -108,6 +108,8 @@ def getxattr_file(acting: Acting, call: Call, index: int) -> Emulated:
     name = _name(acting, call, given.name)
     if isinstance(name, Emulated):
         return name
+    if _has_ids_of_others(acting, name):
+        return Emulated(-EOPNOTSUPP)
     return _told(acting, call, index, given, lambda fd: os.getxattr(_through(fd), name))
 
 
@@ -164,6 +166,8 @@ def setxattr_file(acting: Acting, call: Call, index: int) -> Emulated:
         return name
     if given.size > _SIZE_MAX:
         return Emulated(-E2BIG)
+    if _has_ids_of_others(acting, name):
+        return Emulated(-EOPNOTSUPP)
     value = acting.read(call, given.value, given.size) if given.size else b""
     return _changed(acting, call, index, lambda fd: set_attribute(fd, name, value, given.flags))
 
@@ -176,6 +180,12 @@ def removexattr_file(acting: Acting, call: Call, index: int) -> Emulated:
     if isinstance(name, Emulated):
         return name
     return _changed(acting, call, index, lambda fd: remove_attribute(fd, name))
+
+
+def _has_ids_of_others(acting: Acting, name: bytes) -> bool:
+    """Whether the attribute *name* has ids in it that mean others to who asks: a list of acl(5)."""
+    ids = acting.whose.ids
+    return ids is not None and not ids.are_ours and name.startswith(b"system.posix_acl_")
 
 
 def _changed(acting: Acting, call: Call, index: int, act: Callable[[int], int]) -> Emulated:

@@ -30,11 +30,19 @@ class Extent(NamedTuple):
     number: int
 
 
+ALL_IDS: Final = (Extent(0, 0, 0xFFFFFFFF),)
+
+
 class IdMaps(NamedTuple):
     """The maps of one user namespace."""
 
     uids: tuple[Extent, ...]
     gids: tuple[Extent, ...]
+
+    @property
+    def are_ours(self) -> bool:
+        """Whether every id is called there what it is here."""
+        return self.uids == self.gids == ALL_IDS
 
     def shown_in_stat(self, status: bytes) -> bytes:
         """Return a ``struct stat`` with the owner as it is called there."""

@@ -152,7 +152,7 @@ def readlink_file(acting: Acting, call: Call, index: int) -> Emulated:
     if not stat.S_ISLNK(held.mode):
         return Emulated(-ENOENT if resolved.by_fd else -EINVAL)
     try:
-        text = _own_link(acting, call, resolved) or os.readlink(b"", dir_fd=resolved.fd)
+        text = _own_link(call, resolved) or os.readlink(b"", dir_fd=resolved.fd)
     except OSError as error:
         return Emulated(-(error.errno or EINVAL))
     text = text[:size]
@@ -160,13 +160,13 @@ def readlink_file(acting: Acting, call: Call, index: int) -> Emulated:
     return Emulated(len(text))
 
 
-def _own_link(acting: Acting, call: Call, resolved: Resolved) -> bytes | None:
+def _own_link(call: Call, resolved: Resolved) -> bytes | None:
     """Return what /proc/self says to the target, which is not what it says to us; None: it is another link."""
     if resolved.canonical not in {b"/proc/self", b"/proc/thread-self"}:
         return None
     with ourselves():
-        process, thread = acting.resolver.numbers_of(call)
-    return b"%d" % process if resolved.canonical == b"/proc/self" else b"%d/task/%d" % (process, thread)
+        process = call.target.pid
+    return b"%d" % process if resolved.canonical == b"/proc/self" else b"%d/task/%d" % (process, call.tid)
 
 
 def _signed(register: int) -> int:

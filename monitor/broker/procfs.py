@@ -51,27 +51,15 @@ def as_own(name: bytes, process: int) -> bytes:
     return b"/proc/self" + name.removeprefix(own) if name == own or name.startswith(own + b"/") else name
 
 
-def shows_this_process() -> bool:
-    """
-    Whether /proc, as the calling thread sees it, has the numbers by which we know processes.
-
-    Its ``self`` is who looks, by the number there; and nothing, where we are none of its processes (proc(5)).
-    """
+def is_of_ours(root: int) -> bool:
+    """Whether a procfs, of which *root* holds the root directory, has the numbers by which we know processes."""
     try:
-        return os.readlink("/proc/self") == str(os.getpid())  # noqa: PTH115  # hot
+        return os.readlink(b"self", dir_fd=root) == b"%d" % os.getpid()
     except OSError:
         return False
 
 
-def numbers_inside(tid: int) -> tuple[int, int]:
-    """
-    Return the numbers of the process of a thread, and of itself, in its own pid namespace; 0: it has none of its own.
-
-    Source: proc_pid_status(5), ``NStgid``, ``NSpid``.
-    """
-    try:
-        status = Path(f"/proc/{tid}/status").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0, 0
-    process, thread = (status.partition(b"\n%b:" % key)[2].split(b"\n", 1)[0].split() for key in (b"NStgid", b"NSpid"))
-    return (int(process[-1]), int(thread[-1])) if len(process) > 1 else (0, 0)
+def device_of(fd: int) -> int:
+    """Return the device of what *fd* holds, as ``Object`` has it."""
+    device = os.fstat(fd).st_dev
+    return os.major(device) << 32 | os.minor(device)

@@ -16,7 +16,8 @@ import copy
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from errno import ENOENT
+from errno import EACCES, ENOENT
+from typing import Final
 
 from monitor._native import (
     CREATE,
@@ -34,7 +35,7 @@ from monitor.broker.hiding import Hides, hidden_name
 from monitor.broker.mounts import LOCAL, Mount, Mounts
 from monitor.broker.openers import shows_ours
 from monitor.broker.plan import Start
-from monitor.broker.procfs import as_own, below, is_below, is_ours, numbers_inside, owner_of, shows_this_process
+from monitor.broker.procfs import as_own, below, device_of, is_below, is_of_ours, is_ours, owner_of
 from monitor.broker.resolved import Resolved, names_of
 from monitor.broker.slow import CONFINED, SlowWay, wrong
 from monitor.broker.standing import Standing, ourselves, taken
@@ -45,6 +46,9 @@ from monitor.errors import TargetMemoryError
 from monitor.notify.decode import Call
 from monitor.notify.emulation import MayBlockError
 from monitor.notify.listener import Listener
+
+_PROC_ROOT: Final = 1
+"""``PROC_ROOT_INO``: include/linux/proc_ns.h."""
 
 
 class Resolver:
@@ -61,6 +65,7 @@ class Resolver:
         self._is_supervised = is_supervised
         self.proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
         self.own_fds = os.open("/proc/self/fd", os.O_PATH | os.O_CLOEXEC)
+        self._proc_device = device_of(self.proc)
         self.mounts = Mounts.ours()
         self.view: View | None = None
         self.standing: Standing | None = None
@@ -135,6 +140,9 @@ class Resolver:
             found = found._replace(object=self.view.inside(looker, found.object))
         assert found.object is not None
         on_procfs = self.is_procfs(found.object)
+        if on_procfs and self.shows_others(looker, found.object):
+            os.close(found.fd)
+            return wrong(found.path, EACCES)
         if on_procfs and found.path:  # what an fd holds is what it is, whoever asks
             if may_block and resolve & CONFINED:
                 return slow.confined_in_proc(found)
@@ -148,25 +156,31 @@ class Resolver:
         resolved.by_fd = not found.path
         if start.parent:
             resolved.take_entry()
-        self.name(resolved, self.process_of(call) if on_procfs else 0)
+        self.name(resolved, call.target.pid if on_procfs else 0)
         return resolved
 
-    def numbers_of(self, call: Call) -> tuple[int, int]:
-        """Return the numbers by which /proc in this view knows process and thread of *call*; 0: by none."""
-        if self.view is None or self.shows_our_processes(self.view):
-            return call.target.pid, call.tid
-        return numbers_inside(call.tid)
+    def shows_others(self, looker: PathLooker, held: Object) -> bool:
+        """
+        Whether *held* is on a procfs of another pid namespace than ours, whose numbers we do not know.
 
-    def process_of(self, call: Call) -> int:
-        """Return the first of these."""
-        return self.numbers_of(call)[0]
-
-    def shows_our_processes(self, view: View) -> bool:
-        """Whether /proc in *view* has the numbers that we know; looked at once."""
-        if view.shows_ours is None:
+        It is asked of that very file system, each time: what a view calls /proc may be another in a moment.  Its
+        ``self`` is who looks, by the number there, and nothing where we are none of its processes (proc(5)).
+        """
+        if held.device == self._proc_device:
+            return False
+        mount = self.mounts.find(held.mount)
+        if mount is None:
+            return True
+        try:
             with self.looking():
-                view.shows_ours = shows_this_process()
-        return view.shows_ours
+                fd = os.open(mount.point, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY)
+        except OSError:
+            return True
+        try:
+            root = looker.describe(fd)
+            return (root.device, root.inode) != (held.device, _PROC_ROOT) or not is_of_ours(fd)
+        finally:
+            os.close(fd)
 
     def name(self, resolved: Resolved, process: int = 0) -> None:
         """Give *resolved* the names that may be believed; *process* is the target's, if anything is on procfs."""
@@ -174,10 +188,10 @@ class Resolver:
         assert held is not None
         mount = self.mount_of(held)
         owner = self.owner(held)
-        if owner is not None and self.is_hidden(owner):
+        if owner is not None and is_ours(owner):
             resolved.wrong = ENOENT  # as if it were not there, however it was come by
             return
-        if owner is not None and self.is_foreign(owner, process):
+        if owner is not None and self.is_foreign(owner):
             resolved.foreign = True
         resolved.may_hang = mount is None or mount.kind not in LOCAL
         if mount is None:
@@ -188,29 +202,21 @@ class Resolver:
         names = names_of(held.link, resolved.missing)
         resolved.names = tuple(as_own(name, process) for name in names) if process else names
 
-    def is_hidden(self, number: int) -> bool:
-        """Whether *number* in /proc is ours: such a process is not there."""
-        return self._knows_numbers() and is_ours(number)
-
-    def is_foreign(self, number: int, process: int) -> bool:
-        """
-        Whether *number* in /proc is none of the supervised.
-
-        Where we do not know the numbers it is a pid namespace that the run has made, if *process* has one there.
-        """
-        return not self._is_supervised(number) if self._knows_numbers() else not process
-
-    def _knows_numbers(self) -> bool:
-        return self.view is None or self.view.shows_ours is not False
+    def is_foreign(self, number: int) -> bool:
+        """Whether *number* in /proc is none of the supervised."""
+        with ourselves():
+            return not self._is_supervised(number)
 
     def is_procfs(self, held: Object) -> bool:
-        """Whether it is on a procfs of this view."""
+        """Whether it is on a procfs: one of this view, or ours by whatever mount."""
         mount = self.mounts.find(held.mount)
-        return mount is not None and mount.kind == "proc"
+        return held.device == self._proc_device or (mount is not None and mount.kind == "proc")
 
     def owner(self, held: Object) -> int | None:
         """Return the number of the process to which a thing on procfs belongs; None: it is elsewhere, or nobody's."""
         mount = self.mount_of(held)
+        if mount is None and held.device == self._proc_device:
+            return os.getpid()  # by what mount, and so where on it, cannot be told
         if mount is None or mount.kind != "proc":
             return None
         return owner_of(mount, held) if is_below(mount, held) else os.getpid()  # it cannot be told: as if it were ours
@@ -228,7 +234,7 @@ class Resolver:
         return self._listener.is_valid(call.id)
 
     def surroundings(self, looker: PathLooker, tid: int, process: int) -> Surroundings:
-        """Return what a walk for a thread has to know; its numbers are those of /proc in this view."""
+        """Return what a walk for a thread has to know; its numbers are ours."""
 
         def is_procfs(fd: int) -> bool:
             with ourselves():
@@ -240,10 +246,7 @@ class Resolver:
 
         def is_hidden(number: int) -> bool:
             with ourselves():
-                return self.is_hidden(number)
-
-        def is_foreign(number: int) -> bool:
-            return self.is_foreign(number, process)
+                return is_ours(number)
 
         def describe(fd: int) -> Object:
             with ourselves():
@@ -258,5 +261,5 @@ class Resolver:
             return None if self.hides is None else hidden_name(self.hides, passed.names)
 
         return Surroundings(
-            tid, process, is_procfs, owner, is_hidden, is_foreign, describe, hidden if self.hides else None
+            tid, process, is_procfs, owner, is_hidden, self.is_foreign, describe, hidden if self.hides else None
         )

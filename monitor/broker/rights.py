@@ -13,7 +13,7 @@ from errno import ESRCH
 from typing import Final, NamedTuple
 
 from monitor._native import TakenRights
-from monitor.broker.ids import Extent, IdMaps, extents
+from monitor.broker.ids import IdMaps, extents
 from monitor.notify.decode import Call
 
 _STATUS: Final = re.compile(
@@ -30,8 +30,6 @@ CAP_SETFCAP: Final = 1 << 31
 
 _OF_FILES: Final = 0b01111 | CAP_FSETID | CAP_SETFCAP
 """CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER and these: capabilities(7)."""
-
-_ALL_IDS: Final = (Extent(0, 0, 0xFFFFFFFF),)
 
 _HARMLESS: Final = frozenset({1, 2, 3, 4, 15, 16, 21, 22, 23, 27, 29, 30, 36, 37, 38, 39, 40, 41, 42, 0x53564D41})
 """
@@ -154,7 +152,7 @@ def outside_worth(maps: IdMaps) -> int:
 
     Those about files are, if no id is unmapped there: ``privileged_wrt_inode_uidgid`` in kernel/capability.c.
     """
-    return _OF_FILES if maps.uids == maps.gids == _ALL_IDS else 0
+    return _OF_FILES if maps.are_ours else 0
 
 
 def _read(proc: int, leaf: str) -> bytes:

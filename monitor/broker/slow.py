@@ -82,7 +82,7 @@ class SlowWay(NamedTuple):
         lead = b"/" if found.path.startswith(b"/") else b""
         parts = [part for part in found.path.split(b"/") if part]
         try:
-            process = self.resolver.process_of(self.call)
+            process = self.call.target.pid
             for count in range(len(parts) - 1, -1, -1):
                 above = lead + b"".join(part + b"/" for part in parts[:count]) + b"."
                 try:
@@ -103,7 +103,7 @@ class SlowWay(NamedTuple):
         held = found.object
         assert held is not None
         try:
-            process = self.resolver.process_of(self.call)
+            process = self.call.target.pid
         except BaseException:
             os.close(found.fd)
             raise
@@ -131,7 +131,7 @@ class SlowWay(NamedTuple):
             path, start = found.path, found.start if found.start >= 0 else AT_FDCWD
             with self.resolver.looking():
                 last = self._last_of(path, start, found.error)
-            resolved = self._of(path, last, self.resolver.process_of(self.call)) if isinstance(last, Walked) else last
+            resolved = self._of(path, last, self.call.target.pid) if isinstance(last, Walked) else last
         except BaseException:
             _close(found.start)
             raise
@@ -171,10 +171,10 @@ class SlowWay(NamedTuple):
         """Walk *path* from *start*, which is ours to close, or from where it starts by itself."""
         call = self.call
         try:
-            process, thread = self.resolver.numbers_of(call)
+            process = call.target.pid
             if start < 0:
                 start = self._opened_start(path)
-            surroundings = self.resolver.surroundings(self.looker, thread, process)
+            surroundings = self.resolver.surroundings(self.looker, call.tid, process)
             how = How(self.start.follow or self.start.parent, self.start.creates, self.resolve)
             with self.resolver.looking():
                 walked = walk(start, self._walked_part(path), surroundings, how)
@@ -198,6 +198,9 @@ class SlowWay(NamedTuple):
         except OSError:
             _close(walked.fd)
             raise
+        if self.resolver.is_procfs(held) and self.resolver.shows_others(self.looker, held):
+            os.close(walked.fd)
+            return wrong(path, EACCES)
         resolved = Resolved(path, error=walked.error, fd=walked.fd, held=held)
         resolved.missing = walked.missing
         resolved.must_be_directory = walked.must_be_directory

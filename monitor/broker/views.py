@@ -14,7 +14,7 @@ from collections import OrderedDict
 from typing import Final, NamedTuple
 
 from monitor._native import Object, PathLooker, statfs_of
-from monitor.broker.mounts import Mount, Mounts
+from monitor.broker.mounts import LOCAL, Mount, Mounts
 
 KEPT: Final = 16
 """How many views are kept that no call is about."""
@@ -37,11 +37,12 @@ class Place(NamedTuple):
     device: int
     inode: int
     mount: int
+    namespace: int
 
     @classmethod
-    def of(cls, held: Object) -> Place:
-        """Return that of *held*."""
-        return cls(held.device, held.inode, held.mount)
+    def of(cls, held: Object, namespace: int) -> Place:
+        """Return that of *held*, for who is in a mount *namespace*: its list of mounts is of that."""
+        return cls(held.device, held.inode, held.mount, namespace)
 
 
 class View:
@@ -57,8 +58,6 @@ class View:
         self.name = held.link
         """What we call the root; empty: it has no name."""
         self.mounts = mounts
-        self.shows_ours: bool | None = None
-        """Whether /proc there has the numbers of processes that we know; None: nobody has looked."""
         self._end = weakref.finalize(self, _close, root, mounts)
         self._end.atexit = False
 
@@ -78,8 +77,8 @@ def _close(root: int, mounts: Mounts) -> None:
 
 
 def _below(root: bytes, link: bytes) -> bytes:
-    if not root.startswith(b"/"):
-        return b""
+    if not root.startswith(b"/") or root.endswith(b" (deleted)"):
+        return b""  # another may be called so
     if root == b"/":
         return link
     if link == root:
@@ -97,7 +96,7 @@ class Views:
         self._ours = ours
         fd = os.open("/", os.O_PATH | os.O_CLOEXEC)
         try:
-            self._own = Place.of(looker.describe(fd))
+            self._own = Place.of(looker.describe(fd), self._namespace("self"))
         finally:
             os.close(fd)
         self._all: weakref.WeakValueDictionary[Place, View] = weakref.WeakValueDictionary()
@@ -114,7 +113,7 @@ class Views:
         fd = os.open(f"{tid}/root", os.O_PATH | os.O_CLOEXEC, dir_fd=self._proc)
         try:
             held = self._looker.describe(fd)
-            place = Place.of(held)
+            place = Place.of(held, self._namespace(str(tid)))
             if place == self._own:
                 return None
             view = self._all.get(place)
@@ -128,11 +127,16 @@ class Views:
             if fd >= 0:
                 os.close(fd)
 
+    def _namespace(self, thread: str) -> int:
+        return os.stat(f"{thread}/ns/mnt", dir_fd=self._proc).st_ino  # dir_fd
+
     def _made(self, tid: int, root: int, held: Object) -> View:
-        if _TYPE(statfs_of(root)) == (_PROC_SUPER_MAGIC,):
+        known = self._ours.find(held.mount)
+        if known is not None and known.kind not in LOCAL:
+            raise NoViewError  # whoever enters it may wait for ever
+        if (known is not None and known.kind == "proc") or _TYPE(statfs_of(root)) == (_PROC_SUPER_MAGIC,):
             raise NoViewError  # its ``self`` would be ours
         file = os.open(f"{tid}/mountinfo", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
-        known = self._ours.find(held.mount)
         # Where the root is no mount of its own, the mount that it is on is not among those below it.
         around = {held.mount: Mount(b"/", "" if known is None else known.kind, b"")}
         return View(root, held, Mounts(file, around))

@@ -73,7 +73,9 @@ class Owners:
         self._taken_back = ours.taken(self._root)
         self._kept: dict[tuple[Rights, View | None, bool], Standing] = {}
         self._last: tuple[int, Whose | None] = 0, OURS
-        self._walled = alike is not None and self._look(alike) is OURS
+        # Of who is not root, a program with file capabilities takes those away that it has without them.
+        keeps = not ours.permitted or ours.uids.real == ours.uids.effective == 0
+        self._walled = alike is not None and keeps and self._look(alike) is OURS
 
     def close(self) -> None:
         """Give the fd back."""
@@ -101,11 +103,19 @@ class Owners:
             return OURS
         ident, whose = self._last
         if ident != call.id:
-            whose = self._listener.reserve.with_fd(lambda: self._look(call.tid, call))
+            whose = self._look_or_make_room(call)
             if not self._listener.is_valid(call.id):
                 raise TargetGone
             self._last = call.id, whose
         return whose
+
+    def _look_or_make_room(self, call: Call) -> Whose | None:
+        try:
+            return self._listener.reserve.with_fd(lambda: self._look(call.tid, call))
+        except OSError:
+            self._kept.clear()  # and with them the fds of views that nobody is in
+            self._views.close()
+            return self._listener.reserve.with_fd(lambda: self._look(call.tid, call))
 
     def _look(self, tid: int, call: Call | None = None) -> Whose | None:
         """Look whose the calls of a thread are, or this *call* of it."""

@@ -53,9 +53,12 @@ TESTED: Final[Mapping[str, str]] = {
     "Of /proc, what shows": "tests/kernel/test_files_attacked.py::"
     "test_what_shows_the_namespaces_of_its_opener_is_not_opened_for_a_program_with_others",
     "Locks of fcntl(2)": "::test_a_lock_of_ours_is_gone_when_the_program_has_opened_the_file",
+    "Landlock says": "::test_a_domain_of_its_own_is_not_promised",
     "In a user namespace where": "tests/kernel/test_rights.py::"
     "test_capabilities_of_another_namespace_are_worth_something_where_every_id_is_mapped",
-    "Ids in attributes": "tests/kernel/test_rights.py::test_a_namespace_is_given_its_map_by_who_made_it",
+    "Lists of acl(5)": "tests/kernel/test_rights.py::test_a_namespace_is_given_its_map_by_who_made_it",
+    "What is in a /proc of another": "tests/kernel/test_rights.py::"
+    "test_a_procfs_of_another_pid_namespace_tells_nothing",
     "What is outside of the root": "tests/kernel/test_rights.py::"
     "test_a_policy_knows_names_as_they_are_under_the_other_root",
     "Core dumps are off": "tests/kernel/test_files.py::test_no_core_is_dumped",
@@ -255,3 +258,12 @@ async def test_a_process_that_names_itself_by_its_number_is_taken_for_another(br
     script += "    except PermissionError:\n        print('refused')"
 
     assert await said(script, brokered=brokered) == ("set\nrefused\n" if brokered else "set\nset\n")
+
+
+@BOTH
+async def test_a_domain_of_its_own_is_not_promised(brokered: bool) -> None:
+    require("Landlock", landlock_abi() > 0)
+    script = "import ctypes, errno\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+    script += "print(libc.syscall(444, None, 0, 1) > 0 or errno.errorcode[ctypes.get_errno()])"
+
+    assert await said(script, brokered=brokered) == ("ENOTSUP\n" if brokered else "True\n")

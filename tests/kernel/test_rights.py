@@ -43,6 +43,9 @@ otherwise = "allow"
 exec = "unverified"
 unix = "unmediated"
 RULES
+"""
+
+LIFTING = """
 [[syscalls]]
 names = ["chroot", "unshare", "clone", "setns", "mount", "umount2"]
 action = "allow"
@@ -78,6 +81,11 @@ pytestmark = pytest.mark.root
 def policy(rules: str = "") -> monitor.Policy:
     """Return the policy that allows everything but what *rules* say."""
     return loads(ALLOWING.replace("RULES", rules))
+
+
+def lifting(rules: str = "") -> monitor.Policy:
+    """Return one that lets programs come to another root, and to namespaces, too."""
+    return policy(rules + LIFTING)
 
 
 @pytest.fixture
@@ -153,6 +161,9 @@ async def same(place: Path, script: str, given: monitor.Policy | None, before: t
 
 
 WAYS = pytest.mark.parametrize("given", [None, policy()], ids=["by a handler", "under a policy"])
+"""Under the policy calls take the fast path, until one is heard that may change rights."""
+
+VIEWS = pytest.mark.parametrize("given", [None, lifting()], ids=["by a handler", "under a policy"])
 
 LOOKS_AND_CHANGES = """
 for name in ("roots", "readable", "nobodys", "groups", "closed-to-me", "closed/in", "none"):
@@ -284,7 +295,7 @@ import resource
 how = ctypes.create_string_buffer(24)  # struct open_how: O_RDONLY
 threading.Thread(target=call, args=(437, -100, {str(place / "fifo").encode()!r}, how, 24)).start()
 ours = [int(number) for number in sys.stdin.readline().split()]
-print({{call(62, tid, 9) for tid in ours}}, {{call(234, {os.getpid()}, tid, 9) for tid in ours}})
+print({{call(62, tid, 0) for tid in ours}}, {{call(234, {os.getpid()}, tid, 0) for tid in ours}})
 print({{call(101, 16, tid, 0, 0) for tid in ours}}, {{said(resource.prlimit, tid, 7, (0, 0)) for tid in ours}})
 sys.stdout.flush()
 os._exit(0)
@@ -387,7 +398,7 @@ print(said(os.setxattr, "/newer", "user.x", b"1"), said(os.getxattr, "/newer", "
 """
 
 
-@WAYS
+@VIEWS
 @pytest.mark.parametrize("becomes", ["", BECOMES_NOBODY])
 async def test_paths_lead_where_they_lead_under_another_root(
     place: Path, jail: Path, becomes: str, given: monitor.Policy | None
@@ -413,7 +424,7 @@ print(said(whole, "/a/secret"), said(whole, "/etc/hosts"), said(os.stat, "hosts"
 os.chdir("/")
 print(os.stat(".").st_ino == os.stat("/").st_ino)
 """
-    given = policy('deny = ["/a/secret"]')
+    given = lifting('deny = ["/a/secret"]')
 
     printed = await brokered([PYTHON, "-S", "-E", "-c", script], given)
 
@@ -424,7 +435,7 @@ print(os.stat(".").st_ino == os.stat("/").st_ino)
 async def test_a_procfs_as_root_is_no_view(place: Path) -> None:
     script = f"{PRELUDE}\nos.chroot('/proc'); print(said(os.stat, '/self'), said(os.stat, '/1'))"
 
-    assert await brokered([PYTHON, "-S", "-E", "-c", script], policy()) == "Permission denied Permission denied\n"
+    assert await brokered([PYTHON, "-S", "-E", "-c", script], lifting()) == "Permission denied Permission denied\n"
 
 
 MOUNTS = """
@@ -437,13 +448,10 @@ umount $T/m; ls $T/m
 """
 
 
-@WAYS
-@pytest.mark.parametrize("options", ["-m", "-mp -f --mount-proc"])
-async def test_mounts_of_another_namespace_are_seen_as_they_are(
-    place: Path, options: str, given: monitor.Policy | None
-) -> None:
+@VIEWS
+async def test_mounts_of_another_namespace_are_seen_as_they_are(place: Path, given: monitor.Policy | None) -> None:
     require("unshare", shutil.which("unshare") is not None)
-    words = ["/usr/bin/unshare", *options.split(), "/bin/sh", "-c", MOUNTS.replace("$T", str(place))]
+    words = ["/usr/bin/unshare", "-m", "/bin/sh", "-c", MOUNTS.replace("$T", str(place))]
 
     native = natively(words)
     (place / "m").rmdir()
@@ -452,12 +460,43 @@ async def test_mounts_of_another_namespace_are_seen_as_they_are(
     assert "hello" in native
 
 
-async def test_processes_of_another_pid_namespace_have_other_numbers(place: Path) -> None:
-    """A number that we know as our own is somebody else's there."""
+@VIEWS
+async def test_a_procfs_of_another_pid_namespace_tells_nothing(place: Path, given: monitor.Policy | None) -> None:
+    """A number that we know as one of the program's is somebody else's there, or nobody's."""
     script = f"{PRELUDE}\nprint(os.getpid(), said(whole, '/proc/self/comm'), said(os.readlink, '/proc/self'))"
     words = ["/usr/bin/unshare", "-mp", "-f", "--mount-proc", PYTHON, "-S", "-E", "-c", script]
 
-    assert await brokered(words, policy()) == natively(words) == "1 python3\n 1\n"
+    assert natively(words) == "1 python3\n 1\n"
+    assert await brokered(words, given) == "1 Permission denied Permission denied\n"
+
+
+@VIEWS
+@pytest.mark.parametrize("leads", ["bind", "left"])
+async def test_nobody_comes_to_us_by_a_procfs_that_has_another_name(
+    place: Path, leads: str, given: monitor.Policy | None
+) -> None:
+    """Mounted once more below another root, with another thing called /proc there; or left behind, outside of it."""
+    (place / "root" / "p").mkdir(parents=True)
+    (place / "root" / "proc").mkdir()
+    enter = {
+        "bind": f"call(165, b'/proc', b'{place}/root/p', None, 4096 | 16384, None); os.chroot('{place}/root')",
+        "left": f"os.chdir('/proc'); os.chroot('{place}/root')",
+    }[leads]
+    below = "/p" if leads == "bind" else "."
+    script = f"""{PRELUDE}
+call(272, 0x20000)  # a mount namespace of its own
+call(165, b'none', b'/', None, 0x44000, None)  # which tells nobody
+{enter}
+for name in ("mem", "environ", "maps", "status", "fd", "task"):
+    print(said(os.open, f"{below}/{os.getpid()}/{{name}}", os.O_RDONLY))
+print(said(whole, "{below}/self/comm"), said(os.readlink, "{below}/self/exe"))
+"""
+    printed = await brokered([PYTHON, "-S", "-E", "-c", script], given)
+
+    *ours, own = printed.splitlines()[:7]
+    assert set(ours) <= {"No such file or directory", "Permission denied"}
+    assert len(ours) == 6
+    assert "seccomp" not in own
 
 
 # ---- user namespaces ----
@@ -506,7 +545,7 @@ async def test_a_namespace_is_given_its_map_by_who_made_it(place: Path) -> None:
     words = ["/usr/bin/unshare", "--user", "--map-root-user", "/usr/bin/id", "-u"]
 
     assert natively(words) == "0\n"
-    assert "uid_map: Operation not permitted" in await brokered(words, policy())
+    assert "uid_map: Operation not permitted" in await brokered(words, lifting())
 
 
 def test_ids_are_mapped_by_extents() -> None:

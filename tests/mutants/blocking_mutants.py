@@ -57,8 +57,8 @@ BLOCKING_MUTANTS = (
     Mutant(
         "who sleeps for a program that is gone sleeps on",
         "native/helper.c",
-        "		    mon_listener_id_valid(helper->listener, helper->id) == -ENOENT) {\n",
-        "		    helper->id == 0) {\n",
+        "			stop(helper, shared, pidfd, MON_HELPER_UNWANTED);\n",
+        "			helper->why = MON_HELPER_UNWANTED;\n",
         ("tests/kernel/test_blocking.py::test_an_open_ends_soon_after_its_program",),
     ),
     Mutant(

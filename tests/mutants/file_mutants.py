@@ -328,7 +328,7 @@ FILE_MUTANTS = (
     Mutant(
         "a directory is moved as a file is",
         "monitor/handlers/moving.py",
-        "    if not stat.S_ISDIR(seen.st_mode):\n",
+        "    if not stat.S_ISDIR(seen.mode):\n",
         "    if True:\n",
         (MOVING + "[a directory above a name that is forbidden]",),
     ),

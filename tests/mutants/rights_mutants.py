@@ -130,8 +130,22 @@ RIGHTS_MUTANTS: Final = (
     Mutant(
         "capabilities of a namespace of one's own are worth as much as ours",
         "monitor/broker/rights.py",
-        "    return _OF_FILES if maps.uids == maps.gids == _ALL_IDS else 0\n",
+        "    return _OF_FILES if maps.are_ours else 0\n",
         "    return _OF_FILES\n",
         (RIGHTS + "::test_capabilities_of_another_namespace_are_worth_something_where_every_id_is_mapped",),
+    ),
+    Mutant(
+        "our /proc is nobody's by another mount",
+        "monitor/broker/resolve.py",
+        "        self._proc_device = device_of(self.proc)\n",
+        "        self._proc_device = device_of(self.proc) + 1\n",
+        (RIGHTS + "::test_nobody_comes_to_us_by_a_procfs_that_has_another_name",),
+    ),
+    Mutant(
+        "numbers of another pid namespace are believed",
+        "monitor/broker/resolve.py",
+        "            return (root.device, root.inode) != (held.device, _PROC_ROOT) or not is_of_ours(fd)\n",
+        "            return False\n",
+        (RIGHTS + "::test_a_procfs_of_another_pid_namespace_tells_nothing",),
     ),
 )
