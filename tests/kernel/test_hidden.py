@@ -135,6 +135,9 @@ CASES: Final[dict[str, tuple[str, str]]] = {
     "a path out of its confines": ("confined('keep/../../x', 0x08)", "EXDEV"),
     "a path in a root of its own": ("os.close(confined('/../../' + os.getcwd()[1:] + '/usr', 0x10))", "ENOENT"),
     "what is not hidden": ("os.stat('keep/../file').st_size", "5"),
+    "what is in the kernel's cache": ("os.close(os.open('file', 0)) or confined('file', 0x20)", "EAGAIN"),
+    "what is hidden, in the cache": ("confined('hidden/inner', 0x20)", "EAGAIN"),
+    "what is not there, in the cache": ("confined('nothing', 0x20)", "EAGAIN"),
     # What it is.
     "a link to it": ("os.stat('into')", "ENOENT"),
     "the link itself": ("os.readlink('into')", "hidden/inner"),
@@ -379,3 +382,16 @@ def test_a_list_of_a_directory_with_two_names_hides_what_either_hides() -> None:
 
     hides: Callable[[bytes], bool] = call.hides
     assert (hides(b"x"), hides(b"y")) == (True, False)
+
+
+async def test_a_directory_whose_name_is_too_long_is_not_listed(tree: Path) -> None:
+    """What is hidden in it cannot be told; it was opened while it had another name."""
+    lines = (
+        "globals().update(fd=os.open('d', 0)) or entries(fd, 4096)",
+        "os.makedirs('/'.join(['x' * 200] * 10)) or os.chdir('/'.join(['x' * 200] * 10))",
+        "os.makedirs('/'.join(['y' * 200] * 9)) or os.chdir('y' * 200)",
+        "os.rename(sys.argv[1] + '/d', '/'.join(['y' * 200] * 8 + ['z' * 250]))",
+        "os.lseek(fd, 0, 0) or entries(fd, 4096)",
+    )
+
+    assert await said(tree, *lines) == ["[]", "None", "None", "None", "EACCES"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -129,6 +130,36 @@ async def test_nobody_else_waits_for_it(
 
     assert longest < WHILE_IT_HANGS_MS
     assert ended < 5
+
+
+@pytest.mark.root
+async def test_a_name_on_which_it_is_mounted_is_not_a_question_to_it(
+    tmp_path: Path, unwilling: Callable[[Path], subprocess.Popen[bytes]]
+) -> None:
+    """What is there is EEXIST, natively as soon as here; its file system answers nobody."""
+    point = tmp_path / "fuse"
+    server = unwilling(point)
+    server.send_signal(signal.SIGSTOP)
+    try:
+        with trio.fail_after(10):
+            async with monitor.supervise(
+                launch(f"mknod {point} p; mkdir {point}"),
+                handlers=[names],
+                otherwise=monitor.Allow(),
+            ) as run:
+                output = b"".join([chunk async for chunk in run.stdout])
+    finally:
+        server.kill()
+        server.wait()
+        subprocess.run(["umount", "-l", str(point)], check=True)
+
+    assert output.count(b"File exists") == 2
+
+
+@monitor.handles("mknod", "mknodat", "mkdir", "mkdirat")
+def names(call: monitor.Call) -> monitor.Verdict:
+    """Make names for the program."""
+    return call.emulate()
 
 
 @pytest.mark.root

@@ -88,6 +88,20 @@ HIDDEN_MUTANTS = (
         (HIDDEN + "::test_the_file_of_the_policy_may_be_hidden_and_is_not_there",),
     ),
     Mutant(
+        "a directory without a name is listed as it is",
+        "monitor/handlers/paths.py",
+        "        elif self._decider.hides and not resolved.anonymous:\n",
+        "        elif False:\n",
+        (HIDDEN + "::test_a_directory_whose_name_is_too_long_is_not_listed",),
+    ),
+    Mutant(
+        "the kernel's cache tells of a hidden name",
+        "monitor/broker/broker.py",
+        "        tells = acting.resolver.hides is not None and opening.only_cached\n",
+        "        tells = False\n",
+        (HIDDEN,),
+    ),
+    Mutant(
         "a mount tells of a hidden name",
         "monitor/broker/slow.py",
         " or (self.straight and found.error in TELLING)\n",
