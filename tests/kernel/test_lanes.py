@@ -75,6 +75,9 @@ KINDS = {
 
 def plant(tree: Path) -> Path:
     """Make *tree* what it is at the beginning of each run."""
+    subprocess.run(
+        ["chmod", "-R", "u+rwx", str(tree)], stderr=subprocess.DEVNULL, check=False
+    )  # as the last run left it
     shutil.rmtree(tree, ignore_errors=True)
     for name in ("directory/below", "full", "secret", "sticky"):
         (tree / name).mkdir(parents=True)

@@ -72,7 +72,7 @@ int main(int argc, char **argv)
 		snprintf(name, sizeof(name), "gone-%d", round);
 		TRY(mkdir(name, 0755));
 		TRY(rmdir(name));
-		fd = (int)TRY(open(name, O_WRONLY | O_CREAT | O_EXCL, 0400));
+		fd = (int)TRY(open(name, O_WRONLY | O_CREAT | O_EXCL, 0600));
 		if (fd >= 0 && write(fd, "once", 4) != 4)
 			printf("%d: write\n", round);
 		close(fd);
