@@ -7,10 +7,11 @@ What it is not: any of them (``files``, ``metadata``), or a decision.  It is the
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from errno import EAGAIN
+from errno import EACCES, EAGAIN
 from functools import partial
 from typing import TypeVar
 
@@ -133,10 +134,10 @@ class FileBroker:
         return call.name in FAMILIES and call.arch is self._arch
 
     def _whose(self, call: Call) -> Whose:
-        """Return whose *call* is.  Raises as ``can``."""
+        """Return whose *call* is.  Raises as ``can``; OSError (EACCES): nobody's whose rights can be taken on."""
         whose = self._owners.of(call)
         if whose is None:
-            raise TargetGone  # whoever came here knew it: it was another thread then
+            raise OSError(EACCES, os.strerror(EACCES))
         return whose
 
     def _do(self, call: Call, function: Callable[[Acting, Call], T]) -> T:
@@ -187,7 +188,10 @@ class FileBroker:
 
     def emulate(self, call: Call) -> Emulated:
         """Do *call* at once.  Raises MayBlockError."""
-        return self._do(call, self._look_and_emulate)
+        try:
+            return self._do(call, self._look_and_emulate)
+        except OSError as error:  # the thread waits for an answer, whatever we lack
+            return Emulated(-our_lack(error))
 
     async def emulate_later(self, call: Call) -> Emulated:
         """Do *call* where it may sleep."""

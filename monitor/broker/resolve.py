@@ -240,6 +240,10 @@ class Resolver:
             with ourselves():
                 return self.is_procfs(looker.describe(fd))
 
+        def shows_others(fd: int) -> bool:
+            with ourselves():
+                return self.shows_others(looker, looker.describe(fd))
+
         def owner(fd: int) -> int | None:
             with ourselves():
                 return self.owner(self.describe(looker, fd))
@@ -261,5 +265,13 @@ class Resolver:
             return None if self.hides is None else hidden_name(self.hides, passed.names)
 
         return Surroundings(
-            tid, process, is_procfs, owner, is_hidden, self.is_foreign, describe, hidden if self.hides else None
+            tid=tid,
+            process=process,
+            is_procfs=is_procfs,
+            shows_others=shows_others,
+            owner=owner,
+            is_hidden=is_hidden,
+            is_foreign=self.is_foreign,
+            describe=describe,
+            hidden=hidden if self.hides else None,
         )

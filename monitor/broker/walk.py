@@ -45,6 +45,7 @@ class Surroundings(NamedTuple):
         tid: the thread.
         process: the process of it, in the pid namespace of our /proc.
         is_procfs: whether an fd is on procfs.
+        shows_others: whether that is of a pid namespace whose numbers are not known.
         owner: the process of /proc to which belongs what an fd is on; None: it is nobody's.
         is_hidden: whether a number in /proc belongs to us: such a process is not there.
         is_foreign: whether it belongs to a process that is none of the supervised.
@@ -56,6 +57,7 @@ class Surroundings(NamedTuple):
     tid: int
     process: int
     is_procfs: Callable[[int], bool]
+    shows_others: Callable[[int], bool]
     owner: Callable[[int], int | None]
     is_hidden: Callable[[int], bool]
     is_foreign: Callable[[int], bool]
@@ -180,6 +182,8 @@ class _Walker:
             raise _Stop(EISDIR, component)
         in_proc = self._surroundings.is_procfs(self.here)
         if in_proc:
+            if self._surroundings.shows_others(self.here):
+                raise _Stop(EACCES, component)  # numbers there, and whose links they are, cannot be told
             self._pass_process(component)
         found = self._opened(component, os.O_NOFOLLOW)
         try:

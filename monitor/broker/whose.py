@@ -64,7 +64,7 @@ class Owners:
     """Knows whose the calls of one run are.  Owns an fd, and ends with ``close``."""
 
     def __init__(self, listener: Listener, proc: int, looker: PathLooker, mounts: Mounts, alike: int | None) -> None:
-        """Borrow all of them; *alike*: a process with whose rights and view every thread begins, and stays for now."""
+        """Borrow all of them; *alike*: a process with whose rights and view every thread begins."""
         self._listener = listener
         self._proc = proc
         self._views = Views(proc, looker, mounts)

@@ -514,7 +514,7 @@ def test_only_the_last_link_of_a_path_is_asked_whose_it_is(tmp_path: Path, monke
     monkeypatch.setattr(walk, "_is_protected", lambda _directory, _link: True)
     nothing = Object(0, 0, 0, 0, 0, b"")
     around = walk.Surroundings(
-        0, 0, lambda _: False, lambda _: None, lambda _: False, lambda _: False, lambda _: nothing
+        0, 0, lambda _: False, lambda _: False, lambda _: None, lambda _: False, lambda _: False, lambda _: nothing
     )
     start = os.open(tmp_path, os.O_PATH)
     try:

@@ -14,6 +14,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from errno import EMFILE
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import trio
 import monitor
 from monitor._native import StrandedError
 from monitor.broker import whose
+from monitor.broker.broker import FileBroker
 from monitor.broker.families import FAMILIES
 from monitor.broker.ids import OVERFLOW, Extent, IdMaps, extents
 from monitor.broker.rights import Ids, Rights, outside_worth
@@ -284,6 +286,25 @@ async def test_without_the_rights_to_take_others_nothing_is_done(place: Path, mo
     assert await brokered([PYTHON, "-S", "-E", "-c", script], policy()) == "Permission denied\n"
 
 
+async def test_a_call_is_answered_though_it_cannot_be_told_whose_it_is(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """We may have no fd left when it is to be done; the thread waits for us all the same."""
+    whose_of = FileBroker._whose
+
+    def lacking(self: FileBroker, call: monitor.Call) -> whose.Whose:
+        if call.name.startswith("mknod") and call.has_looked_up(FAMILIES[call.name].register):
+            raise OSError(EMFILE, os.strerror(EMFILE))
+        return whose_of(self, call)
+
+    monkeypatch.setattr(FileBroker, "_whose", lacking)
+    script = f"{PRELUDE}\nprint(said(os.mkfifo, '{place}/fifo'), said(whole, '/proc/self/comm'))"
+
+    printed = await brokered([PYTHON, "-S", "-E", "-c", script], policy())
+
+    assert printed == "Too many open files in system python3\n\n"
+
+
 async def test_nobody_touches_who_acts_for_it(place: Path) -> None:
     """While a thread of ours waits with the ids of the program, those are no ids by which it could be reached."""
     os.mkfifo(place / "fifo")
@@ -464,10 +485,13 @@ async def test_mounts_of_another_namespace_are_seen_as_they_are(place: Path, giv
 async def test_a_procfs_of_another_pid_namespace_tells_nothing(place: Path, given: monitor.Policy | None) -> None:
     """A number that we know as one of the program's is somebody else's there, or nobody's."""
     script = f"{PRELUDE}\nprint(os.getpid(), said(whole, '/proc/self/comm'), said(os.readlink, '/proc/self'))"
+    script += (
+        "; where = said(os.stat, f'/proc/{os.getpid()}/cwd/etc'); print(where if isinstance(where, str) else True)"
+    )
     words = ["/usr/bin/unshare", "-mp", "-f", "--mount-proc", PYTHON, "-S", "-E", "-c", script]
 
-    assert natively(words) == "1 python3\n 1\n"
-    assert await brokered(words, given) == "1 Permission denied Permission denied\n"
+    assert natively(words) == "1 python3\n 1\nTrue\n"
+    assert await brokered(words, given) == "1 Permission denied Permission denied\nPermission denied\n"
 
 
 @VIEWS
