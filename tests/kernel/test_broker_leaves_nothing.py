@@ -235,7 +235,7 @@ def assert_a_moment(directory: Path) -> None:
         moments += ["directory file link symlink"]
         assert there in [set(moment.split()) for moment in moments], (number, there)
         if "gone" in there and not gone.is_dir():
-            assert (gone.read_text(), gone.stat().st_mode & 0o777) in {("", 0o400), ("once", 0o400)}
+            assert (gone.read_text(), gone.stat().st_mode & 0o777) in {("", 0o600), ("once", 0o600)}
         if "file" in there:
             assert file.read_text() in ({"on"} if "link" in there else {"", "once", "on"})
             assert file.stat().st_nlink == 1 + ("link" in there)

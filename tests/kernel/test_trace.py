@@ -36,11 +36,15 @@ async def traced(argv: Sequence[str], names: str, path: Path, *others: Any) -> l
 
 
 def by_thread(lines: Sequence[str]) -> list[list[str]]:
-    """Return the lines of each thread without its number, the threads in the order of their first line."""
+    """
+    Return the lines of each thread without its number, the threads in the order of their first line.
+
+    Addresses and numbers of processes are taken out; those of a young machine have three digits, as sizes have.
+    """
     found: dict[str, list[str]] = defaultdict(list)
     for line in lines:
         tid, _, rest = line.partition(" ")
-        found[tid].append(re.sub(r"0x[0-9a-f]{4,}|\b[0-9]{4,}\b", "N", rest.strip()))
+        found[tid].append(re.sub(r"0x[0-9a-f]{4,}|\b[0-9]{4,}\b|(?<=wait4\()[0-9]+", "N", rest.strip()))
     return list(found.values())
 
 
