@@ -41,9 +41,14 @@ int mon_fast_finish(const struct mon_lookup *lookup, long result, uint32_t flags
 		*sent = 0;
 		return -EINPROGRESS;
 	}
-	return mon_listener_exchange(lookup->listener, lookup->id, result < 0 ? 0 : result,
-				     result < 0 ? (int32_t)result : 0, flags, notification, size,
-				     sent);
+	*sent = mon_listener_respond(lookup->listener, lookup->id, result < 0 ? 0 : result,
+				     result < 0 ? (int32_t)result : 0, flags);
+	return mon_fast_receive(lookup, notification, size);
+}
+
+int mon_fast_receive(const struct mon_lookup *lookup, void *notification, size_t size)
+{
+	return mon_listener_await(lookup->listener, lookup->patience, notification, size);
 }
 
 int mon_fast_waits(const struct mon_lookup *lookup)

@@ -235,8 +235,7 @@ static int answer_given(const struct mon_lookup *lookup, int number, void *notif
 
 	if (number < 0)
 		return -EINPROGRESS;
-	return mon_listener_exchange(lookup->listener, lookup->id, number, 0, 0, notification, size,
-				     &sent);
+	return mon_fast_finish(lookup, number, 0, notification, size, &sent);
 }
 
 int mon_fast_open_changing(struct mon_lookup *lookup, int flags, void *notification, size_t size,

@@ -6,7 +6,7 @@
  * not: another way to look up, or a decision.  Whatever is not plain is left as it was found, with
  * nothing open and nothing answered, for the long way (monitor/broker/resolve.py) to begin anew.
  */
-#include "shim.h"
+#include "fastacts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -111,7 +111,9 @@ static int find_first_missing(struct mon_lookup *lookup)
 	size_t end = lookup->path_length;
 	int result = -ENOENT;
 
-	if (end == 0 || (lookup->path[0] != '/' && lookup->start < 0) ||
+	if (end == 0 || (lookup->path[0] != '/' && lookup->start < 0))
+		return -EXDEV;
+	if (!(lookup->flags & MON_LOOKUP_LATE) &&
 	    mon_listener_id_valid(lookup->listener, lookup->id) < 0)
 		return -EXDEV;
 	for (int tries = 0; result == -ENOENT && tries < MOST_COMPONENTS; tries++) {
@@ -173,8 +175,7 @@ int mon_fast_open(struct mon_lookup *lookup, int flags, void *notification, size
 
 	*number = mon_path_answer_open(&opening);
 	close_if_open(&lookup->fd);
-	return *number < 0 ? -EINPROGRESS
-			   : mon_listener_receive(lookup->listener, notification, size);
+	return *number < 0 ? -EINPROGRESS : mon_fast_receive(lookup, notification, size);
 }
 
 int mon_fast_status(struct mon_lookup *lookup, uint64_t address, void *notification, size_t size,
@@ -191,6 +192,5 @@ int mon_fast_status(struct mon_lookup *lookup, uint64_t address, void *notificat
 		*sent = written < 0 ? (int)written : -EFAULT;
 		return -EINPROGRESS;
 	}
-	return mon_listener_exchange(lookup->listener, lookup->id, 0, 0, 0, notification, size,
-				     sent);
+	return mon_fast_finish(lookup, 0, 0, notification, size, sent);
 }

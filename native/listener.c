@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 int mon_listener_sizes(uint16_t *notif, uint16_t *resp, uint16_t *data)
@@ -50,11 +51,31 @@ int mon_listener_set_flags(int listener, uint64_t flags)
 	return 0;
 }
 
+/* How many milliseconds may be waited now. */
+static int patience_left(const struct mon_patience *patience)
+{
+	struct timespec now;
+	int64_t left;
+
+	if (!patience || patience->milliseconds <= 0)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	left = patience->until - ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+	if (left <= 0)
+		return 0;
+	return left < patience->milliseconds ? (int)left : patience->milliseconds;
+}
+
 int mon_listener_receive(int listener, void *notif, size_t size)
+{
+	return mon_listener_await(listener, NULL, notif, size);
+}
+
+int mon_listener_await(int listener, const struct mon_patience *patience, void *notif, size_t size)
 {
 	struct pollfd pfd = {.fd = listener, .events = POLLIN};
 
-	if (poll(&pfd, 1, 0) < 0)
+	if (poll(&pfd, 1, patience_left(patience)) < 0)
 		return errno == EINTR ? -EAGAIN : -errno;
 	if (pfd.revents & POLLNVAL)
 		return -EBADF;

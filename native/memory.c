@@ -37,9 +37,19 @@
 #define PAGE_BYTES  4096u /* the smallest page Linux has: a chunk never crosses one */
 #define STRING_STEP 256u  /* most strings are shorter, and copying a page is not free */
 
+/* Not by snprintf(3), which costs as much as the open(2) behind it. */
 static void proc_path(char *path, size_t size, pid_t tid, const char *leaf)
 {
-	(void)snprintf(path, size, "/proc/%d/%s", (int)tid, leaf);
+	size_t length = strlen(leaf);
+	char *end;
+
+	memcpy(path, "/proc/", sizeof("/proc/"));
+	end = mon_decimal(path + strlen("/proc/"), (uint32_t)tid);
+	*end++ = '/';
+	if (length >= size - (size_t)(end - path))
+		length = size - (size_t)(end - path) - 1; /* no leaf here is so long */
+	memcpy(end, leaf, length);
+	end[length] = 0;
 }
 
 /* Why a file of a thread could not be opened; ESRCH: it has ended, and is not yet gone. */

@@ -100,13 +100,21 @@ int mon_path_describe(struct mon_lookup *lookup)
 	return 0;
 }
 
-/* Open what TID's leaf is ("cwd", "fd/3"); -ENOENT: there is none, or no thread. */
-static int open_of_thread(const struct mon_lookup *lookup, const char *leaf)
+/*
+ * Open what the thread has as its working directory, or as one of its fds; -ENOENT: there is none,
+ * or no thread.
+ */
+static int open_of_thread(const struct mon_lookup *lookup)
 {
-	char path[64];
+	char path[2 * MON_DIGITS + sizeof("//fd")], *end = mon_decimal(path, (uint32_t)lookup->tid);
 	int fd;
 
-	(void)snprintf(path, sizeof(path), "%d/%s", (int)lookup->tid, leaf);
+	if (lookup->directory == AT_FDCWD)
+		memcpy(end, "/cwd", sizeof("/cwd"));
+	else {
+		memcpy(end, "/fd/", sizeof("/fd/"));
+		*mon_decimal(end + strlen("/fd/"), (uint32_t)lookup->directory) = 0;
+	}
 	fd = openat(lookup->proc, path, O_PATH | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
@@ -114,7 +122,6 @@ static int open_of_thread(const struct mon_lookup *lookup, const char *leaf)
 /* Open where a path starts; -1: at the root, which is ours. */
 static int open_start(const struct mon_lookup *lookup, int *start)
 {
-	char leaf[32] = "cwd";
 	int fd;
 
 	*start = -1;
@@ -123,12 +130,9 @@ static int open_start(const struct mon_lookup *lookup, int *start)
 	if (lookup->path[0] == '/' && !(lookup->resolve & RESOLVE_IN_ROOT))
 		return 0; /* RESOLVE_BENEATH is for the kernel to refuse, whatever the directory is
 			   */
-	if (lookup->directory != AT_FDCWD) {
-		if (lookup->directory < 0)
-			return -EBADF;
-		(void)snprintf(leaf, sizeof(leaf), "fd/%d", lookup->directory);
-	}
-	fd = open_of_thread(lookup, leaf);
+	if (lookup->directory < 0 && lookup->directory != AT_FDCWD)
+		return -EBADF;
+	fd = open_of_thread(lookup);
 	if (fd < 0)
 		return fd == -ENOENT && lookup->directory != AT_FDCWD ? -EBADF : fd;
 	*start = fd;
@@ -316,8 +320,10 @@ int mon_path_lookup(struct mon_lookup *lookup)
 		return (int)mon_gone_or(lookup->listener, lookup->id, length);
 	lookup->path_length = (size_t)length;
 	result = open_start(lookup, &lookup->start);
-	/* The bytes and the start are this thread's, or nobody's. */
-	result = (int)mon_gone_or(lookup->listener, lookup->id, result);
+	/* The bytes and the start are this thread's, or nobody's, and then nobody hears an answer.
+	 */
+	if (!(lookup->flags & MON_LOOKUP_LATE))
+		result = (int)mon_gone_or(lookup->listener, lookup->id, result);
 	if (result < 0)
 		return result;
 	result = look_up_as_they(lookup);

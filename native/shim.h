@@ -45,6 +45,15 @@ int mon_listener_set_flags(int listener, uint64_t flags);
  */
 int mon_listener_receive(int listener, void *notif, size_t size);
 
+/* How long may be waited for a notification: so long at once, and never past a moment. */
+struct mon_patience {
+	int milliseconds; /* 0: not at all */
+	int64_t until;    /* CLOCK_MONOTONIC, milliseconds */
+};
+
+/* As mon_listener_receive(), but waits; NULL: it does not.  A signal ends the wait: -EAGAIN. */
+int mon_listener_await(int listener, const struct mon_patience *patience, void *notif, size_t size);
+
 /*
  * Send one response.  error is 0 or a negative errno, as in struct seccomp_notif_resp.
  *
@@ -168,7 +177,8 @@ int mon_rights_take(const struct mon_rights *rights);
 #define MON_LOOKUP_PARENT    128 /* the directory of the last component, whatever is there */
 #define MON_LOOKUP_PEEK      64 /* read as mon_target_peek(): no page can wait for userfaultfd(2) */
 #define MON_LOOKUP_STRAIGHT                                                                        \
-	256 /* -ELOOP if the path passes more than the name says: "..", a link */
+	256                 /* -ELOOP if the path passes more than the name says: "..", a link */
+#define MON_LOOKUP_LATE 512 /* whether the thread still waits is for the answer to say */
 
 /* One look-up: what is looked for, and what was found. */
 struct mon_lookup {
@@ -182,8 +192,9 @@ struct mon_lookup {
 	uint64_t address; /* of the path */
 	uint64_t resolve; /* RESOLVE_* beyond RESOLVE_NO_MAGICLINKS */
 	uint32_t flags;   /* MON_LOOKUP_* */
-	const struct mon_rights *theirs; /* who looks up what was read; NULL: we do */
-	const struct mon_rights *ours;   /* to come back */
+	const struct mon_rights *theirs;     /* who looks up what was read; NULL: we do */
+	const struct mon_rights *ours;       /* to come back */
+	const struct mon_patience *patience; /* of who receives behind an answer; NULL: none */
 
 	/* From here on it is filled in. */
 	uint32_t mode; /* st_mode of what fd holds */
@@ -271,26 +282,6 @@ struct mon_fast_object {
 int mon_fast_look(struct mon_lookup *lookup, const void *notification, int path_register,
 		  int directory_register, uint32_t flags, struct mon_fast_object *object);
 
-/*
- * Open what was looked up, answer with an fd of the target's, and receive the next notification.
- * lookup->fd is closed.
- *
- * *number is the fd in the target, and the result that of mon_listener_receive(); or *number is
- * -errno, and nothing was answered or received.  Sleeps as mon_path_answer_open() does.
- */
-int mon_fast_open(struct mon_lookup *lookup, int flags, void *notification, size_t size,
-		  int *number);
-
-/*
- * Write a struct stat of what was looked up to address, answer with 0, and receive the next.
- * lookup->fd is closed.
- *
- * *sent and the result are those of mon_listener_exchange(); or the result is -EINPROGRESS, and
- * nothing was answered or received.
- */
-int mon_fast_status(struct mon_lookup *lookup, uint64_t address, void *notification, size_t size,
-		    int *sent);
-
 /* ---- fastacts.c: the plainest calls on one object ---- */
 
 #define MON_ACT_ACCESS       1 /* access(2), faccessat(2): mode */
@@ -315,6 +306,92 @@ int mon_fast_act(struct mon_lookup *lookup, int act, int base, void *notificatio
 
 /* Answer an open of what is not there with -ENOENT, if there is room for an fd.  As above. */
 int mon_fast_missing(struct mon_lookup *lookup, void *notification, size_t size, int *sent);
+
+/* ---- fastrun.c: plain calls whose decision is known, without Python ---- */
+
+#define MON_RUN_CALLS   16   /* plain kinds of calls, at the most */
+#define MON_RUN_HOWS    64   /* flags that one has, at the most */
+#define MON_KEPT_PLACES 4096 /* decisions that are kept, at the most; a power of two */
+#define MON_KEPT_NAME   232  /* names of more bytes are asked about each time */
+
+/* What was said about a name. */
+#define MON_SAID_NOTHING   0 /* it is to be looked up, and perhaps to be asked about */
+#define MON_SAID_ALLOWED   1
+#define MON_SAID_MISSING   2 /* that it is not there may be known */
+#define MON_SAID_ELSEWHERE 3 /* the long way decides */
+
+/* Why mon_fast_run() returned. */
+#define MON_RUN_NOTHING  -1 /* nothing was received: run->received says why */
+#define MON_RUN_RECEIVED -2 /* what was received last was not looked at */
+#define MON_RUN_LEFT     -3 /* it is not plain, and was left as it was */
+#define MON_RUN_STALE    -4 /* so it was, because the list of mounts is another */
+#define MON_RUN_ASKS     -5 /* it was looked up, and is to be asked about */
+
+/* How a call with these flags is looked up. */
+struct mon_fast_how {
+	uint32_t flags;
+	uint32_t look; /* MON_LOOKUP_* */
+};
+
+/* The plain kind of one call; registers: -1: there is none. */
+struct mon_fast_call {
+	uint32_t arch;
+	int32_t nr;
+	int8_t path;
+	int8_t directory;
+	int8_t flags;
+	int8_t buffer;     /* of a struct stat */
+	uint8_t act;       /* MON_ACT_*; 0: an open or a stat */
+	uint8_t argument;  /* the register behind the path */
+	uint8_t question;  /* equal for calls of which the same is said */
+	uint8_t how_count; /* what is not among hows is not plain */
+	struct mon_fast_how hows[MON_RUN_HOWS];
+};
+
+/* What was said about one object; said 0: nothing. */
+struct mon_fast_kept {
+	uint64_t mount;
+	uint32_t epoch;
+	uint32_t length;
+	uint8_t question;
+	uint8_t kind;
+	uint8_t said;
+	char name[MON_KEPT_NAME];
+};
+
+/* Among which calls, and what was said; all memory is the caller's, zeroed first. */
+struct mon_fast_run {
+	struct mon_fast_object *object;
+	void *notification; /* what was received last */
+	size_t size;
+	struct mon_fast_kept *kept; /* MON_KEPT_PLACES of them */
+	uint32_t epoch;             /* what was kept under another one is forgotten */
+	uint32_t further;           /* MON_LOOKUP_* for all look-ups */
+	uint32_t call_count;
+	int spreads; /* whether threads that call at the same time are woken on other CPUs */
+	struct mon_fast_call calls[MON_RUN_CALLS];
+
+	/* From here on it is filled in. */
+	int answered;    /* calls, by this run; of the last of them */
+	int sent;        /* is what became of its answer: 0 or -errno; of an open it is 0 */
+	int received;    /* what mon_listener_receive() said when nothing was received */
+	uint32_t length; /* of object->name */
+	uint8_t question;
+	uint8_t crowded; /* they are woken on other CPUs now */
+	uint8_t counted; /* calls since it was last asked whether they should be; */
+	uint8_t changes; /* those of them that another thread made than the one before */
+	pid_t last;      /* the thread of the last one */
+};
+
+/*
+ * Answer what was received last and what comes behind it, most calls at the most, while each is
+ * plain and its decision known.  said: what was said about what is looked up and open, behind
+ * MON_RUN_ASKS; else MON_SAID_NOTHING.
+ *
+ * Returns MON_RUN_*.  After MON_RUN_ASKS lookup->fd is open: another run with what was said
+ * follows, or the caller closes it.  Sleeps as mon_fast_open() does.
+ */
+int mon_fast_run(struct mon_fast_run *run, struct mon_lookup *lookup, int said, int most);
 
 /* ---- runner.c: a thread with a umask of its own ---- */
 

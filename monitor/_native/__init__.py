@@ -29,7 +29,20 @@ from monitor._native.changes import (
     watch_by_inotify,
 )
 from monitor._native.fastacts import ACTS, HELD, Act, Entry, FastActor, entry_of
-from monitor._native.fastpath import FastLooker, Plain
+from monitor._native.fastpath import Plain
+from monitor._native.fastrun import (
+    ALLOWED,
+    ASKS,
+    ELSEWHERE,
+    LEFT,
+    MISSING,
+    NOTHING,
+    RECEIVED,
+    STALE,
+    UNSAID,
+    FastCall,
+    FastRun,
+)
 from monitor._native.helper import HELPER_OPEN, HELPER_TRUNCATE, NO_HELPER, SIGNALLED, UNWANTED, Waiter, run_helper
 from monitor._native.launching import (
     GUARD_DETACH,
@@ -65,6 +78,7 @@ from monitor._native.paths import (
     CREATE,
     EMPTY,
     IF_SAME,
+    LATE,
     MAY_BLOCK,
     NOFOLLOW,
     NULL,
@@ -87,7 +101,10 @@ from monitor._native.rights import StrandedError, TakenRights
 
 __all__ = [
     "ACTS",
+    "ALLOWED",
+    "ASKS",
     "CREATE",
+    "ELSEWHERE",
     "EMPTY",
     "EVAPORATED",
     "GUARD_DETACH",
@@ -97,8 +114,12 @@ __all__ = [
     "HELPER_OPEN",
     "HELPER_TRUNCATE",
     "IF_SAME",
+    "LATE",
+    "LEFT",
     "MAY_BLOCK",
+    "MISSING",
     "NOFOLLOW",
+    "NOTHING",
     "NOTHING_QUEUED",
     "NO_HELPER",
     "NO_TASK_LEFT",
@@ -106,13 +127,17 @@ __all__ = [
     "PARENT",
     "PEEK",
     "PEEK_MAX",
+    "RECEIVED",
     "SIGNALLED",
+    "STALE",
     "STRAIGHT",
+    "UNSAID",
     "UNWANTED",
     "Act",
     "Entry",
     "FastActor",
-    "FastLooker",
+    "FastCall",
+    "FastRun",
     "LaunchRequest",
     "Launched",
     "LookedUp",

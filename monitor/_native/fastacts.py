@@ -12,7 +12,7 @@ import threading
 from errno import EINPROGRESS
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from monitor._native.fastpath import FastLooker
+from monitor._native.fastpath import HEAD, FastLooker
 from monitor._native.listener import UNPACK, RawNotification, Receiver
 from monitor._native.shim import Data, constant, ffi, lib
 
@@ -32,9 +32,6 @@ ACTS: Final[dict[Act, int]] = {
 
 HELD: Final = constant("MON_ACT_HELD")
 """Beside one of the last three: through the fd that the thread has."""
-
-_HEAD: Final = 9
-"""The bytes of a ``struct mon_fast_object`` before the name."""
 
 _act: Final = lib.mon_fast_act
 _look_entry: Final = lib.mon_fast_look_entry
@@ -99,16 +96,19 @@ def _serve(data: Data) -> None:
 
 class FastActor(FastLooker):
     """
-    A ``FastLooker`` that answers more than plain opens and stats.
+    A ``FastLooker`` that answers, and so receives what comes next: each ``answer_*`` what was looked up last.
 
-    Each ``answer_*`` answers what was looked up last, and receives.
+    It hears of changed mounts for itself: each open list tells each change once (``mounts_poll``, fs/namespace.c), and
+    others look up on other threads.  Ends with ``close``.
     """
 
-    __slots__ = ("_entry", "_entry_found", "_old", "_old_entry", "_runner")
+    __slots__ = ("_entry", "_entry_found", "_mounts", "_old", "_old_entry", "_patience", "_runner")
 
-    def __init__(self, receiver: Receiver, listener: int, proc: int, own_fds: int, mounts: int) -> None:
-        """Allocate the buffers."""
+    def __init__(self, receiver: Receiver, listener: int, proc: int, own_fds: int) -> None:
+        """Allocate the buffers.  Raises OSError."""
+        mounts = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
         super().__init__(receiver, listener, proc, own_fds, mounts)
+        self._mounts = mounts
         self._old = ffi.new("struct mon_lookup *")
         for name in ("listener", "proc", "own_fds", "mounts"):
             setattr(self._old, name, getattr(self._data, name))
@@ -116,10 +116,25 @@ class FastActor(FastLooker):
         self._entry = ffi.new("struct mon_fast_entry *")
         self._old_entry = ffi.new("struct mon_fast_entry *")
         self._runner = FastRunner()
+        self._patience = self._data.patience = self._old.patience = ffi.new("struct mon_patience *")
 
     def close(self) -> None:
-        """End the thread that makes files."""
+        """Give the fd back, and end the thread that makes files."""
         self._runner.close()
+        os.close(self._mounts)
+
+    def data(self) -> Data:
+        """Return what is looked up now; for this folder."""
+        return self._data
+
+    def run_buffers(self) -> tuple[Data, Data, int, Data]:
+        """Return what is found, where the kernel writes a notification, its size, and a view of it; for this folder."""
+        return self._object, self._notif, self._size, self._view
+
+    def be_patient(self, milliseconds: int, until: float) -> None:
+        """Have answers wait so long for what comes next, and not past *until*, in seconds of ``time.monotonic``."""
+        self._patience.milliseconds = milliseconds
+        self._patience.until = int(until * 1000)
 
     # ---- looks ----
 
@@ -130,7 +145,7 @@ class FastActor(FastLooker):
     def look_entry(self, path_register: int, directory_register: int, flags: int) -> bytes | int:
         """Look up the directory of a path that ends with a name: as ``look``."""
         length = _look_entry(self._data, self._notif, path_register, directory_register, flags, self._object)
-        return self._found[: _HEAD + length] if length >= 0 else length
+        return self._found[: HEAD + length] if length >= 0 else length
 
     def see(self) -> Entry:
         """Return what has the name; the directory is on a file system that answers."""

@@ -1,17 +1,16 @@
 """
 The plainest calls with a path, in two steps each: the functions of native/fastpath.c.
 
-What it is not: a decision.  Between the two steps what was looked up can be asked about; one of ``answer_open``,
-``answer_status``, ``answer_error`` and ``drop`` has to follow a look that found something.
+What it is not: a decision, or an answer (``fastacts``, ``fastrun``).  Between the two steps what was looked up can be
+asked about; an answer or ``drop`` has to follow a look that found something.
 """
 
 from __future__ import annotations
 
 import os
-from errno import EINPROGRESS
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from monitor._native.listener import UNPACK, RawNotification, Receiver
+from monitor._native.listener import Receiver
 from monitor._native.shim import constant, ffi, lib
 
 Kind: TypeAlias = Literal["regular", "directory", "other", "missing"]
@@ -23,12 +22,10 @@ _KINDS: Final[dict[int, Kind]] = {
     constant("MON_FAST_MISSING"): "missing",
 }
 
-_HEAD: Final = 9
+HEAD: Final = 9
 """The bytes of a ``struct mon_fast_object`` before the name."""
 
 _look: Final = lib.mon_fast_look
-_open: Final = lib.mon_fast_open
-_status: Final = lib.mon_fast_status
 
 
 class Plain(NamedTuple):
@@ -48,12 +45,12 @@ class Plain(NamedTuple):
     @classmethod
     def of(cls, told: bytes) -> Plain:
         """Return what the bytes that ``FastLooker.look`` returned stand for."""
-        return cls(int.from_bytes(told[:8], "little"), _KINDS[told[8]], told[_HEAD:])
+        return cls(int.from_bytes(told[:8], "little"), _KINDS[told[8]], told[HEAD:])
 
 
 class FastLooker:
     """
-    Looks up the path of the notification that was received last, and answers it.
+    Looks up the path of the notification that was received last.
 
     It borrows *listener*, whose buffers are those of *receiver*, and the fds of ``/proc``, ``/proc/self/fd`` and
     ``/proc/self/mountinfo``.
@@ -83,31 +80,9 @@ class FastLooker:
         Returns what was found as bytes, equal ones for equal things: see ``Plain.of``.  Or -errno, and nothing is open.
         """
         length = _look(self._data, self._notif, path_register, directory_register, flags, self._object)
-        return self._found[: _HEAD + length] if length >= 0 else length
+        return self._found[: HEAD + length] if length >= 0 else length
 
     def drop(self) -> None:
         """Close what was found."""
         fd, self._data.fd = self._data.fd, -1
         os.close(fd)
-
-    def answer_open(self, flags: int) -> RawNotification | int | None:
-        """Open what was found, answer with an fd, and receive; None: nothing was answered or received."""
-        result = _open(self._data, flags, self._notif, self._size, self._result)
-        if result == 0:
-            return UNPACK(self._view)
-        return None if self._result[0] < 0 else result
-
-    def answer_status(self, address: int) -> RawNotification | int | None:
-        """Write a ``struct stat`` of what was found, answer with 0, and receive; None: as above."""
-        result = _status(self._data, address, self._notif, self._size, self._result)
-        if result == -EINPROGRESS:
-            return None
-        self.sent = self._result[0]
-        return UNPACK(self._view) if result == 0 else result
-
-    def answer_error(self, ident: int, error: int) -> RawNotification | int:
-        """Close what was found, answer with *error*, a negative errno, and receive."""
-        self.drop()
-        received = self._receiver.exchange(ident, 0, error, 0)
-        self.sent = self._receiver.sent
-        return received

@@ -29,7 +29,7 @@ from monitor.broker.lanes import Lane, lanes
 from monitor.broker.mounts import Mounts
 from monitor.broker.once import do_once
 from monitor.broker.opening import opening_of
-from monitor.broker.plain import PlainCall, plain_calls
+from monitor.broker.plain import FastRun, PlainCall, plain_calls
 from monitor.broker.plan import PathPlan, Start, by_descriptor, paths_of
 from monitor.broker.resolve import Resolver
 from monitor.broker.resolved import Resolved
@@ -105,14 +105,19 @@ class FileBroker:
         """Whether signals take calls away from us, so that what was done for them has to be remembered."""
         return self._journal is not None
 
-    def plain(self) -> tuple[FastActor, Receiver, Mounts, Mapping[tuple[int, int], PlainCall]]:
-        """Return who looks plain calls up and answers them, for whom, what it looks among, and which they are."""
+    def plain(self) -> tuple[FastActor, FastRun, Receiver, Mounts, Mapping[tuple[int, int], PlainCall]]:
+        """
+        Return who looks paths up and answers, also in a row, for whom, among which mounts, and which calls are plain.
+
+        Raises OSError.
+        """
         receiver, resolver = self._listener.receiver, self._resolver
-        fds = resolver.proc, resolver.own_fds, resolver.mounts.fd
-        actor = FastActor(receiver, self._listener.fileno(), *fds)
+        actor = FastActor(receiver, self._listener.fileno(), resolver.proc, resolver.own_fds)
         self._actors.append(actor)
+        resolver.mounts.read()  # as they were before may be what it does not hear of any more
         return (
             actor,
+            FastRun(actor),
             receiver,
             resolver.mounts,
             plain_calls(self._arch, self._reading),

@@ -11,12 +11,46 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Final, NamedTuple
 
-from monitor._native import ACTS, EMPTY, NOFOLLOW, NULL, STRAIGHT, Act, Plain
+from monitor._native import (
+    ACTS,
+    ALLOWED,
+    ASKS,
+    ELSEWHERE,
+    EMPTY,
+    LATE,
+    MISSING,
+    NOFOLLOW,
+    NOTHING,
+    NULL,
+    RECEIVED,
+    STALE,
+    STRAIGHT,
+    UNSAID,
+    Act,
+    FastCall,
+    FastRun,
+    Plain,
+)
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
 from monitor.broker.plan import PathPlan, paths_of
 
-__all__ = ["Plain", "PlainCall", "only_straight", "plain_calls"]
+__all__ = [
+    "ALLOWED",
+    "ASKS",
+    "ELSEWHERE",
+    "MISSING",
+    "NOTHING",
+    "RECEIVED",
+    "STALE",
+    "UNSAID",
+    "FastCall",
+    "FastRun",
+    "Plain",
+    "PlainCall",
+    "only_straight",
+    "plain_calls",
+]
 
 _O_LARGEFILE: Final = 0o100000
 """The kernel's, which libc has as 0."""
@@ -42,6 +76,9 @@ _ACTS: Final[Mapping[str, tuple[Act, tuple[int, ...]]]] = {
     "chdir": ("chdir", ()),
 }
 """Calls that do something else with what they look at, what that is, and their plain flags."""
+
+_DOES: Final = frozenset({*_OPENS, "chdir"})
+"""Those that do more than to tell: of all others the answer says early enough whether the thread still waits."""
 
 
 class PlainCall(NamedTuple):
@@ -90,6 +127,7 @@ def only_straight(calls: Mapping[tuple[int, int], PlainCall]) -> Mapping[tuple[i
 
 def _plain(name: str, plan: PathPlan, reading: int) -> PlainCall:
     buffer, (act, bits) = _LOOKS.get(name), _ACTS.get(name, (None, ()))
+    reading |= 0 if name in _DOES else LATE
     if act is None and plan.flags is not None:
         bits = _OPEN_BITS if buffer is None else _LOOK_BITS
     return PlainCall(

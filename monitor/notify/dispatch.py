@@ -214,7 +214,8 @@ class Dispatcher:
             if watcher is not None:
                 return self._one_step.let_pass(raw, route, watcher)
             if self._fast is not None and not self._observer.active:
-                following = self._one_step.answer(raw, route, self._fast, DRAIN)
+                linger = 0 if self._waiting else int(self._linger_seconds * 1000)
+                following = self._one_step.answer(raw, route, self._fast, DRAIN, linger)
                 if following is not raw:
                     return following
         call = Call(raw, route.name, route.arch, self._listener)

@@ -83,10 +83,11 @@ class FastPath(Protocol):
         """What became of the last answer: 0 or a negative errno."""
         ...
 
-    def answer(self, raw: RawNotification, most: int) -> RawNotification | int:
+    def answer(self, raw: RawNotification, most: int, linger: int) -> RawNotification | int:
         """
         Answer *raw* and what comes behind it, *most* calls at the most, as long as they are its own.
 
+        It may block so many milliseconds for each of them, and a few times that for all.
         Returns what was received and not answered, *raw* itself where that is none of them; or why there is nothing.
         """
         ...

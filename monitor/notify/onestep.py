@@ -28,14 +28,16 @@ class OneStep:
         self._close_out = close_out
         self._answered = 0
 
-    def answer(self, raw: RawNotification, route: Route, fast: FastPath, most: int) -> RawNotification | int:
+    def answer(
+        self, raw: RawNotification, route: Route, fast: FastPath, most: int, linger: int
+    ) -> RawNotification | int:
         """
         Answer *raw* and what comes behind it while they are *fast*'s, *most* at the most; nobody wants to know of them.
 
         Returns what was received and not answered, which is *raw* itself where that is none of them.
         """
         try:
-            following = fast.answer(raw, most)
+            following = fast.answer(raw, most, linger)
         except BaseException:
             self._count(fast.answered)
             self._close_out(fast.owed or raw)

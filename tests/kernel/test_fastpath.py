@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from collections.abc import Callable
-from errno import EBADF, ENOENT, ESTALE
+from collections.abc import Callable, Mapping
+from errno import ENOENT
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +15,29 @@ import pytest
 import trio
 
 import monitor
-from monitor._native import ACTS, EMPTY, NOFOLLOW, STRAIGHT
+from monitor._native import (
+    ACTS,
+    ALLOWED,
+    ASKS,
+    ELSEWHERE,
+    EMPTY,
+    LATE,
+    LEFT,
+    MISSING,
+    NOFOLLOW,
+    NOTHING,
+    NULL,
+    RECEIVED,
+    STALE,
+    STRAIGHT,
+    UNSAID,
+    FastCall,
+    Plain,
+)
 from monitor.abi.arch import Arch
 from monitor.abi.syscalls import number_of
 from monitor.broker.plain import plain_calls
-from monitor.handlers import fastpath, paths
+from monitor.handlers import paths
 from monitor.handlers.fastpath import FastPath
 from monitor.handlers.paths import Ruling
 from monitor.notify.listener import RawNotification
@@ -201,10 +219,10 @@ async def test_a_fifo_is_waited_for_elsewhere(tree: Path) -> None:
 # ---- on a look-up that is made up ----
 
 NATIVE = Arch.native()
-OPENAT, NEWFSTATAT, FACCESSAT, READLINKAT = (
-    number_of(NATIVE, name) or 0 for name in ("openat", "newfstatat", "faccessat", "readlinkat")
+OPENAT, NEWFSTATAT, FACCESSAT, READLINKAT, MKDIRAT, CHDIR = (
+    number_of(NATIVE, name) or 0 for name in ("openat", "newfstatat", "faccessat", "readlinkat", "mkdirat", "chdir")
 )
-REGULAR, DIRECTORY, OTHER, MISSING = 1, 2, 3, 4
+NOBODY = -11
 
 
 def notified(number: int, *registers: int) -> RawNotification:
@@ -212,52 +230,70 @@ def notified(number: int, *registers: int) -> RawNotification:
     return (7, 100, 0, number, NATIVE.audit_value, 0, *six)  # type: ignore[return-value]
 
 
-class Looks:
-    """A looker that finds what it is told to, and notes what is done with it."""
+class Run:
+    """A run that finds what it is told to, and notes what is said of it."""
 
-    def __init__(self, found: bytes | int) -> None:
-        self.found = found
-        self.done: list[object] = []
+    def __init__(self, found: Plain | None = None, *, ends: int = LEFT, sent: int = 0) -> None:
+        self.plain = found
+        self.ends = ends
+        self.calls: Mapping[tuple[int, int], FastCall] = {}
+        self.further = 0
+        self.said: list[int] = []
+        self.used = 0
+        self.answered = 0
+        self.raw = notified(0)
+        self.sent = sent
+        self.received = NOBODY
+
+    def use(self, calls: Mapping[tuple[int, int], FastCall], further: int) -> None:
+        self.calls, self.further = calls, further
+        self.used += 1
+
+    def go(self, said: int, most: int) -> int:
+        assert most > 0
+        self.answered = 0
+        if (self.raw[4], self.raw[3]) not in self.calls:
+            return LEFT
+        if self.plain is None:
+            return self.ends
+        if said == UNSAID:
+            return ASKS
+        self.said.append(said)
+        self.answered = int(said != ELSEWHERE)
+        return NOTHING if self.answered else LEFT
+
+    def notification(self) -> RawNotification:
+        return self.raw
+
+    def found(self) -> Plain:
+        assert self.plain is not None
+        return self.plain
+
+
+class Actor:
+    """Answers nothing, and notes what was dropped."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.patience: list[int] = []
         self.sent = 0
 
-    def look(self, *how: int) -> bytes | int:
-        self.done.append(("look", *how))
-        return self.found
-
     def drop(self) -> None:
-        self.done.append("drop")
+        self.dropped += 1
 
-    def answer_open(self, flags: int) -> int:
-        self.done.append(("open", flags))
-        return -11
-
-    def answer_status(self, address: int) -> int:
-        self.done.append(("status", address))
-        return -11
-
-    def answer_error(self, ident: int, error: int) -> int:
-        self.done.append(("error", ident, error))
-        return -11
-
-    def answer_missing(self) -> int:
-        self.done.append("missing")
-        return -11
-
-    def answer_act(self, act: int, argument: int) -> int:
-        self.done.append(("act", act, argument))
-        return -11
+    def be_patient(self, milliseconds: int, until: float) -> None:
+        assert until > 0
+        self.patience.append(milliseconds)
 
 
 def answered(path: FastPath, raw: RawNotification) -> RawNotification | int | None:
     """Return what was received behind *raw*; None: that was not answered."""
     path._left = 0
-    following = path.answer(raw, 64)
+    run: Any = path._run
+    run.raw = raw
+    following = path.answer(raw, 64, 0)
     assert path.answered == (following is not raw)
     return None if following is raw else following
-
-
-def found(kind: int, name: bytes, mount: int = 5) -> bytes:
-    return mount.to_bytes(8, "little") + bytes([kind]) + name
 
 
 class Decides:
@@ -272,34 +308,24 @@ class Decides:
 
 
 def fast(
-    looks: Looks,
+    run: Run,
     says: Callable[[str, bytes, bool], int],
     *,
     allowed: bool = True,
     is_open: bool = True,
     hides: bool = False,
-) -> tuple[FastPath, list[str]]:
-    """Return a fast path over *looks*, and where is noted that the mounts were read."""
+) -> tuple[FastPath, Actor, list[str]]:
+    """Return a fast path over *run*, its actor, and where is noted that the mounts were read."""
     read: list[str] = []
+    actor = Actor()
     known = SimpleNamespace(plain=frozenset({5}), further=64, read=lambda: read.append("read"))
     calls = plain_calls(NATIVE, 0)
     broker = SimpleNamespace(
-        plain=lambda: (looks, SimpleNamespace(is_open=is_open), known, calls),
+        plain=lambda: (actor, run, SimpleNamespace(is_open=is_open), known, calls),
         changing=lambda: ({}, threading.Lock()),
     )
-
     decides = Decides(says, hides=hides)
-    path = FastPath(broker, decides, calls.keys() if allowed else ())  # type: ignore[arg-type]
-    return path, read
-
-
-def test_a_path_that_may_pass_what_is_hidden_is_not_plain() -> None:
-    for hides in (False, True):
-        looks = Looks(found(REGULAR, b"/a/name"))
-        path, _ = fast(looks, allowing([]), hides=hides)
-        answered(path, notified(OPENAT, 1, 2, 0))
-
-        assert looks.done[0] == ("look", 1, 0, 64 | (STRAIGHT if hides else 0))
+    return FastPath(broker, decides, calls.keys() if allowed else ()), actor, read  # type: ignore[arg-type]
 
 
 def allowing(asked: list[tuple[object, ...]]) -> Callable[[str, bytes, bool], int]:
@@ -312,127 +338,163 @@ def allowing(asked: list[tuple[object, ...]]) -> Callable[[str, bytes, bool], in
     return decide
 
 
+def plain(kind: Any, mount: int = 5) -> Plain:
+    return Plain(mount, kind, b"/a/name")
+
+
+@pytest.mark.parametrize("hides", [False, True])
+def test_a_path_that_may_pass_what_is_hidden_is_not_plain(hides: bool) -> None:
+    run = Run()
+    fast(run, allowing([]), hides=hides)
+
+    looks = [look for call in run.calls.values() for look in call.hows.values()]
+    assert all(bool(look & STRAIGHT) == hides for look in looks)
+    assert len(looks) > 100
+
+
+def test_each_call_is_looked_up_as_it_says() -> None:
+    run = Run()
+    fast(run, allowing([]))
+    audit = NATIVE.audit_value
+
+    assert run.further == 64
+    opens = run.calls[audit, OPENAT]
+    assert (opens.path, opens.directory, opens.flags, opens.buffer, opens.act) == (1, 0, 2, -1, 0)
+    assert (opens.hows[0], opens.hows[os.O_NOFOLLOW]) == (0, NOFOLLOW)
+    stats = run.calls[audit, NEWFSTATAT]
+    assert (stats.path, stats.directory, stats.flags, stats.buffer, stats.act) == (1, 0, 3, 2, 0)
+    assert (stats.hows[0], stats.hows[0x1100]) == (LATE, LATE | NOFOLLOW | EMPTY | NULL)
+    readlinks = run.calls[audit, READLINKAT]
+    assert (readlinks.flags, readlinks.act, readlinks.argument) == (-1, ACTS["readlink"], 2)
+    assert dict(readlinks.hows) == {0: LATE | NOFOLLOW | EMPTY}
+    # Whatever does something is done for nobody who is gone.
+    assert all(not look & LATE for number in (OPENAT, CHDIR) for look in run.calls[audit, number].hows.values())
+
+
+def test_calls_share_what_is_said_where_the_question_is_one() -> None:
+    run = Run()
+    fast(run, allowing([]))
+    question = {number: call.question for (_, number), call in run.calls.items()}
+
+    assert question[NEWFSTATAT] == question[FACCESSAT]
+    assert len({question[NEWFSTATAT], question[OPENAT], question[READLINKAT]}) == 3
+
+
 @pytest.mark.parametrize(
-    ("what", "number", "access", "directory", "last"),
+    ("kind", "number", "access", "directory", "said"),
     [
-        (REGULAR, OPENAT, "read", False, ("open", 0)),
-        (DIRECTORY, OPENAT, "list", True, ("open", 0)),
-        (REGULAR, NEWFSTATAT, "stat", False, ("status", 3)),
-        (DIRECTORY, NEWFSTATAT, "stat", True, ("status", 3)),
-        (OTHER, NEWFSTATAT, "stat", False, ("status", 3)),
-        (MISSING, NEWFSTATAT, "stat", False, ("error", 7, -ENOENT)),
-        (MISSING, OPENAT, "read", False, "missing"),
-        (REGULAR, FACCESSAT, "stat", False, ("act", ACTS["access"], 2)),
-        (MISSING, FACCESSAT, "stat", False, ("act", ACTS["access"], 2)),
-        (OTHER, READLINKAT, "readlink", False, ("act", ACTS["readlink"], 2)),
+        ("regular", OPENAT, "read", False, ALLOWED),
+        ("directory", OPENAT, "list", True, ALLOWED),
+        ("regular", NEWFSTATAT, "stat", False, ALLOWED),
+        ("directory", NEWFSTATAT, "stat", True, ALLOWED),
+        ("other", NEWFSTATAT, "stat", False, ALLOWED),
+        ("missing", NEWFSTATAT, "stat", False, MISSING),
+        ("missing", OPENAT, "read", False, MISSING),
+        ("regular", FACCESSAT, "stat", False, ALLOWED),
+        ("missing", FACCESSAT, "stat", False, MISSING),
+        ("other", READLINKAT, "readlink", False, ALLOWED),
     ],
 )
-def test_what_is_allowed_is_answered(what: int, number: int, access: str, directory: bool, last: object) -> None:
+def test_what_is_allowed_is_answered(kind: str, number: int, access: str, directory: bool, said: int) -> None:
     asked: list[tuple[object, ...]] = []
-    looks = Looks(found(what, b"/a/name"))
-    path, _ = fast(looks, allowing(asked))
-    registers = (1, 2, 0) if number == OPENAT else (1, 2, 3, 0)
-    nofollow = NOFOLLOW | EMPTY if number == READLINKAT else 0
+    run = Run(plain(kind))
+    path, actor, _ = fast(run, allowing(asked))
 
-    for _ in range(3):
-        assert answered(path, notified(number, *registers)) == -11
+    assert answered(path, notified(number)) == NOBODY
 
-    assert asked == [(access, b"/a/name", directory)], "answers are kept"
-    assert looks.done == [("look", 1, 0, 64 | nofollow), last] * 3
+    assert asked == [(access, b"/a/name", directory)]
+    assert (run.said, actor.dropped) == ([said], 0)
 
 
-@pytest.mark.parametrize(
-    ("what", "number", "registers"),
-    [
-        (found(REGULAR, b"/a", mount=6), OPENAT, (0, 0, 0)),
-        (found(OTHER, b"/a"), OPENAT, (0, 0, 0)),
-    ],
-)
-def test_what_is_not_plain_is_dropped(what: bytes, number: int, registers: tuple[int, ...]) -> None:
-    looks = Looks(what)
-    path, _ = fast(looks, lambda *_question: 0)
+@pytest.mark.parametrize("found", [plain("regular", mount=6), plain("other")])
+def test_what_is_not_plain_is_left(found: Plain) -> None:
+    run = Run(found)
+    path, _, _ = fast(run, lambda *_question: 0)
 
-    assert answered(path, notified(number, *registers)) is None
-    assert looks.done[-1] == "drop"
+    assert answered(path, notified(OPENAT)) is None
+    assert run.said == [ELSEWHERE]
 
 
-def test_what_is_refused_is_dropped() -> None:
-    looks = Looks(found(REGULAR, b"/a"))
-    path, _ = fast(looks, lambda *_question: 13)
+def test_what_is_refused_is_left() -> None:
+    run = Run(plain("regular"))
+    path, _, _ = fast(run, lambda *_question: 13)
 
     assert [answered(path, notified(OPENAT)), answered(path, notified(NEWFSTATAT))] == [None, None]
-    assert looks.done[1::2] == ["drop", "drop"]
+    assert run.said == [ELSEWHERE] * 2
 
 
 @pytest.mark.parametrize(
     "flags",
     [os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_TRUNC, os.O_PATH, os.O_TMPFILE, os.O_APPEND, os.O_DIRECT, 1 << 30],
 )
-def test_opens_that_do_more_than_read_are_not_even_looked_up(flags: int) -> None:
-    looks = Looks(found(REGULAR, b"/a"))
-    path, _ = fast(looks, lambda *_question: 0)
+def test_opens_that_do_more_than_read_are_not_plain(flags: int) -> None:
+    run = Run()
+    fast(run, lambda *_question: 0)
 
-    assert answered(path, notified(OPENAT, 0, 0, flags)) is None
-    assert answered(path, notified(NEWFSTATAT, 0, 0, 0, 0x6000 | flags)) is None
-    assert looks.done == []
+    assert flags not in run.calls[NATIVE.audit_value, OPENAT].hows
+    assert 0x6000 | flags not in run.calls[NATIVE.audit_value, NEWFSTATAT].hows
 
 
 def test_calls_of_which_registers_decide_and_other_abis_are_left_alone() -> None:
-    looks = Looks(found(REGULAR, b"/a"))
-    path, _ = fast(looks, lambda *_question: 0, allowed=False)
-    closed, _ = fast(looks, lambda *_question: 0, is_open=False)
+    run = Run(plain("regular"))
+    path, _, _ = fast(run, lambda *_question: 0, allowed=False)
+    closed, _, _ = fast(Run(plain("regular")), lambda *_question: 0, is_open=False)
+    other = Run(plain("regular"))
     raw = notified(OPENAT)
 
     assert answered(path, raw) is None
     assert answered(closed, raw) is None
-    assert answered(closed, (*raw[:4], 1, *raw[5:])) is None
-    assert looks.done == []
+    assert answered(fast(other, lambda *_question: 0)[0], (*raw[:4], 1, *raw[5:])) is None
+    assert (run.said, run.calls, other.said) == ([], {}, [])
 
 
 def test_other_mounts_are_read_and_ask_again() -> None:
-    looks = Looks(-ESTALE)
-    path, read = fast(looks, lambda *_question: 0)
+    run = Run(ends=STALE)
+    path, _, read = fast(run, lambda *_question: 0)
     assert answered(path, notified(OPENAT)) is None
     assert read == ["read"]
 
-    looks.found = -EBADF
+    run.ends = LEFT
     assert answered(path, notified(OPENAT)) is None
     assert read == ["read"]
 
 
-def test_answers_of_before_are_forgotten_with_the_mounts() -> None:
-    asked: list[tuple[object, ...]] = []
-    looks = Looks(found(REGULAR, b"/a"))
-    path, _ = fast(looks, allowing(asked))
+def test_what_was_said_is_forgotten_with_the_mounts() -> None:
+    run = Run(plain("regular"))
+    path, _, _ = fast(run, lambda *_question: 0)
     answered(path, notified(OPENAT))
-    path._mounts.plain = frozenset({5, 6})
-    answered(path, notified(OPENAT))
+    used = run.used
     path._mounts.plain = frozenset({6})
 
     assert answered(path, notified(OPENAT)) is None
-    assert asked == [("read", b"/a", False)] * 2
+    assert (run.used, run.said[-1]) == (used + 1, ELSEWHERE)
 
 
-def test_not_everything_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fastpath, "KEPT", 10)
-    asked: list[tuple[object, ...]] = []
-    looks = Looks(b"")
-    path, _ = fast(looks, allowing(asked))
-    for name in [b"/%d" % number for number in range(100)] + [b"/" + b"x" * 600] * 2:
-        looks.found = found(REGULAR, name)
-        answered(path, notified(OPENAT))
+def test_what_comes_after_the_last_call_is_handed_on() -> None:
+    run = Run(ends=RECEIVED, sent=-ENOENT)
+    path, _, _ = fast(run, lambda *_question: 0)
+    run.raw = notified(OPENAT)
 
-    assert len(asked) == 102
-    assert max(len(lane.kept) for lane in path._lanes.values()) <= 10
+    assert path.answer(notified(OPENAT), 64, 0) is run.raw
+    assert path.sent == -ENOENT
+
+
+def test_it_lingers_as_it_is_told_to() -> None:
+    run = Run(plain("regular"))
+    path, actor, _ = fast(run, lambda *_question: 0)
+    run.raw = notified(OPENAT)
+    path.answer(run.raw, 64, 5)
+
+    assert actor.patience == [5]
 
 
 def test_nothing_is_left_open_when_the_question_fails() -> None:
     def fails(*_question: object) -> int:
         raise RuntimeError
 
-    looks = Looks(found(REGULAR, b"/a"))
-    path, _ = fast(looks, fails)
+    run = Run(plain("regular"))
+    path, actor, _ = fast(run, fails)
     with pytest.raises(RuntimeError):
         answered(path, notified(OPENAT))
 
-    assert looks.done[-1] == "drop"
+    assert (actor.dropped, path.owed) == (1, notified(OPENAT))

@@ -15,6 +15,7 @@ SAME: Final = "tests/conformance/test_files.py::test_cases_have_the_same_results
 FILES: Final = "tests/kernel/test_files.py"
 ATTACKED: Final = "tests/kernel/test_files_attacked.py"
 FAST: Final = "tests/kernel/test_fastpath.py"
+RUN: Final = "tests/kernel/test_fastrun.py"
 LANES: Final = "tests/kernel/test_lanes.py"
 AS_WITHOUT: Final = LANES + "::test_a_program_sees_the_same_with_it_and_without"
 ATTACK: Final = "tests/attacks/test_attacks.py::test_an_attack_does_not_succeed_and_its_control_does"
@@ -200,14 +201,63 @@ FILE_MUTANTS = (
         "monitor/handlers/fastpath.py",
         '            if plain.kind == "other":\n',
         '            if plain.kind == "nothing":\n',
-        (FAST + "::test_what_is_not_plain_is_dropped",),
+        (FAST + "::test_what_is_not_plain_is_left",),
     ),
     Mutant(
         "the fast path takes calls of which registers decide",
         "monitor/handlers/fastpath.py",
-        "_lane(call, others.get(key)) for key, call in calls.items() if key in self._allowed",
-        "_lane(call, others.get(key)) for key, call in calls.items()",
+        "self._plain(call) for key, call in calls.items() if key in self._allowed",
+        "self._plain(call) for key, call in calls.items()",
         (FAST + "::test_calls_of_which_registers_decide_and_other_abis_are_left_alone",),
+    ),
+    Mutant(
+        "what was said of a name is said of every name in its place",
+        "native/fastrun.c",
+        "	       memcmp(kept->name, object->name, run->length) == 0;\n",
+        "	       1;\n",
+        (RUN + "::test_another_name_is_asked_about_wherever_it_is_kept",),
+    ),
+    Mutant(
+        "what was said is said to other questions",
+        "native/fastrun.c",
+        "	       kept->question == run->question && kept->kind == object->kind &&\n",
+        "	       kept->kind == object->kind &&\n",
+        (RUN + "::test_another_question_about_the_same_name_is_asked",),
+    ),
+    Mutant(
+        "what was said of a file is said of a directory of that name",
+        "native/fastrun.c",
+        "	       kept->question == run->question && kept->kind == object->kind &&\n",
+        "	       kept->question == run->question &&\n",
+        (RUN + "::test_a_name_of_another_kind_of_object_is_asked_about",),
+    ),
+    Mutant(
+        "what was said before a change of the policy is said after it",
+        "native/fastrun.c",
+        "kept->said != MON_SAID_NOTHING && kept->epoch == run->epoch &&",
+        "kept->said != MON_SAID_NOTHING &&",
+        (RUN + "::test_what_was_said_is_forgotten_when_asked_to",),
+    ),
+    Mutant(
+        "what is opened is opened for nobody who is gone",
+        "monitor/broker/plain.py",
+        '_DOES: Final = frozenset({*_OPENS, "chdir"})',
+        '_DOES: Final = frozenset({"chdir"})',
+        (FAST + "::test_each_call_is_looked_up_as_it_says",),
+    ),
+    Mutant(
+        "the fast path hears of changed mounts where others do",
+        "monitor/_native/fastacts.py",
+        "        super().__init__(receiver, listener, proc, own_fds, mounts)\n",
+        "        super().__init__(receiver, listener, proc, own_fds, -1)\n",
+        (RUN + "::test_changed_mounts_are_told_before_anything_is_answered",),
+    ),
+    Mutant(
+        "all threads are woken on our CPU",
+        "native/fastrun.c",
+        "	if (crowded == run->crowded)\n",
+        "	if (crowded == run->crowded || crowded)\n",
+        (RUN + "::test_threads_that_call_at_the_same_time_are_woken_on_other_cpus",),
     ),
     # ---- its lanes ----
     Mutant(
