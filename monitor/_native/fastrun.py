@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from monitor._native.fastacts import FastActor
 from monitor._native.fastpath import HEAD, Plain
-from monitor._native.listener import UNPACK, RawNotification
+from monitor._native.listener import PACK, UNPACK, RawNotification
 from monitor._native.shim import constant, ffi, lib
 
 UNSAID: Final = constant("MON_SAID_NOTHING")
@@ -91,6 +91,11 @@ class FastRun:
             data.how_count = len(call.hows)
             for one, how in enumerate(call.hows.items()):
                 data.hows[one].flags, data.hows[one].look = how
+
+    def hold(self, raw: RawNotification) -> None:
+        """Have *raw*, which waits, be what was received last: others have received since, when its task did not run."""
+        if self._notif[0] != raw[0]:
+            PACK(self._view, 0, *raw)
 
     def go(self, said: int, most: int) -> int:
         """Answer *most* calls at the most, and return why it ended; *said* of what is open, or ``UNSAID``."""

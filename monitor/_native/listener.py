@@ -17,8 +17,11 @@ from monitor._native.shim import Data, check, check_waiting, ffi, lib
 RawNotification: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
 """``struct seccomp_notif`` as it came: id, tid, flags, nr, arch, ip, and six argument registers."""
 
-UNPACK: Final = struct.Struct("=QIIiIQ6Q").unpack_from
-"""Makes a ``RawNotification`` of a buffer; for this folder."""
+_LAYOUT: Final = struct.Struct("=QIIiIQ6Q")
+
+UNPACK: Final = _LAYOUT.unpack_from
+PACK: Final = _LAYOUT.pack_into
+"""Make a ``RawNotification`` of a buffer, and the other way round; for this folder."""
 
 NOTHING_QUEUED: Final = -EAGAIN
 """There is no notification now."""

@@ -96,7 +96,7 @@ class FastPath:
 
     def answer(self, raw: RawNotification, most: int, linger: int) -> RawNotification | int:
         """
-        Answer *raw*, which was received last, and what comes behind it, while it is plain: *most* calls at the most.
+        Answer *raw* and what comes behind it, while it is plain: *most* calls at the most.
 
         It blocks for the next one *linger* milliseconds at the most, and ``LINGERINGS`` times that in all.
         Returns what was received and not answered, which is *raw* itself where that is not plain; or why there is
@@ -108,6 +108,7 @@ class FastPath:
         self.owed = raw
         if self._mounts.plain is not self._among:
             self._forget()
+        self._run.hold(raw)
         self._actor.be_patient(linger, monotonic() + LINGERINGS * linger / 1000)
         return self._answer_all(most)
 

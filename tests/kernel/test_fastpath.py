@@ -249,6 +249,9 @@ class Run:
         self.calls, self.further = calls, further
         self.used += 1
 
+    def hold(self, raw: RawNotification) -> None:
+        self.raw = raw
+
     def go(self, said: int, most: int) -> int:
         assert most > 0
         self.answered = 0

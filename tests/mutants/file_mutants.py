@@ -239,6 +239,13 @@ FILE_MUTANTS = (
         (RUN + "::test_what_was_said_is_forgotten_when_asked_to",),
     ),
     Mutant(
+        "what was received last is answered in the place of what waits",
+        "monitor/handlers/fastpath.py",
+        "        self._run.hold(raw)\n",
+        "",
+        (RUN + "::test_calls_that_tasks_answer_and_plain_ones_do_not_come_between_each_other",),
+    ),
+    Mutant(
         "what is opened is opened for nobody who is gone",
         "monitor/broker/plain.py",
         '_DOES: Final = frozenset({*_OPENS, "chdir"})',
