@@ -9,6 +9,7 @@ handler has not allowed.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from errno import ENFILE
 from time import perf_counter
 from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 
@@ -94,9 +95,10 @@ class Asker:
         if kind is Allow:
             outcome = Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # by its class
             return outcome if call._target is None else self._checked(call, outcome)  # noqa: SLF001  # hot: no property
-        if kind is Emulate and (call.broker is None or not call.broker.can(call)):
-            what = f"returned Emulate(), and {call.name} cannot be done on a target's behalf"
-            return self._failed(call, handler, HandlerError(call.name, handler.name, what))
+        if kind is Emulate:
+            refused = self._why_not_done(call, handler)
+            if refused is not None:
+                return refused
         if kind in _ANSWERS:
             return Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # likewise
         if kind is Pass:
@@ -106,6 +108,18 @@ class Asker:
             what = "returned an awaitable from a def: make it async def"
         else:
             what = f"returned {_shown(verdict)}, which is no verdict"
+        return self._failed(call, handler, HandlerError(call.name, handler.name, what))
+
+    def _why_not_done(self, call: Call, handler: Handler) -> Outcome | None:
+        """Return why *call* is not done for its target as *handler* says; None: it can be."""
+        try:
+            if call.broker is not None and call.broker.can(call):
+                return None
+        except TargetGone:
+            return Outcome(FAILURE, "error", handler.name)
+        except OSError:  # we have no fd left to look with: neither the handler's failure, nor the end of the run
+            return Outcome(Deny(ENFILE), "error", handler.name)
+        what = f"returned Emulate(), and {call.name} cannot be done on a target's behalf"
         return self._failed(call, handler, HandlerError(call.name, handler.name, what))
 
     def _checked(self, call: Call, outcome: Outcome) -> Outcome:

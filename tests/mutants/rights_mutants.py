@@ -12,6 +12,8 @@ from tests.mutants.mutant import Mutant
 
 RIGHTS: Final = "tests/kernel/test_rights.py"
 
+DISPATCH: Final = "tests/notify/test_dispatch.py"
+
 IDS: Final = RIGHTS + "::test_a_program_that_takes_other_ids_may_do_what_they_may"
 
 RIGHTS_MUTANTS: Final = (
@@ -147,5 +149,19 @@ RIGHTS_MUTANTS: Final = (
         "            return (root.device, root.inode) != (held.device, _PROC_ROOT) or not is_of_ours(fd)\n",
         "            return False\n",
         (RIGHTS + "::test_a_procfs_of_another_pid_namespace_tells_nothing",),
+    ),
+    Mutant(
+        "a lack of fds to look whose a call is ends the run",
+        "monitor/notify/ask.py",
+        "        except OSError:  # we have no fd left to look with",
+        "        except ZeroDivisionError:  # we have no fd left to look with",
+        (DISPATCH + "::test_a_lack_of_fds_to_look_whose_a_call_is_ends_that_call_and_no_run",),
+    ),
+    Mutant(
+        "a thread that ends while a handler thinks ends the run",
+        "monitor/notify/ask.py",
+        "                return None\n        except TargetGone:\n",
+        "                return None\n        except ZeroDivisionError:\n",
+        (DISPATCH + "::test_a_thread_that_ends_before_it_is_known_whose_its_call_is_ends_no_run",),
     ),
 )

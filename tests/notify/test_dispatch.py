@@ -17,7 +17,7 @@ import trio.testing
 from attrs import define, field
 
 import monitor
-from monitor import Allow, Call, Deny, InjectFd, Kill, Pass, Return, TargetGone, TargetMemoryError, Verdict
+from monitor import Allow, Call, Deny, Emulate, InjectFd, Kill, Pass, Return, TargetGone, TargetMemoryError, Verdict
 from monitor._native import RawNotification
 from monitor.abi.arch import Arch
 from monitor.errors import HandlerError
@@ -67,13 +67,14 @@ def make(
     sink: Callable[[monitor.Event], None] | None = None,
     listener: Callable[[], FakeListener] = FakeListener,
     observer: Callable[[Hub], HubObserver] = HubObserver,
+    broker: Any = None,
 ) -> Flow:
     fake = listener()
     told: list[monitor.Event] = []
     chain = [one if isinstance(one, Handler) else handler(one) for one in functions]
     sinks = [told.append] if sink is None else [told.append, sink]
     options = Options(otherwise, strict, answer_seconds, handler_errors)  # type: ignore[arg-type]
-    dispatcher = Dispatcher(fake, routes_of(chain, [Arch.X86_64]), options, observer(Hub(sinks)))
+    dispatcher = Dispatcher(fake, routes_of(chain, [Arch.X86_64]), options, observer(Hub(sinks)), broker=broker)
     return Flow(fake, dispatcher, told)
 
 
@@ -686,6 +687,51 @@ async def test_a_number_beyond_the_targets_limit_is_its_own_errno_and_no_failure
         assert (await flow.answer()).error == -errno.EBADF
         assert not is_open(fd)
         assert flow.stats.failures == 0
+
+
+class LackingBroker:
+    """Of whose calls it cannot be told whether they can be done."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def prepare(self, call: Call) -> None:
+        """Nothing has to be looked up."""
+
+    def can(self, call: Call) -> bool:
+        raise self.error
+
+
+@sync_and_async
+async def test_a_lack_of_fds_to_look_whose_a_call_is_ends_that_call_and_no_run(
+    autojump_clock: trio.testing.MockClock, later: bool
+) -> None:
+    """It is no failure of the handler that said ``Emulate``, either."""
+    broker = LackingBroker(OSError(errno.EMFILE, ""))
+    says_so = says_later(Emulate()) if later else says(Emulate())
+    async with flowing(says_so, handler_errors="raise", broker=broker) as flow:
+        for _ in range(2):
+            assert (await flow.answer()).error == -errno.ENFILE
+        assert (flow.stats.denied, flow.stats.failures) == (2, 0)
+
+
+@sync_and_async
+async def test_a_thread_that_ends_before_it_is_known_whose_its_call_is_ends_no_run(
+    autojump_clock: trio.testing.MockClock, later: bool
+) -> None:
+    def decide(call: Call) -> Verdict:
+        flow.listener.interrupt(call.id)
+        return Emulate()
+
+    async def decide_later(call: Call) -> Verdict:
+        return decide(call)
+
+    broker = LackingBroker(TargetGone())
+    async with flowing(decide_later if later else decide, handler_errors="raise", broker=broker) as flow:
+        for number in range(2):
+            flow.notify()
+            await trio.testing.wait_all_tasks_blocked()
+            assert (flow.stats.gone, flow.stats.failures) == (number + 1, 0)
 
 
 @pytest.mark.parametrize("kind", ["closed", "path"])
