@@ -331,7 +331,11 @@ int mon_path_lookup(struct mon_lookup *lookup)
 	return result;
 }
 
-/* Open what fd holds once more, as open(2) with flags would. */
+/*
+ * Open what fd holds once more, as open(2) with flags would.
+ *
+ * A full table is ours here, not the target's: to it, the system has none left.
+ */
 static int reopen(int own_fds, int fd, int flags)
 {
 	char number[MON_DIGITS + 1];
@@ -339,7 +343,9 @@ static int reopen(int own_fds, int fd, int flags)
 
 	*mon_decimal(number, (uint32_t)fd) = 0;
 	opened = openat(own_fds, number, flags | O_CLOEXEC | O_NOCTTY);
-	return opened < 0 ? -errno : opened;
+	if (opened >= 0)
+		return opened;
+	return errno == EMFILE ? -ENFILE : -errno;
 }
 
 int mon_path_answer_open(struct mon_opening *opening)

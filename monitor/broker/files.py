@@ -15,7 +15,7 @@ from errno import EAGAIN, EBADF, EEXIST, EISDIR, ELOOP, EMFILE, ENOENT, ENOSYS, 
 from typing import Final
 
 from monitor._native import open_at
-from monitor.broker.acting import Acting
+from monitor.broker.acting import Acting, our_lack
 from monitor.broker.helper import NOT_DONE
 from monitor.broker.opening import Opening
 from monitor.broker.resolved import Resolved
@@ -162,7 +162,7 @@ def _create(acting: Acting, call: Call, resolved: Resolved, opening: Opening) ->
             return Emulated(-EEXIST)
         raise ChangedError from None
     except OSError as error:
-        return Emulated(-(error.errno or EBADF))
+        return Emulated(-our_lack(error))
     try:
         return _inject_new(acting, call, resolved, made, opening)
     finally:
@@ -206,7 +206,7 @@ def _temporary(acting: Acting, call: Call, resolved: Resolved, opening: Opening)
     try:
         made = acting.with_umask(call, lambda: open_at(resolved.fd, b".", flags, opening.mode))
     except OSError as error:
-        return Emulated(-(error.errno or EBADF))
+        return Emulated(-our_lack(error))
     try:
         return acting.inject(call, made, close_on_exec=opening.closes_on_exec)
     except OSError as error:

@@ -13,11 +13,11 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Iterator
-from errno import EINVAL, ENOENT
+from errno import EINVAL
 from typing import Final
 
 from monitor._native import entries_of
-from monitor.broker.acting import Acting
+from monitor.broker.acting import Acting, our_lack
 from monitor.broker.resolved import is_name
 from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.decode import Call
@@ -54,7 +54,7 @@ def list_directory(acting: Acting, call: Call, register: int) -> Emulated:
         if kept:
             _write(acting, call, fd, before, kept)
     except OSError as error:
-        return Emulated(-(error.errno or ENOENT))
+        return Emulated(-our_lack(error))
     finally:
         os.close(fd)
     if not size:
@@ -96,7 +96,7 @@ def _write(acting: Acting, call: Call, fd: int, before: int, data: bytes) -> Non
     """Write entries where the target wants them; who does not get them reads them another time."""
     try:
         acting.write(call, call.registers[1], data)
-    except (TargetGone, TargetMemoryError):
+    except (TargetGone, TargetMemoryError, OSError):
         os.lseek(fd, before, os.SEEK_SET)
         raise
 

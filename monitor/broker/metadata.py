@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 
 from monitor._native import may_access, statfs_of, status_of, statx_of
-from monitor.broker.acting import Acting
+from monitor.broker.acting import Acting, our_lack
 from monitor.broker.resolved import Resolved
 from monitor.broker.standing import ourselves
 from monitor.errors import TargetMemoryError
@@ -154,7 +154,7 @@ def readlink_file(acting: Acting, call: Call, index: int) -> Emulated:
     try:
         text = _own_link(call, resolved) or os.readlink(b"", dir_fd=resolved.fd)
     except OSError as error:
-        return Emulated(-(error.errno or EINVAL))
+        return Emulated(-our_lack(error))
     text = text[:size]
     acting.write(call, call.registers[index + 1], text)
     return Emulated(len(text))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from errno import EACCES, EAGAIN, EISDIR, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOMEM, ENOTDIR
+from errno import EACCES, EAGAIN, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from monitor._native import LookedUp, PathLooker, open_at
@@ -17,7 +17,7 @@ from monitor.broker.hiding import TELLING
 from monitor.broker.plan import Start
 from monitor.broker.procfs import below
 from monitor.broker.resolved import Resolved, entry_of, hidden_at
-from monitor.broker.walk import BENEATH, IN_ROOT, MOST_LINKS, NO_MAGICLINKS, NO_XDEV, How, Walked, walk
+from monitor.broker.walk import BENEATH, IN_ROOT, LACKS, MOST_LINKS, NO_MAGICLINKS, NO_XDEV, How, Walked, walk
 from monitor.errors import TargetGone
 from monitor.notify.decode import Call
 from monitor.notify.emulation import MayBlockError
@@ -32,9 +32,6 @@ _WALKED_AGAIN: Final = frozenset({ENOENT, ELOOP, ENOTDIR, EACCES, EISDIR, ENAMET
 
 _NO_END: Final = frozenset({ENOENT, ENOTDIR})
 """Errors of what may be the last component alone."""
-
-_OURS: Final = frozenset({EMFILE, ENFILE, ENOMEM})
-"""What can only be said of us."""
 
 _CACHED: Final = 0x20
 """RESOLVE_CACHED: then EAGAIN is for the target."""
@@ -68,7 +65,7 @@ class SlowWay(NamedTuple):
             if found.error in _WALKED_AGAIN:
                 return self._as_far_as_it_leads(found)
         _close(found.start)
-        if found.error in _OURS:
+        if found.error in LACKS:
             raise OSError(found.error, os.strerror(found.error))
         if found.error == EAGAIN and not may_block and not self.resolve & _CACHED:
             raise MayBlockError
@@ -88,7 +85,9 @@ class SlowWay(NamedTuple):
                 try:
                     with self.resolver.looking():
                         fd = open_at(start, above, os.O_PATH | os.O_DIRECTORY, resolve=self.resolve | NO_MAGICLINKS)
-                except OSError:
+                except OSError as error:
+                    if error.errno in LACKS:
+                        raise
                     continue
                 if parts[count] not in {b".", b".."} and not _is_link(fd, parts[count]):
                     return self._of(found.path, Walked(found.error, fd, parts[count]), process)
@@ -117,6 +116,8 @@ class SlowWay(NamedTuple):
                 with self.resolver.looking():
                     fd = open_at(AT_FDCWD, mount.point + b"/%d" % process + rest, os.O_PATH | os.O_NOFOLLOW)
             except OSError as error:
+                if error.errno in LACKS:
+                    raise
                 return Resolved(found.path, error=error.errno or ENOENT)
         return self._of(found.path, Walked(0, fd, found.last, found.path.endswith(b"/")), process)
 
@@ -152,6 +153,8 @@ class SlowWay(NamedTuple):
             try:
                 fd = open_at(start, above + b".", os.O_PATH | os.O_DIRECTORY, resolve=self.resolve | NO_MAGICLINKS)
             except OSError as error:
+                if error.errno in LACKS:
+                    raise
                 return Resolved(asked, error=error.errno or ENOENT) if path != asked else None
             if named != path:
                 os.close(fd)

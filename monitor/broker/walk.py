@@ -13,12 +13,15 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable
-from errno import EACCES, EISDIR, ELOOP, ENOENT, ENOTDIR, EXDEV
+from errno import EACCES, EISDIR, ELOOP, EMFILE, ENFILE, ENOENT, ENOMEM, ENOTDIR, EXDEV
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from monitor._native import Object, open_at
 from monitor.broker.standing import file_uid, ourselves
+
+LACKS: Final = frozenset({EMFILE, ENFILE, ENOMEM})
+"""What can only be said of us, and never of where a path leads."""
 
 MOST_LINKS: Final = 40
 """``MAXSYMLINKS``: include/linux/namei.h."""
@@ -230,6 +233,8 @@ class _Walker:
         try:
             return self._open(component, os.O_PATH | flags, resolve)
         except OSError as error:
+            if error.errno in LACKS:
+                raise
             named = component not in {b".", b".."}  # there is none above a directory that was removed
             if error.errno == ENOENT and not self._left and named:
                 raise _Missing(component) from None
@@ -313,6 +318,8 @@ class _Walker:
         try:
             os.close(self._open(component, os.O_PATH, NO_MAGICLINKS))
         except OSError as error:
+            if error.errno in LACKS:
+                raise
             return error.errno == ELOOP
         return False
 

@@ -17,7 +17,7 @@ from errno import EBADF, EFAULT, ENOENT, EPERM
 from typing import Final
 
 from monitor._native import watch_by_fanotify, watch_by_inotify
-from monitor.broker.acting import Acting
+from monitor.broker.acting import Acting, our_lack
 from monitor.broker.changing import is_held_only
 from monitor.notify.decode import Call
 from monitor.notify.emulation import Emulated
@@ -66,7 +66,7 @@ def _mark_held(acting: Acting, call: Call, watch: Callable[[int, int], int], gro
     try:
         held = acting.duplicate(call, call.registers[3])
     except OSError as error:
-        return -(error.errno or EBADF)
+        return -our_lack(error)
     try:
         acting.be_the_same(call, 4, held)
         return -EBADF if is_held_only(held) else watch(group, held)

@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from errno import EMFILE, ENFILE
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import monitor
+from monitor.broker.acting import Acting
 from monitor.broker.families import FAMILIES
 from tests.conftest import require
 
@@ -60,6 +62,7 @@ async def test_wrong_addresses_descriptors_and_buffers_fail_as_they_do_in_the_ke
 
 _EXHAUSTED = """
 import os, resource, subprocess, sys, trio, monitor
+from monitor.policy.text import loads
 from monitor.broker.families import FAMILIES
 held, events = [], []
 @monitor.handles(*FAMILIES)
@@ -74,7 +77,7 @@ def exhaust(call):
             return monitor.Return(0)
 @monitor.handles("getpgid")
 def relieve(call):
-    while held:
+    for _ in range(call.args[0] or len(held)):
         os.close(held.pop())
     return monitor.Return(0)
 async def main():
@@ -121,6 +124,109 @@ def test_a_supervisor_without_fds_says_so_and_goes_on(python_as_user: Any) -> No
     assert "ENFILE" in words[:7]
     assert words[7:] == ["True", "True", "True", "ENOENT", "True", "True", "True"]
     assert lines[1] == "True"
+
+
+_ASKING_WITH_FEW = """
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+here, listed, group, buffer = os.getcwd(), os.open(".", os.O_RDONLY), libc.fanotify_init(0x200, 0), bytes(4096)
+def call(*arguments):
+    result = libc.syscall(*arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "")
+    return result
+def entries():
+    assert call(217, listed, buffer, len(buffer)) == whole  # none was lost when it failed
+    os.lseek(listed, 0, os.SEEK_SET)
+def confined():
+    try:
+        call(437, -100, b"none/none", (ctypes.c_uint64 * 3)(0, 0, 8), 24)  # RESOLVE_BENEATH
+    except FileNotFoundError:
+        pass  # as ever
+whole = call(217, listed, buffer, len(buffer))
+os.lseek(listed, 0, os.SEEK_SET)
+def opened(path, flags):
+    os.close(os.open(os.path.join(here, path), flags, 0o600))
+ways = {
+    "fifo": lambda: opened("fifo", os.O_RDWR), "read": lambda: opened("file", os.O_RDONLY),
+    "write": lambda: opened("file", os.O_RDWR), "null": lambda: opened("/dev/null", os.O_RDWR),
+    "made": lambda: opened("made", os.O_CREAT | os.O_RDWR), "nameless": lambda: opened(".", os.O_TMPFILE | os.O_RDWR),
+    "truncate": lambda: os.truncate("file", 1),
+    "chmod": lambda: os.chmod("file", 0o600), "list": lambda: os.listdir("."), "entries": entries,
+    "own link": lambda: os.readlink("/proc/self"), "own fd": lambda: os.stat(f"/proc/self/fd/{listed}"),
+    "confined": confined, "mark": lambda: call(301, group, 1, 2, listed, None),
+}
+for name, way in ways.items():
+    said = []
+    for few in range(1, 16):
+        os.getppid()
+        os.getpgid(few)
+        try:
+            way()
+            said.append("done")
+        except OSError as error:
+            said.append(errno.errorcode[error.errno])
+        os.getpgid(0)
+        made = os.path.exists("made")
+        if made:
+            os.unlink("made")
+        assert made == (name == "made" and said[-1] == "done"), (name, few, said)
+    print(name, *said, sep=",")
+"""
+
+
+_BY_A_HANDLER = "handlers=[emulate, exhaust, relieve], otherwise=monitor.Allow()"
+_UNDER_A_POLICY = """policy=loads('''
+[policy]
+version = 1
+known-as-of = "6.12"
+syscalls-default = "allow"
+[files]
+otherwise = "allow"
+exec = "unverified"
+hide = ["**/.hidden"]
+'''), handlers=[exhaust, relieve]"""
+
+
+@pytest.mark.parametrize("given", [_BY_A_HANDLER, _UNDER_A_POLICY], ids=["by a handler", "under a policy"])
+def test_a_lack_of_fds_of_ours_is_never_told_as_one_of_the_program(
+    python_as_user: Any, tmp_path: Path, given: str
+) -> None:
+    """However few we have left when it asks: they may do for the look-up, and not for what is done then."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "file").write_text("contents")
+    script = f"import os; os.chdir({str(tmp_path)!r})" + _ASKING_WITH_FEW
+    code = _EXHAUSTED.replace(_BY_A_HANDLER, given)
+    with python_as_user(code, sys.executable, "-c", script, ordinary=False) as process:
+        lines = process.communicate(timeout=50)[0].decode().splitlines()
+
+    *told, last, _ = lines
+    assert last.endswith("0 0"), "\n".join(lines)
+    said = {name: set(words) for name, *words in (line.split(",") for line in [*told, last.removesuffix(" 0 0")])}
+    assert len(said) == 14
+    assert said == {name: {"ENFILE", "done"} for name in said}
+
+
+async def test_entries_that_cannot_be_written_for_want_of_an_fd_are_there_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacks = [OSError(EMFILE, "")]
+    write = Acting.write
+
+    def lacking(self: Acting, call: monitor.Call, address: int, data: bytes) -> None:
+        if call.name == "getdents64" and call.args[2] == 999 and lacks:
+            raise lacks.pop()
+        write(self, call, address, data)
+
+    monkeypatch.setattr(Acting, "write", lacking)
+    script = """
+import ctypes, os
+libc, buffer, fd = ctypes.CDLL(None, use_errno=True), bytes(999), os.open(".", os.O_RDONLY)
+print([libc.syscall(217, fd, buffer, 999) for _ in range(3)], ctypes.get_errno())
+"""
+    done = await brokered("/usr/bin/python3", "-I", "-S", "-c", script, cwd=tmp_path)
+
+    assert done == (0, f"[-1, 48, 0] {ENFILE}\n")  # . and ..
 
 
 # ---- file systems ----

@@ -17,6 +17,11 @@ KILLED: Final = (
     "tests/kernel/test_broker_leaves_nothing.py"
     "::test_a_supervisor_that_is_killed_at_any_moment_has_done_each_call_or_not"
 )
+LACK: Final = "tests/kernel/test_bad_surroundings.py::test_a_lack_of_fds_of_ours_is_never_told_as_one_of_the_program"
+LOST: Final = (
+    "tests/kernel/test_bad_surroundings.py"
+    "::test_entries_that_cannot_be_written_for_want_of_an_fd_are_there_the_next_time"
+)
 
 BLOCKING_MUTANTS = (
     Mutant(
@@ -88,5 +93,40 @@ BLOCKING_MUTANTS = (
         "        if sent == 0 and call.settle is not None:\n",
         "        if sent == 1 and call.settle is not None:\n",
         ("tests/kernel/test_once.py::test_a_call_that_is_made_twice_is_done_twice",),
+    ),
+    Mutant(
+        "a lack of ours is the program's, where what may sleep is opened",
+        "monitor/broker/helper.py",
+        "        if result == -EMFILE:",
+        "        if result == 1:",
+        (LACK,),
+    ),
+    Mutant(
+        "a lack of ours is the program's, where a file is opened at once",
+        "native/paths.c",
+        "	return errno == EMFILE ? -ENFILE : -errno;\n",
+        "	return -errno;\n",
+        (LACK,),
+    ),
+    Mutant(
+        "a lack of ours is the program's, where a file is made",
+        "monitor/broker/files.py",
+        "        return Emulated(-our_lack(error))\n    try:\n        return _inject_new",
+        "        return Emulated(-(error.errno or EBADF))\n    try:\n        return _inject_new",
+        (LACK,),
+    ),
+    Mutant(
+        "a lack of ours is where a path ends",
+        "monitor/broker/walk.py",
+        "            if error.errno in LACKS:\n                raise\n            named",
+        "            named",
+        (LACK,),
+    ),
+    Mutant(
+        "entries are lost that could not be written for want of an fd",
+        "monitor/broker/listing.py",
+        "    except (TargetGone, TargetMemoryError, OSError):\n",
+        "    except (TargetGone, TargetMemoryError):\n",
+        (LOST,),
     ),
 )
