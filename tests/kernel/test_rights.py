@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import textwrap
@@ -570,6 +571,66 @@ async def test_a_namespace_is_given_its_map_by_who_made_it(place: Path) -> None:
 
     assert natively(words) == "0\n"
     assert "uid_map: Operation not permitted" in await brokered(words, lifting())
+
+
+GIVES_LISTS = """
+import struct
+def acl(user):
+    tags = ((1, 7, -1), (2, 6, user), (4, 5, -1), (16, 7, -1), (32, 5, -1))
+    return struct.pack("=I", 2) + b"".join(struct.pack("=HHi", *entry) for entry in tags)
+there, held = f"{D}/shared", os.open(f"{D}/shared", os.O_RDONLY)
+for name in ("system.posix_acl_access", "system.posix_acl_default"):
+    print(said(os.getxattr, f"{D}/closed", name), said(os.getxattr, f"{D}/closed", name, follow_symlinks=False))
+    print(said(os.setxattr, there, name, acl(0)), said(os.setxattr, there, name, acl(0), follow_symlinks=False))
+    print(said(os.setxattr, held, name, acl(0)), said(os.removexattr, f"{D}/sticky", name))
+print(said(os.setxattr, there, "user.a", b"1"), said(os.getxattr, there, "user.a"))
+"""
+
+ATTRIBUTES = sorted(name for name in FAMILIES if "xattr" in name)
+
+
+async def with_lists(directory: Path, before: list[str], way: str, namespaces: frozenset[str]) -> tuple[list[str], Any]:
+    """Return what GIVES_LISTS says in a user namespace, and which attributes there are afterwards."""
+    fill(directory)
+    for name in ("closed", "sticky"):
+        for kind in ("access", "default"):
+            os.setxattr(directory / name, f"system.posix_acl_{kind}", acl(5))
+    handlers = [monitor.handles(*ATTRIBUTES)(lambda call: call.emulate())] if way == "brokered" else []
+    launch = monitor.Launch(
+        [*before, PYTHON, "-S", "-E", "-c", f"{PRELUDE}D = {str(directory)!r}\n{GIVES_LISTS}"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, namespaces=namespaces, env={},
+    )  # fmt: skip
+    async with monitor.supervise(launch, handlers=handlers, otherwise=monitor.Allow()) as run:
+        output = b"".join([chunk async for chunk in run.stdout]).decode()
+    names = ("closed", "shared", "sticky")
+    kept = {name: {key: os.getxattr(directory / name, key) for key in os.listxattr(directory / name)} for name in names}
+    shutil.rmtree(directory)
+    return output.splitlines(), kept
+
+
+def acl(user: int) -> bytes:
+    """One user's list, as the kernel keeps it (posix_acl_xattr.h)."""
+    tags = ((1, 7, -1), (2, 6, user), (4, 5, -1), (16, 7, -1), (32, 5, -1))
+    return struct.pack("=I", 2) + b"".join(struct.pack("=HHi", *entry) for entry in tags)
+
+
+async def test_lists_of_others_ids_are_neither_told_nor_made_where_ids_are_called_otherwise(place: Path) -> None:
+    """Their ids would be ours, and not those of the same number there; they can be taken away."""
+    told, kept = await with_lists(place / "D", ["/usr/bin/unshare", "--map-root-user"], "brokered", frozenset())
+
+    refused = "Operation not supported"
+    assert told == [f"{refused} {refused}", f"{refused} {refused}", f"{refused} None"] * 2 + ["None b'1'"]
+    assert kept["shared"] == {"user.a": b"1"}
+    assert kept["sticky"] == {}
+    assert kept["closed"] == dict.fromkeys(("system.posix_acl_access", "system.posix_acl_default"), acl(5))
+
+
+async def test_lists_of_ids_are_as_ever_where_every_id_is_called_the_same(place: Path) -> None:
+    native, brokered = [await with_lists(place / "D", [], way, frozenset({"user"})) for way in ("native", "brokered")]
+
+    assert brokered == native
+    assert len(brokered[1]["shared"]) == 3
+    assert str(acl(5)) in brokered[0][0]
 
 
 def test_ids_are_mapped_by_extents() -> None:

@@ -16,6 +16,8 @@ DISPATCH: Final = "tests/notify/test_dispatch.py"
 
 IDS: Final = RIGHTS + "::test_a_program_that_takes_other_ids_may_do_what_they_may"
 
+LISTS: Final = RIGHTS + "::test_lists_of_others_ids_are_neither_told_nor_made_where_ids_are_called_otherwise"
+
 RIGHTS_MUTANTS: Final = (
     Mutant(
         "files are opened with our rights for a thread with others",
@@ -163,5 +165,26 @@ RIGHTS_MUTANTS: Final = (
         "                return None\n        except TargetGone:\n",
         "                return None\n        except ZeroDivisionError:\n",
         (DISPATCH + "::test_a_thread_that_ends_before_it_is_known_whose_its_call_is_ends_no_run",),
+    ),
+    Mutant(
+        "ids in lists of acl(5) are told as we call them",
+        "monitor/broker/attributes.py",
+        "    if _has_ids_of_others(acting, name):\n        return Emulated(-EOPNOTSUPP)\n    return _told(",
+        "    return _told(",
+        (LISTS,),
+    ),
+    Mutant(
+        "ids in lists of acl(5) are given as we call them",
+        "monitor/broker/attributes.py",
+        "    if _has_ids_of_others(acting, name):\n        return Emulated(-EOPNOTSUPP)\n    value",
+        "    value",
+        (LISTS,),
+    ),
+    Mutant(
+        "lists of acl(5) are refused in every user namespace",
+        "monitor/broker/attributes.py",
+        "ids is not None and not ids.are_ours and name",
+        "ids is not None and name",
+        (RIGHTS + "::test_lists_of_ids_are_as_ever_where_every_id_is_called_the_same",),
     ),
 )
