@@ -56,6 +56,8 @@ TESTED: Final[Mapping[str, str]] = {
     "Landlock says": "::test_a_domain_of_its_own_is_not_promised",
     "In a user namespace where": "tests/kernel/test_rights.py::"
     "test_capabilities_of_another_namespace_are_worth_something_where_every_id_is_mapped",
+    "In a user namespace no file": "tests/kernel/test_rights.py::"
+    "test_in_a_user_namespace_no_file_is_given_capabilities",
     "Lists of acl(5)": "tests/kernel/test_rights.py::"
     "test_lists_of_others_ids_are_neither_told_nor_made_where_ids_are_called_otherwise",
     "What is in a /proc of another": "tests/kernel/test_rights.py::"

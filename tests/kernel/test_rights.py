@@ -14,7 +14,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from errno import EMFILE
 from pathlib import Path
 from typing import Any
@@ -149,11 +149,18 @@ def natively(words: list[str]) -> str:
     return done.stdout.decode()
 
 
-async def same(place: Path, script: str, given: monitor.Policy | None, before: tuple[str, ...] = ()) -> str:
-    """Run *script* both ways, as D a directory that is filled alike; return what it printed each time."""
+async def same(
+    place: Path,
+    script: str,
+    given: monitor.Policy | None,
+    before: tuple[str, ...] = (),
+    more: Callable[[Path], None] = lambda directory: None,
+) -> str:
+    """Run *script* both ways, as D a directory that is filled alike, and with *more*; return what it prints."""
     printed = []
     for way in ("native", "brokered"):
         directory = fill(place / "D")
+        more(directory)
         text = PRELUDE + f"D = {str(directory)!r}\n" + textwrap.dedent(script)
         words = [*before, PYTHON, "-S", "-E", "-c", text]
         printed.append(natively(words) if way == "native" else await brokered(words, given))
@@ -392,6 +399,151 @@ async def test_who_cannot_come_back_does_nothing_more() -> None:
             await trio.sleep(0.01)
     runner.close()
     workers.close(lambda: None)
+
+
+# ---- capabilities of files ----
+
+
+async def test_a_program_that_its_file_takes_capabilities_from_has_them_no_more(place: Path) -> None:
+    """
+    Whoever is not root keeps what it has through exec(2) as ambient capabilities, but for a file with some of its own.
+
+    No call tells of that: so under such a supervisor each thread is looked at.
+    """
+    require("setcap", shutil.which("setcap") is not None)
+    directory = fill(place / "D")
+    for name in ("plain", "capable"):
+        shutil.copy("/usr/bin/cat", directory / name)
+    subprocess.run(["setcap", "cap_net_raw=p", directory / "capable"], check=True)
+    files = f"{directory}/readable {directory}/roots"
+    script = ["/bin/sh", "-c", f"{directory}/plain {files}; {directory}/capable {files}"]
+    code = f"""
+import sys, subprocess, trio, monitor
+sys.path[:0] = {sys.path!r}
+from tests.kernel.test_rights import *
+print(trio.run(brokered, {script!r}, policy()), end="")
+"""
+    held = "+dac_override,+setuid,+setgid,+sys_chroot,+sys_ptrace"
+    words = ["/usr/bin/setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
+    words += ["--inh-caps", held, "--ambient-caps", held]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = await trio.run_process(
+        [*words, sys.executable, "-P", "-c", code], capture_stdout=True, env=environment, stderr=subprocess.STDOUT
+    )
+    native = natively([*words, "--no-new-privs", *script])
+
+    assert done.stdout.decode() == native
+    assert native == f"readable\nroots\nreadable\n{directory}/capable: {directory}/roots: Permission denied\n"
+
+
+CHANGES_CAPABLE = """
+import struct
+v2 = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)
+v3 = struct.pack("<6I", 0x03000001, 1 << 13, 0, 0, 0, 1000)
+def held(flags, act):
+    def way(path):
+        fd = os.open(path, flags)
+        try:
+            act(fd)
+        finally:
+            os.close(fd)
+    return way
+ways = {
+    "none": os.lstat, "v2": lambda path: os.setxattr(path, "security.capability", v2),
+    "v3": lambda path: os.setxattr(path, "security.capability", v3),
+    "wrong": lambda path: os.setxattr(path, "security.capability", b"wrong"),
+    "replaced": lambda path: os.setxattr(path, "security.capability", v2, os.XATTR_REPLACE),
+    "held v2": held(os.O_RDONLY, lambda fd: os.setxattr(fd, "security.capability", v2)),
+    "removed": lambda path: os.removexattr(path, "security.capability"),
+    "held removed": held(os.O_RDONLY, lambda fd: os.removexattr(fd, "security.capability")),
+    "same owner": lambda path: os.chown(path, -1, -1), "group": lambda path: os.chown(path, -1, 7),
+    "own group": lambda path: os.chown(path, -1, os.getegid()), "owner": lambda path: os.chown(path, 5, -1),
+    "held owner": held(os.O_RDONLY, lambda fd: os.fchown(fd, -1, os.getegid())),
+    "mode": lambda path: os.chmod(path, 0o6755), "truncated": lambda path: os.truncate(path, 1),
+    "emptied": lambda path: os.close(os.open(path, os.O_WRONLY | os.O_TRUNC)),
+    "written": held(os.O_WRONLY, lambda fd: os.write(fd, b"x")),
+    "held truncated": held(os.O_RDWR, lambda fd: os.ftruncate(fd, 1)),
+    "opened": held(os.O_RDWR, lambda fd: None), "times": lambda path: os.utime(path, (1, 1)),
+}
+for whose in ("roots", "nobodys"):
+    for name, way in ways.items():
+        path = f"{D}/capable/{whose}/{name}"
+        told = said(way, path)
+        print(whose, name, told if isinstance(told, str) else "done", owner(path), os.stat(path).st_size, end=" ")
+        print(said(os.getxattr, path, "security.capability"), said(os.listxattr, path))
+"""
+
+CAPABLE_NAMES = (
+    "none", "v2", "v3", "wrong", "replaced", "held v2", "removed", "held removed", "same owner", "group", "own group",
+    "owner", "held owner", "mode", "truncated", "emptied", "written", "held truncated", "opened", "times",
+)  # fmt: skip
+"""Of the ways above: each is tried with a file of its own."""
+
+
+def make_capable(directory: Path) -> None:
+    """Make files that have capabilities, and set-id bits, which everybody may write to."""
+    for whose_file, uid in (("roots", 0), ("nobodys", NOBODY)):
+        below = directory / "capable" / whose_file
+        below.mkdir(parents=True)
+        for name in CAPABLE_NAMES:
+            (below / name).write_text("contents")
+            os.chown(below / name, uid, uid)
+            (below / name).chmod(0o6777)
+            os.setxattr(below / name, "security.capability", struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0))
+
+
+def as_nobody(*capabilities: str) -> tuple[str, ...]:
+    """Return the words before a program that has no more than these capabilities."""
+    held = ",".join(f"+{capability}" for capability in capabilities)
+    who = ("/usr/bin/setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups")
+    return (*who, "--inh-caps", held, "--ambient-caps", held) if held else who
+
+
+def as_root_without(*capabilities: str) -> tuple[str, ...]:
+    """Return the words before a program that has all capabilities but these."""
+    without = ",".join(f"-{capability}" for capability in capabilities)
+    return ("/usr/bin/setpriv", "--bounding-set", without, "--inh-caps", "-all")
+
+
+@WAYS
+@pytest.mark.parametrize(
+    "before",
+    [
+        (), as_root_without("setfcap"), as_root_without("fsetid"), as_root_without("setfcap", "fsetid", "fowner"),
+        as_root_without("fowner", "chown"), as_root_without("all"), as_nobody(), as_nobody("setfcap"),
+        as_nobody("fsetid"), as_nobody("setfcap", "fowner", "chown", "fsetid"), as_nobody("chown", "dac_override"),
+    ],
+    ids=lambda before: "-".join(before[1:]) or "root",
+)  # fmt: skip
+async def test_capabilities_of_files_are_given_kept_and_lost_as_ever(
+    place: Path, before: tuple[str, ...], given: monitor.Policy | None
+) -> None:
+    """CAP_SETFCAP gives and takes them; what is changed or written loses them (security/commoncap.c, fs/attr.c)."""
+    printed = await same(place, CHANGES_CAPABLE, given, before, make_capable)
+
+    assert len(printed.splitlines()) == 2 * len(CAPABLE_NAMES)
+    assert "No data available" in printed
+
+
+async def test_in_a_user_namespace_no_file_is_given_capabilities(place: Path) -> None:
+    """By us they would be worth something outside of it, too.  All else is as ever, and they can be taken away."""
+    said: list[list[str]] = []
+    for given in (None, policy()):
+        directory = fill(place / "D")
+        make_capable(directory)
+        words = [PYTHON, "-S", "-E", "-c", f"{PRELUDE}D = {str(directory)!r}\n{CHANGES_CAPABLE}"]
+        launch = monitor.Launch(words, stdout=subprocess.PIPE, cwd="/", env={}, namespaces=frozenset({"user"}))
+        async with monitor.supervise(launch, policy=given) as run:
+            said.append(b"".join([chunk async for chunk in run.stdout]).decode().splitlines())
+        shutil.rmtree(directory)
+    differ = [(native, brokered) for native, brokered in zip(*said, strict=True) if native != brokered]
+
+    gives = [
+        f"{whose_file} {name} " for whose_file in ("roots", "nobodys") for name in CAPABLE_NAMES[1:6] if name != "wrong"
+    ]
+    assert [native.partition("done")[0] for native, _ in differ] == gives
+    assert [brokered.partition("(")[0] for _, brokered in differ] == [f"{way}Operation not permitted " for way in gives]
+    assert any(line.startswith("roots removed done") for line in said[1])
 
 
 # ---- views ----

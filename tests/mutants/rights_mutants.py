@@ -18,6 +18,8 @@ IDS: Final = RIGHTS + "::test_a_program_that_takes_other_ids_may_do_what_they_ma
 
 LISTS: Final = RIGHTS + "::test_lists_of_others_ids_are_neither_told_nor_made_where_ids_are_called_otherwise"
 
+CAPABLE_THERE: Final = RIGHTS + "::test_in_a_user_namespace_no_file_is_given_capabilities"
+
 RIGHTS_MUTANTS: Final = (
     Mutant(
         "files are opened with our rights for a thread with others",
@@ -186,5 +188,40 @@ RIGHTS_MUTANTS: Final = (
         "ids is not None and not ids.are_ours and name",
         "ids is not None and name",
         (RIGHTS + "::test_lists_of_ids_are_as_ever_where_every_id_is_called_the_same",),
+    ),
+    Mutant(
+        "what a file takes of capabilities is not noticed",
+        "monitor/broker/whose.py",
+        "        keeps = not ours.permitted or ours.uids.real == ours.uids.effective == 0\n",
+        "        keeps = True\n",
+        (RIGHTS + "::test_a_program_that_its_file_takes_capabilities_from_has_them_no_more",),
+    ),
+    Mutant(
+        "in a namespace of one's own files are given capabilities that are worth something here",
+        "monitor/broker/whose.py",
+        "            rights = rights.without(CAP_SETFCAP)\n",
+        "            pass\n",
+        (CAPABLE_THERE,),
+    ),
+    Mutant(
+        "in a namespace of one's own capabilities of files cannot be taken away",
+        "monitor/broker/whose.py",
+        "        if ids is not None and (call is None or call.name not in _REMOVING):\n",
+        "        if ids is not None:\n",
+        (CAPABLE_THERE,),
+    ),
+    Mutant(
+        "in a namespace of one's own what is emptied keeps its set-id bits",
+        "monitor/broker/whose.py",
+        "            emptying = rights if ids is None else rights.without(CAP_FSETID)\n",
+        "            emptying = rights\n",
+        (CAPABLE_THERE,),
+    ),
+    Mutant(
+        "capabilities are kept with which files are given some",
+        "native/rights.c",
+        "	if (set_effective(&held, rights->capabilities) < 0)\n",
+        "	if (set_effective(&held, rights->capabilities | 1UL << 31) < 0)\n",
+        (RIGHTS + "::test_capabilities_of_files_are_given_kept_and_lost_as_ever",),
     ),
 )
