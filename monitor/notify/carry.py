@@ -8,7 +8,7 @@ and decided again, by everybody, a few times, and denied after that.
 
 from __future__ import annotations
 
-from errno import ENFILE, EPERM
+from errno import EACCES, ENFILE, EPERM
 from typing import Final
 
 from monitor.errors import TargetGone, TargetMemoryError
@@ -60,8 +60,8 @@ class Carrier:
             outcome.done = Emulated(-error.errno)
         except TargetGone:
             outcome.done = NOBODY_WAITS
-        except OSError:  # we have no fd or no thread left
-            outcome.done = Emulated(-ENFILE)
+        except OSError as error:
+            outcome.done = Emulated(-_lack(error))
         except ChangedError:
             call.close()
             return False
@@ -76,6 +76,11 @@ class Carrier:
             return Outcome(Deny(error.errno))
         except TargetGone:
             return Outcome(FAILURE, "error")
-        except OSError:  # we have no fd or no thread left
-            return Outcome(Deny(ENFILE), "error")
+        except OSError as error:
+            return Outcome(Deny(_lack(error)), "error")
         return None
+
+
+def _lack(error: OSError) -> int:
+    """Return what a target is told: that we have no fd or no thread left, or that nobody can act for it any more."""
+    return EACCES if error.errno == EACCES else ENFILE

@@ -15,7 +15,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
-from errno import EMFILE
+from errno import EMFILE, EPERM
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import pytest
 import trio
 
 import monitor
-from monitor._native import StrandedError
+from monitor._native import StrandedError, TakenRights
 from monitor.broker import whose
 from monitor.broker.broker import FileBroker
 from monitor.broker.families import FAMILIES
@@ -311,6 +311,91 @@ async def test_a_call_is_answered_though_it_cannot_be_told_whose_it_is(
     printed = await brokered([PYTHON, "-S", "-E", "-c", script], policy())
 
     assert printed == "Too many open files in system python3\n\n"
+
+
+ASKS_THRICE = """
+for name in ("first", "second"):
+    print(said(os.mkdir, f"{D}/mine/{name}"), said(owner, f"{D}/mine/{name}"), os.stat("/etc").st_uid)
+print(said(whole, f"{D}/roots"), said(whole, f"{D}/nobodys"))
+"""
+REFUSED_ONCE = (
+    f"{{}} No such file or directory 0\nNone ('0o40755', {NOBODY}, {NOBODY}) 0\nPermission denied nobodys\n\n"
+)
+
+
+async def refused_once(place: Path, *handlers: Any) -> str:
+    """Return what is said by a program whose first mkdir is not done, and see that we are who we were."""
+    script = (
+        f"{PRELUDE}D = {str(fill(place / 'D'))!r}\n{BECOMES_NOBODY}{ASKS_THRICE}sys.stdout.flush(); sys.stdin.read()"
+    )
+    launch = monitor.Launch(
+        [PYTHON, "-S", "-E", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", env={}
+    )
+    before = set(Path("/proc/self/fd").iterdir())
+    async with monitor.supervise(launch, policy=policy(), handlers=handlers) as run:
+        output = b""
+        while output.count(b"\n") < 4 and (chunk := await run.stdout.receive_some()):
+            output += chunk
+        ids = {_ids(task) for task in _tasks()}
+        await run.stdin.aclose()
+        await run.wait()
+    assert ids == {_ids(Path("/proc/self"))}
+    assert run.stats.failures == 0
+    assert set(Path("/proc/self/fd").iterdir()) <= before
+    return output.decode()
+
+
+async def test_a_call_whose_rights_can_be_taken_on_no_more_is_refused_and_no_other(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They could when it was decided about; the thread hears of it, and the next call is done."""
+    of, refused = whose.Owners.of, []
+
+    def losing(self: whose.Owners, call: monitor.Call) -> whose.Whose | None:
+        if call.name == "mkdir" and call.has_looked_up(0) and not refused:
+            refused.append(call.id)
+            return None
+        return of(self, call)
+
+    monkeypatch.setattr(whose.Owners, "of", losing)
+
+    assert await refused_once(place) == REFUSED_ONCE.format("Permission denied")
+
+
+async def test_rights_may_be_lost_while_a_handler_thinks(place: Path) -> None:
+    refused: list[int] = []
+
+    @monitor.handles("mkdir")
+    async def thinks(call: monitor.Call) -> monitor.Verdict:
+        await trio.sleep(0.01)
+        if not refused:
+            refused.append(call.id)
+            call.broker._owners._last = call.id, None  # as if it had been looked at anew
+        return monitor.Pass()
+
+    assert await refused_once(place, thinks) == REFUSED_ONCE.format("Permission denied")
+
+
+async def test_rights_that_are_taken_on_by_half_are_given_back(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel refuses a part of them: nothing is done with the others."""
+    take, refused, before = TakenRights.take, [], set[tuple[str, ...]]()
+
+    def by_half(self: TakenRights) -> None:
+        before.add(_ids(Path("/proc/thread-self")))
+        take(self)
+        if not refused and self.file_uid == NOBODY and (place / "D").exists():
+            refused.append(self)
+            raise PermissionError(EPERM, os.strerror(EPERM))
+
+    monkeypatch.setattr(TakenRights, "take", by_half)
+
+    assert await refused_once(place, _slow) == REFUSED_ONCE.format("Operation not permitted")
+    assert before == {_ids(Path("/proc/self"))}
+
+
+@monitor.handles("mkdir")
+async def _slow(call: monitor.Call) -> monitor.Verdict:
+    return monitor.Pass()
 
 
 async def test_nobody_touches_who_acts_for_it(place: Path) -> None:

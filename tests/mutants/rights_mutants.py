@@ -224,4 +224,25 @@ RIGHTS_MUTANTS: Final = (
         "	if (set_effective(&held, rights->capabilities | 1UL << 31) < 0)\n",
         (RIGHTS + "::test_capabilities_of_files_are_given_kept_and_lost_as_ever",),
     ),
+    Mutant(
+        "what can be taken on no more is done with ours",
+        "monitor/broker/broker.py",
+        "        if whose is None:\n            raise OSError(EACCES, os.strerror(EACCES))\n",
+        "        if whose is None:\n            return OURS\n",
+        (RIGHTS + "::test_a_call_whose_rights_can_be_taken_on_no_more_is_refused_and_no_other",),
+    ),
+    Mutant(
+        "who lost its rights while a handler thought hears that we have no fds",
+        "monitor/notify/carry.py",
+        "    return EACCES if error.errno == EACCES else ENFILE\n",
+        "    return ENFILE\n",
+        (RIGHTS + "::test_rights_may_be_lost_while_a_handler_thinks",),
+    ),
+    Mutant(
+        "rights that were taken on by half are kept",
+        "monitor/broker/standing.py",
+        "    try:\n        theirs.take()\n        _here.taken = theirs, ours\n        yield\n",
+        "    theirs.take()\n    try:\n        _here.taken = theirs, ours\n        yield\n",
+        (RIGHTS + "::test_rights_that_are_taken_on_by_half_are_given_back",),
+    ),
 )
