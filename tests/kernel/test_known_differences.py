@@ -30,6 +30,8 @@ SECTION: Final = "## What a brokered program may notice"
 
 TESTED: Final[Mapping[str, str]] = {
     "A handler of a signal": "tests/kernel/test_signals.py::test_a_signal_handler_waits_for_the_answer",
+    "A program that sleeps": "tests/kernel/test_job_control.py::"
+    "test_what_waits_is_stopped_goes_on_and_reads_each_line_once",
     "Where such a signal": "tests/kernel/test_invisible.py::test_whatever_a_signal_interrupts_is_done_once",
     "What is open for reading": "::test_a_lock_on_what_is_read_is_held_for_a_moment_after_it_was_closed",
     "A directory whose name": "tests/conformance/test_hostile.py::test_the_answers_are_the_kernel_s",

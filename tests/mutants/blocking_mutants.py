@@ -129,4 +129,18 @@ BLOCKING_MUTANTS = (
         "    except (TargetGone, TargetMemoryError):\n",
         (LOST,),
     ),
+    Mutant(
+        "what waits for a person at a terminal fails when it goes on",
+        "native/helper.c",
+        "mov $-512, %rax",
+        "mov $-4, %rax",
+        ("tests/kernel/test_job_control.py::test_what_waits_is_stopped_goes_on_and_reads_each_line_once",),
+    ),
+    Mutant(
+        "what waits for a person at a terminal does not hear ^C",
+        "native/helper.c",
+        "	if (helper->heeds_signals) {\n",
+        "	if (helper->heeds_signals && helper->why) {\n",
+        ("tests/kernel/test_job_control.py::test_what_waits_is_ended",),
+    ),
 )
