@@ -15,6 +15,7 @@ import pytest
 import trio
 
 import monitor
+from monitor._native import landlock_abi
 from monitor.abi.arch import Arch
 from monitor.broker import hiding
 from monitor.broker.resolved import Resolved
@@ -344,6 +345,33 @@ async def test_hidden_entries_count_in_the_links_of_their_directory(tree: Path) 
     told = await said(tree, "os.stat('keep').st_nlink")
 
     assert told == [str((tree / "keep").stat().st_nlink)]
+
+
+SOCKETS: Final = {
+    "connect('hidden/inner')": "ECONNREFUSED",
+    "connect('hidden/none')": "ENOENT",
+    "connect('hidden/listens')": "None",
+    "bind('hidden/inner')": "EADDRINUSE",
+    "bind('hidden/none')": "EACCES",
+    "bind('hidden/none/none')": "ENOENT",
+}
+
+
+async def test_names_of_sockets_are_looked_up_by_the_kernel(tree: Path) -> None:
+    """Whoever lets them be gets that told what is there; without the word for it there are no such sockets."""
+    require("Landlock", landlock_abi() > 0)
+    lines = [f"socket.socket(socket.AF_UNIX).{line}" for line in SOCKETS]
+    lists = HIDE + 'unix = "unmediated"\n'
+    directory = os.open(tree / "hidden", os.O_PATH)  # the whole name may be too long for a socket
+    with socket.socket(socket.AF_UNIX) as listens:
+        listens.bind(f"/proc/self/fd/{directory}/listens")
+        listens.listen()
+        os.close(directory)
+        unmediated = await said(tree, *lines, given=policy(tree, lists))
+        mediated = await said(tree, *lines)
+
+    assert dict(zip(SOCKETS, unmediated, strict=True)) == SOCKETS
+    assert mediated == ["EAFNOSUPPORT"] * len(SOCKETS)
 
 
 async def test_programs_are_looked_for_by_the_kernel(tree: Path) -> None:

@@ -36,6 +36,7 @@ TESTED: Final[Mapping[str, str]] = {
     "What is open for reading": "::test_a_lock_on_what_is_read_is_held_for_a_moment_after_it_was_closed",
     "A directory whose name": "tests/conformance/test_hostile.py::test_the_answers_are_the_kernel_s",
     "A socket of AF_UNIX": "::test_a_socket_gets_no_name_in_a_directory",
+    "With `unix =": "tests/kernel/test_hidden.py::test_names_of_sockets_are_looked_up_by_the_kernel",
     "A process that names": "::test_a_process_that_names_itself_by_its_number_is_taken_for_another",
     "openat2(2) with `O_PATH`": "tests/kernel/test_files_attacked.py::"
     "test_an_openat2_whose_flags_can_be_changed_is_not_run_by_the_kernel",
