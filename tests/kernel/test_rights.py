@@ -349,7 +349,8 @@ async def test_a_call_whose_rights_can_be_taken_on_no_more_is_refused_and_no_oth
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They could when it was decided about; the thread hears of it, and the next call is done."""
-    of, refused = whose.Owners.of, []
+    of = whose.Owners.of
+    refused: list[int] = []
 
     def losing(self: whose.Owners, call: monitor.Call) -> whose.Whose | None:
         if call.name == "mkdir" and call.has_looked_up(0) and not refused:
@@ -370,6 +371,7 @@ async def test_rights_may_be_lost_while_a_handler_thinks(place: Path) -> None:
         await trio.sleep(0.01)
         if not refused:
             refused.append(call.id)
+            assert isinstance(call.broker, FileBroker)
             call.broker._owners._last = call.id, None  # as if it had been looked at anew
         return monitor.Pass()
 
@@ -378,7 +380,9 @@ async def test_rights_may_be_lost_while_a_handler_thinks(place: Path) -> None:
 
 async def test_rights_that_are_taken_on_by_half_are_given_back(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel refuses a part of them: nothing is done with the others."""
-    take, refused, before = TakenRights.take, [], set[tuple[str, ...]]()
+    take = TakenRights.take
+    refused: list[TakenRights] = []
+    before: set[tuple[str, ...]] = set()
 
     def by_half(self: TakenRights) -> None:
         before.add(_ids(Path("/proc/thread-self")))
@@ -826,7 +830,7 @@ print(said(os.setxattr, there, "user.a", b"1"), said(os.getxattr, there, "user.a
 ATTRIBUTES = sorted(name for name in FAMILIES if "xattr" in name)
 
 
-async def with_lists(directory: Path, before: list[str], way: str, namespaces: frozenset[str]) -> tuple[list[str], Any]:
+async def with_lists(directory: Path, before: list[str], way: str, namespaces: Any) -> tuple[list[str], Any]:
     """Return what GIVES_LISTS says in a user namespace, and which attributes there are afterwards."""
     fill(directory)
     for name in ("closed", "sticky"):
