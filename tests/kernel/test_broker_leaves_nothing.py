@@ -256,7 +256,7 @@ def test_a_supervisor_that_is_killed_at_any_moment_has_done_each_call_or_not(tmp
         mark = f"MARK_OF_DEATH={os.getpid()}.once.{number}"
         name, _, value = mark.partition("=")
         sleeper = f"{compiled('k_sleeper')} read {tmp_path}/fifo none 0 0"
-        script = f"{sleeper} >/dev/null & exec {compiled('k_once')} {directory} 100000 plain >/dev/null"
+        script = f"{sleeper} >/dev/null & exec {compiled('k_once')} {directory} 100000 plain 0 >/dev/null"
         with subprocess.Popen(
             [sys.executable, "-c", _SUPERVISOR, script],
             env={**os.environ, name: value}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -11,29 +11,53 @@ import subprocess
 import sys
 from errno import EEXIST, EINVAL
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import pytest
 
 from monitor.broker.journal import Entry, Journal
 from monitor.notify.emulation import Emulated, MayBlockError
 
+SIGNALS: Final = 60
+"""What a run goes on for: on a fast machine its rounds are over before."""
+
 _SUPERVISOR = """
 import subprocess, sys, trio, monitor
 from monitor.broker.families import FAMILIES
+used, heard, thrown = {}, {}, 0
 @monitor.handles(*FAMILIES)
 def emulate(call):
+    used[call.nr] = len(call.args)
     return call.emulate()
+def told(event):
+    global thrown
+    if isinstance(event, monitor.CallAnswered) and event.delivered:
+        call = event.nr, event.args[: used[event.nr]]
+        thrown += heard.get(event.tid) == call
+        heard[event.tid] = call
+told.wish = monitor.Wish(comm=False)
 async def main():
     launch = monitor.Launch(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    async with monitor.supervise(launch, handlers=[emulate], otherwise=monitor.Allow()) as run:
+    async with monitor.supervise(launch, handlers=[emulate], otherwise=monitor.Allow(), events=told) as run:
         async for chunk in run.stdout:
             sys.stdout.buffer.write(chunk)
             sys.stdout.flush()
         status = await run.wait()
-    print(status, run.stats.gone, run.stats.failures)
+    print(status, run.stats.gone, run.stats.failures, thrown)
 trio.run(main)
 """
+"""
+It counts the answers that the kernel took and threw away: it said that one was heard, and the next that was heard is
+one to the same call.  A program that makes a call twice in a row has that counted too, which ``k_once`` does not.
+"""
+
+
+class Ran(NamedTuple):
+    """The lines that a program wrote, how many answers nobody waited for, and how many were thrown away."""
+
+    lines: list[str]
+    gone: int
+    thrown: int
 
 
 @pytest.fixture
@@ -43,24 +67,24 @@ def before_5_19(compiled: Any) -> dict[str, str]:
     return {**os.environ, "LD_PRELOAD": library, "ABSENT": "wait killable", "ERRNO": str(EINVAL)}
 
 
-def supervised(argv: list[str], environment: dict[str, str] | None) -> tuple[list[str], int]:
-    """Run *argv* under a supervisor; the lines it wrote, and how many answers nobody heard."""
+def supervised(argv: list[str], environment: dict[str, str] | None) -> Ran:
+    """Run *argv* under a supervisor."""
     done = subprocess.run(
         [sys.executable, "-c", _SUPERVISOR, *argv],
-        env=environment, stdout=subprocess.PIPE, check=True, text=True, timeout=100,
+        env=environment, stdout=subprocess.PIPE, check=True, text=True, timeout=200,
     )  # fmt: skip
     *lines, last = done.stdout.splitlines()
-    status, gone, failures = map(int, last.split())
+    status, gone, failures, thrown = map(int, last.split())
     assert (status, failures) == (0, 0), done.stdout
-    return lines, gone
+    return Ran(lines, gone, thrown)
 
 
-def assert_done_once(directory: Path, rounds: int) -> None:
-    """What is there is what a run without signals leaves."""
+def assert_done_once(directory: Path, rounds: int, misled: frozenset[int] = frozenset()) -> None:
+    """What is there is what a run without signals leaves, but for what rounds wrote that were *misled*."""
     names = sorted(path.name for path in directory.iterdir())
     assert names == sorted(f"{kind}-{n}" for kind in ("directory", "file", "link") for n in range(rounds))
     for number in range(rounds):
-        assert (directory / f"file-{number}").read_text() == "on"
+        assert number in misled or (directory / f"file-{number}").read_text() == "on"
         assert (directory / f"file-{number}").stat().st_nlink == 2
 
 
@@ -69,15 +93,15 @@ def assert_done_once(directory: Path, rounds: int) -> None:
 def test_a_storm_of_signals_has_each_call_done_once_and_its_result_heard(
     handler: str, compiled: Any, tmp_path: Path
 ) -> None:
-    lines, gone = supervised([compiled("k_once"), str(tmp_path), "100", handler], None)
+    lines, gone, thrown = supervised([compiled("k_once"), str(tmp_path), "100", handler, str(SIGNALS)], None)
 
     *failed, last = lines
-    interrupted, signals = map(int, last.split())
+    interrupted, signals, rounds = map(int, last.split())
     # What had not been received may fail with EINTR, where no restart was asked for; it was not begun.
-    assert (failed, gone) == ([], 0)
+    assert (failed, gone, thrown) == ([], 0, 0)
     assert handler == "plain" or not interrupted
     assert signals > 50
-    assert_done_once(tmp_path, 100)
+    assert_done_once(tmp_path, rounds)
 
 
 @pytest.mark.seconds(240)
@@ -86,20 +110,22 @@ def test_before_linux_5_19_too(handler: str, compiled: Any, tmp_path: Path, befo
     """
     What a signal took away is remembered.
 
-    Such a kernel throws an answer away that comes in the very moment of a signal, and has told us that it was heard:
-    once in some hundred thousand signals, which is nothing that happens twice here.
+    Such a kernel throws an answer away that comes in the very moment of a signal.  A thread that a signal has woken
+    decides that it was interrupted before it takes the lock under which answers are given (kernel/seccomp.c,
+    seccomp_do_user_notification); an answer in between is taken, with success, and never looked at.  Nobody can
+    tell the call that follows from one that the program makes anew.  So as many calls may fail as answers were seen
+    to be thrown away, about one in a thousand signals where there are two CPUs, and no other.
     """
-    for attempt in range(2):
-        directory = tmp_path / str(attempt)
-        directory.mkdir()
-        (*failed, last), gone = supervised([compiled("k_once"), str(directory), "80", handler], before_5_19)
-        if len(failed) != 1:
-            break
+    command = [compiled("k_once"), str(tmp_path), "80", handler, str(SIGNALS)]
 
-    assert failed == []
+    (*failed, last), gone, thrown = supervised(command, before_5_19)
+
+    _, signals, rounds = map(int, last.split())
+    assert len(failed) <= thrown, failed
+    assert thrown * 10 < gone
     assert gone > 10, "no signal took a call away: the test shows nothing"
-    assert int(last.split()[1]) > 50
-    assert_done_once(directory, 80)
+    assert signals > 50
+    assert_done_once(tmp_path, rounds, frozenset(int(line.partition(":")[0]) for line in failed))
 
 
 def test_a_call_that_is_made_twice_is_done_twice(tmp_path: Path, before_5_19: dict[str, str]) -> None:
@@ -107,7 +133,7 @@ def test_a_call_that_is_made_twice_is_done_twice(tmp_path: Path, before_5_19: di
     made = str(tmp_path / "made")
     twice = f"import os\nfor _ in range(2):\n try: print(os.mkdir({made!r}))\n except OSError as e: print(e.errno)"
 
-    lines, _ = supervised([sys.executable, "-S", "-c", twice], before_5_19)
+    lines, *_ = supervised([sys.executable, "-S", "-c", twice], before_5_19)
 
     assert lines == ["None", str(EEXIST)]
 

@@ -1,10 +1,14 @@
 /*
- * Makes, moves and takes away names in the directory argv[1], argv[2] rounds, while a signal comes
- * each millisecond; argv[3]: "plain" or "restart" (SA_RESTART).  What fails with EINTR is called
- * again, as programs do.  Each round leaves one directory, one file, one link; a file is appended to
- * nothing and found empty once.
+ * Makes, moves and takes away names in the directory argv[1] while signals come; argv[3]: "plain" or
+ * "restart" (SA_RESTART).  What fails with EINTR is called again, as programs do.  Each round leaves
+ * one directory, one file, one link; a file is appended to nothing and found empty once.  There are
+ * argv[2] rounds, and more until as many signals came as argv[4] says, for a minute at the most.
  *
- * Prints each call that failed, how often EINTR was heard, and how many signals came.
+ * A signal comes after a millisecond, each further one of the same call after twice the time: so it
+ * comes to its end on a machine that needs longer than that to answer, too.  No call is made twice in
+ * a row with the same arguments, pointers as they are: whoever sees that knows that it was made again.
+ *
+ * Prints each call that failed, how often EINTR was heard, how many signals came, and the rounds.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -17,22 +21,42 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
+#define FIRST 1000 /* microseconds */
+#define DOUBLINGS 9
+
 static volatile long signals;
+static volatile int of_call;
 static long interrupted;
+
+static void later(void)
+{
+	struct itimerval next = {{0, 0}, {0, FIRST << of_call}};
+
+	setitimer(ITIMER_REAL, &next, NULL);
+}
 
 static void handle(int number)
 {
 	(void)number;
 	signals++;
+	if (of_call < DOUBLINGS)
+		of_call++;
+	later();
 }
 
+/* errno is that of the call: what follows it does not fail. */
 #define TRY(call)                                                                                  \
 	({                                                                                         \
 		long result_;                                                                      \
 		while ((result_ = (call)) < 0 && errno == EINTR)                                   \
 			interrupted++;                                                             \
+		if (of_call) {                                                                     \
+			of_call = 0;                                                               \
+			later();                                                                   \
+		}                                                                                  \
 		if (result_ < 0)                                                                   \
 			printf("%d: %s: %s\n", round, #call, strerror(errno));                     \
 		result_;                                                                           \
@@ -40,13 +64,15 @@ static void handle(int number)
 
 static int entries(const char *name, int round)
 {
-	char buffer[512];
+	char buffers[2][512], *buffer = buffers[0];
 	int fd = (int)TRY(open(name, O_RDONLY | O_DIRECTORY)), found = 0;
 	long count;
 
-	while ((count = TRY(getdents64(fd, buffer, sizeof(buffer)))) > 0)
+	while ((count = TRY(getdents64(fd, buffer, sizeof(buffers[0])))) > 0) {
 		for (long at = 0; at < count; at += ((struct dirent64 *)(buffer + at))->d_reclen)
 			found++;
+		buffer = buffers[buffer == buffers[0]];
+	}
 	close(fd);
 	return found;
 }
@@ -54,21 +80,23 @@ static int entries(const char *name, int round)
 int main(int argc, char **argv)
 {
 	struct sigaction action = {.sa_handler = handle};
-	struct itimerval often = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
-	int rounds, fd;
+	time_t end = time(NULL) + 60;
+	int round, rounds, fd;
+	long least;
 
-	if (argc < 4 || chdir(argv[1]) < 0)
+	if (argc < 5 || chdir(argv[1]) < 0)
 		return 2;
 	rounds = atoi(argv[2]);
+	least = atol(argv[4]);
 	action.sa_flags = strcmp(argv[3], "restart") ? 0 : SA_RESTART;
 	sigaction(SIGALRM, &action, NULL);
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
-	setitimer(ITIMER_REAL, &often, NULL);
-	for (int round = 0; round < rounds; round++) {
+	later();
+	for (round = 0; round < rounds || (signals < least && time(NULL) < end); round++) {
 		char name[32], other[32];
 
-		snprintf(name, sizeof(name), "directory-%d", round);
-		TRY(mkdir(name, 0755));
+		snprintf(other, sizeof(other), "directory-%d", round);
+		TRY(mkdir(other, 0755));
 		snprintf(name, sizeof(name), "gone-%d", round);
 		TRY(mkdir(name, 0755));
 		TRY(rmdir(name));
@@ -89,7 +117,7 @@ int main(int argc, char **argv)
 		if (round % 16 == 0)
 			TRY(entries(".", round) == 2 + 3 * (round + 1) ? 0 : (errno = ERANGE, -1));
 	}
-	setitimer(ITIMER_REAL, &never, NULL);
-	printf("%ld %ld\n", interrupted, signals);
+	signal(SIGALRM, SIG_IGN);
+	printf("%ld %ld %d\n", interrupted, signals, round);
 	return 0;
 }
