@@ -13,9 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CROWD_CALLS 64   /* calls after which we look again whether threads call at the same time, \
-			  */
-#define CROWD_CHANGES 16 /* and how often another one than before must have called then */
+/* After so many calls we look again whether threads call at the same time: then another one than
+ * before has called at least so often. */
+#define CROWD_CALLS   64
+#define CROWD_CHANGES 16
 
 static const struct seccomp_notif *notification_of(const struct mon_fast_run *run)
 {
