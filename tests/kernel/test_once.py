@@ -34,7 +34,7 @@ def told(event):
     if isinstance(event, monitor.CallAnswered) and event.delivered:
         call = event.nr, event.args[: used[event.nr]]
         thrown += heard.get(event.tid) == call
-        heard[event.tid] = call
+        heard[event.tid] = None if event.result == -512 else call  # ERESTARTSYS: it is to be made again
 told.wish = monitor.Wish(comm=False)
 async def main():
     launch = monitor.Launch(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
