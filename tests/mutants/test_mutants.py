@@ -8,25 +8,19 @@ make the supervisor unsafe while everything seemed to work.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
-import cffi
 import pytest
 
 from tests.mutants.blocking_mutants import BLOCKING_MUTANTS
 from tests.mutants.file_mutants import FILE_MUTANTS
 from tests.mutants.hidden_mutants import HIDDEN_MUTANTS
 from tests.mutants.mutant import Mutant
+from tests.mutants.planting import Copy
 from tests.mutants.policy_mutants import POLICY_MUTANTS
 from tests.mutants.rights_mutants import RIGHTS_MUTANTS
-
-ROOT = Path(__file__).parents[2]
-SECONDS = 15
-"""For a test under a fault: many of them hang."""
 
 pytestmark = pytest.mark.root
 
@@ -243,74 +237,32 @@ MUTANTS = (
 )
 
 
-def build_shim(tree: Path) -> None:
-    """Compile the shim of *tree* into it, as the package's build does."""
-    ffi = cffi.FFI()
-    ffi.cdef((tree / "native" / "shim.cdef").read_text())
-    ffi.set_source("monitor._shim", '#include "shim.h"')
-    ffi.emit_c_code(str(tree / "glue.c"))
-    sources = [str(path) for path in sorted((tree / "native").glob("*.c"))]
-    include = sysconfig.get_paths()["include"]
-    command = ["gcc", "-std=gnu11", "-O1", "-fPIC", "-shared", "-Wl,-z,now", f"-I{include}", f"-I{tree}/native"]
-    subprocess.run(
-        [*command, "-o", str(tree / "monitor" / "_shim.abi3.so"), str(tree / "glue.c"), *sources], check=True
-    )
-
-
 @pytest.fixture(scope="module")
-def tree(public_directory: Path) -> Path:
-    """A copy of the sources with a shim built from them, which an ordinary user can read too."""
-    copy = public_directory / "mutants"
-    copy.mkdir(mode=0o755)
-    for name in ("monitor", "native", "tests", "examples"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-    shutil.copy(ROOT / "pyproject.toml", copy)
-    build_shim(copy)
-    subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)
-    return copy
+def copy(public_directory: Path) -> Copy:
+    return Copy(public_directory / "mutants")
 
 
-def outcome(tree: Path, tests: tuple[str, ...]) -> tuple[int, str]:
-    """Run *tests* of *tree* until the first failure; pytest's exit status and output."""
-    environment = dict(
-        os.environ, PYTHONPATH=str(tree), MONITOR_TEST_SECONDS=str(SECONDS), PYTHONDONTWRITEBYTECODE="1", CI=""
-    )
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=line", *tests]
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout[-3000:] + done.stderr[-3000:]
-
-
-def test_the_copy_is_what_is_tested(tree: Path) -> None:
+def test_the_copy_is_what_is_tested(copy: Copy) -> None:
     command = [sys.executable, "-c", "import monitor; print(monitor.__file__)"]
-    environment = dict(os.environ, PYTHONPATH=str(tree))
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=True)
+    environment = dict(os.environ, PYTHONPATH=str(copy.tree))
+    done = subprocess.run(command, cwd=copy.tree, env=environment, capture_output=True, text=True, check=True)
 
-    assert done.stdout.startswith(str(tree))
+    assert done.stdout.startswith(str(copy.tree))
 
 
 @pytest.mark.seconds(600)
-def test_without_a_fault_all_of_them_are_green(tree: Path) -> None:
+def test_without_a_fault_all_of_them_are_green(copy: Copy) -> None:
     tests = tuple(sorted({test for mutant in MUTANTS for test in mutant.tests}))
 
-    status, shown = outcome(tree, tests)
+    status, shown = copy.outcome(tests, faultless=True)
 
     assert status == 0, shown
 
 
 @pytest.mark.seconds(240)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_fault_turns_a_test_red(tree: Path, mutant: Mutant) -> None:
-    file = tree / mutant.file
-    text = file.read_text()
-    assert text.count(mutant.before) == 1, f"{mutant.before!r} does not stand once in {mutant.file}"
-    file.write_text(text.replace(mutant.before, mutant.after))
-    try:
-        if mutant.file.endswith(".c"):
-            build_shim(tree)
-        status, shown = outcome(tree, mutant.tests)
-    finally:
-        file.write_text(text)
-        if mutant.file.endswith(".c"):
-            build_shim(tree)
+def test_a_fault_turns_a_test_red(copy: Copy, mutant: Mutant) -> None:
+    with copy.planted(mutant):
+        status, shown = copy.outcome(mutant.tests)
 
     assert status == 1, shown
