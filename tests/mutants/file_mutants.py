@@ -222,13 +222,13 @@ FILE_MUTANTS = (
         "native/fastrun.c",
         "	       kept->question == run->question && kept->kind == object->kind &&\n",
         "	       kept->kind == object->kind &&\n",
-        (RUN + "::test_another_question_about_the_same_name_is_asked",),
+        (RUN + "::test_another_question_is_asked_wherever_its_answer_is_kept",),
     ),
     Mutant(
         "what was said of a file is said of a directory of that name",
-        "native/fastrun.c",
-        "	       kept->question == run->question && kept->kind == object->kind &&\n",
-        "	       kept->question == run->question &&\n",
+        "native/fastpath.c",
+        "	object->kind = kind_of(lookup);\n",
+        "	object->kind = MON_FAST_REGULAR;\n",
         (RUN + "::test_a_name_of_another_kind_of_object_is_asked_about",),
     ),
     Mutant(
