@@ -131,14 +131,6 @@ def test_another_question_about_the_same_name_is_asked(waiting: Waiting, tmp_pat
     assert waiting.ask(NEWFSTATAT, tmp_path) == "left", "it is the same question, and there is nobody to write to"
 
 
-def test_another_question_is_asked_wherever_its_answer_is_kept(waiting: Waiting) -> None:
-    """Of so many names some have one place for both."""
-    for number in range(20_000):
-        name = f"/there-is-no-{number}"
-        assert waiting.ask(FACCESSAT, name) == "asked, answered"
-        assert waiting.ask(READLINKAT, name) == "asked, left"
-
-
 def test_a_name_of_another_kind_of_object_is_asked_about(waiting: Waiting, tmp_path: Path) -> None:
     place = tmp_path / "place"
     kinds = []
