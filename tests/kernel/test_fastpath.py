@@ -482,6 +482,15 @@ def test_what_comes_after_the_last_call_is_handed_on() -> None:
     assert path.sent == -ENOENT
 
 
+def test_what_waits_is_answered_and_not_what_was_received_last() -> None:
+    run = Run(plain("regular"))
+    path, _, _ = fast(run, lambda *_question: 0)
+    run.raw, waits = notified(NEWFSTATAT), notified(OPENAT)
+    path.answer(waits, 64, 0)
+
+    assert run.raw == waits
+
+
 def test_it_lingers_as_it_is_told_to() -> None:
     run = Run(plain("regular"))
     path, actor, _ = fast(run, lambda *_question: 0)

@@ -243,7 +243,7 @@ FILE_MUTANTS = (
         "monitor/handlers/fastpath.py",
         "        self._run.hold(raw)\n",
         "",
-        (RUN + "::test_calls_that_tasks_answer_and_plain_ones_do_not_come_between_each_other",),
+        (FAST + "::test_what_waits_is_answered_and_not_what_was_received_last",),
     ),
     Mutant(
         "what is opened is opened for nobody who is gone",
