@@ -7,6 +7,8 @@ What it is not: either of them, or what the tables say (``deciding``).  It belon
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from monitor.abi.arch import Arch
 from monitor.broker.broker import FileBroker
 from monitor.broker.families import FAMILIES
@@ -46,7 +48,8 @@ class BrokeringJudge:
         """Return who answers for *broker* what is allowed anyway, and no handler of *routes* sees; None: nobody."""
         self._broker = broker
         if broker.walled and not broker.remembers:
-            self._fast = FastPath(broker, self._decider, self._unseen(routes))
+            with suppress(OSError):  # we have no fd for it: then everything takes the long way
+                self._fast = FastPath(broker, self._decider, self._unseen(routes))
         return self._fast
 
     def bind(self, broker: FileBroker) -> None:

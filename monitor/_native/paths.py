@@ -30,8 +30,10 @@ PEEK: Final = constant("MON_LOOKUP_PEEK")
 """Read the path by process_vm_readv(2), which is faster, and waits for who handles a page's faults."""
 
 PARENT: Final = constant("MON_LOOKUP_PARENT")
-LATE: Final = constant("MON_LOOKUP_LATE")
 """Not the last component, but the directory that it is in, whatever is there."""
+
+LATE: Final = constant("MON_LOOKUP_LATE")
+"""Whether the thread still waits is for the answer to say: for calls that only tell."""
 
 CREATE: Final = constant("MON_LOOKUP_CREATE")
 """A file may be made, which cannot have slashes behind its name."""

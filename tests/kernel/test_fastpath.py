@@ -6,7 +6,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
-from errno import ENOENT
+from errno import EMFILE, ENOENT
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -214,6 +214,20 @@ async def test_a_fifo_is_waited_for_elsewhere(tree: Path) -> None:
         writer.start()
         assert await run.wait() == 0
         writer.join()
+
+
+async def test_without_an_fd_for_it_everything_takes_the_long_way(
+    tree: Path, rulings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_fds: object) -> None:
+        raise OSError(EMFILE, os.strerror(EMFILE))
+
+    monkeypatch.setattr("monitor.broker.broker.FastActor", fails)
+    script = "import os, sys\nfor _ in range(200): os.stat(sys.argv[1])"
+    async with monitor.supervise(program(script, f"{tree}/open/file"), policy=policy_of(SYSTEM, tree)) as run:
+        assert await run.wait() == 0
+
+    assert len(rulings) > 200
 
 
 # ---- on a look-up that is made up ----
