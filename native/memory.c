@@ -37,7 +37,7 @@
 #define PAGE_BYTES  4096u /* the smallest page Linux has: a chunk never crosses one */
 #define STRING_STEP 256u  /* most strings are shorter, and copying a page is not free */
 
-/* Not by snprintf(3), which costs as much as the open(2) behind it. */
+/* Not by snprintf(3): this is done for each call that is answered. */
 static void proc_path(char *path, size_t size, pid_t tid, const char *leaf)
 {
 	size_t length = strlen(leaf);
