@@ -180,13 +180,13 @@ def test_an_unknown_name_is_refused_before_anything_is_tried() -> None:
 
 
 def test_without_time_everything_has_timed_out_and_is_gone() -> None:
-    outcomes: set[str] = set()
+    outcomes: list[str] = []
     for _ in range(20):  # now and then one of them is quicker than no time at all
-        outcomes |= {outcome for outcome, *_ in _native.probe(["wait killable", "user namespaces"], None, 0)}
+        outcomes += [outcome for outcome, *_ in _native.probe(["wait killable", "user namespaces"], None, 0)]
         assert Path("/proc/thread-self/children").read_text() == ""
 
-    assert "TIMED_OUT" in outcomes
-    assert outcomes <= {"TIMED_OUT", "DONE"}
+    assert outcomes.count("TIMED_OUT") > len(outcomes) / 2
+    assert set(outcomes) <= {"TIMED_OUT", "DONE"}
 
 
 # ---- what an answer means ----

@@ -108,6 +108,8 @@ class Copy:
     def outcome(self, tests: tuple[str, ...], *, faultless: bool = False) -> tuple[int, str]:
         """Run *tests* until the first failure; pytest's exit status and output.  *faultless*: bytecode may be kept."""
         environment = dict(os.environ, PYTHONPATH=str(self.tree), MONITOR_TEST_SECONDS=str(SECONDS), CI="")
+        environment.pop("PYTEST_ADDOPTS", None)  # what holds for who runs us does not hold for what we run
+        environment["MONITOR_TEST_PROFILE"] = "dev" if faultless else "planted"
         environment["PYTHONDONTWRITEBYTECODE"] = "" if faultless else "1"
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=line", *tests]
         done = subprocess.run(command, cwd=self.tree, env=environment, capture_output=True, text=True, check=False)
