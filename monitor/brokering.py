@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from monitor.abi.arch import Arch
+from monitor.asking import AskingJudge
 from monitor.broker.broker import FileBroker
 from monitor.broker.families import FAMILIES
 from monitor.deciding import TableDecider, real_head
@@ -18,9 +19,10 @@ from monitor.errors import PolicyError
 from monitor.handlers.fastpath import FastPath
 from monitor.handlers.paths import OTHERS, PathJudge, Ruling, emulation, refusal
 from monitor.notify.account import Outcome, Would
+from monitor.notify.approval import About, Asks
 from monitor.notify.decode import Call
 from monitor.notify.handler import Routes
-from monitor.notify.verdict import Allow
+from monitor.notify.verdict import Allow, Emulate
 from monitor.policy.beneath import RIGHTS, is_brokered, keeps_faults, keeps_mounts, keeps_rights
 from monitor.policy.model import Policy
 from monitor.sources.launch import Started
@@ -29,8 +31,13 @@ from monitor.sources.launch import Started
 class BrokeringJudge:
     """The ``Judge`` of a run in which files are opened for the targets."""
 
-    def __init__(self, calls: PolicyJudge, policy: Policy, *, observe: bool) -> None:
-        """Ask *calls* about registers, and the tables of *policy* about names; with *observe*, refuse nothing."""
+    def __init__(self, calls: PolicyJudge | AskingJudge, policy: Policy, *, observe: bool) -> None:
+        """
+        Ask *calls* about registers, and the tables of *policy* about names; with *observe*, refuse nothing.
+
+        With an ``AskingJudge`` there is somebody who can be asked.
+        """
+        self._asking = isinstance(calls, AskingJudge) and not observe
         self._calls = calls
         self._decider = TableDecider(policy, real_head)
         self._paths = PathJudge(self._decider, Arch.native())
@@ -71,7 +78,9 @@ class BrokeringJudge:
         ruling = call.ruling = self._paths.ruling(call)  # anew: the policy may be another one
         if isinstance(ruling, Outcome):
             return ruling
-        return None if self._observe or not ruling.errno else refusal(ruling)
+        if self._observe or not ruling.errno or (ruling.asks and self._asking):
+            return None
+        return refusal(ruling)
 
     def _loosen(self, broker: FileBroker, call: Call) -> None:
         broker.loosen(call)
@@ -81,11 +90,17 @@ class BrokeringJudge:
     def answers(self, call: Call) -> Outcome | None:
         """Return what is answered when every handler has passed."""
         said = self._calls.answers(call)
-        if said is None or not self._paths.rules(call) or not isinstance(said.verdict, Allow):
+        if said is None or not self._paths.rules(call) or not (isinstance(said.verdict, Allow) or said.asks):
             return said
         ruling = self._ruling(call)
         if isinstance(ruling, Outcome):
             return ruling
+        if ruling.asks and self._asking:
+            before = said.asks.about if said.asks else ()
+            return _question(ruling, before)
+        if said.asks:
+            said.asks = said.asks._replace(allowed=Emulate())
+            return said
         # For a thread with other rights nobody acts; observed, it does for itself what it would have done.
         outcome = (
             Outcome(Allow(racy="the policy is only observed"), "policy") if ruling is OTHERS else emulation(ruling)
@@ -93,8 +108,15 @@ class BrokeringJudge:
         outcome.told = said.told
         outcome.would = said.would
         if ruling.errno:
-            outcome.would, outcome.told = Would("deny", ruling.errno), True
+            outcome.would, outcome.told = Would("ask" if ruling.asks else "deny", ruling.errno), True
         return outcome
+
+    def asks_before(self, call: Call) -> Outcome | None:
+        """Return what has to be asked before *call* is done for its target, as a handler says."""
+        if not self._asking or not self._paths.rules(call):
+            return None
+        ruling = self._ruling(call)
+        return _question(ruling) if isinstance(ruling, Ruling) and ruling.asks else None
 
     def _ruling(self, call: Call) -> Ruling | Outcome:
         """Return what is said about the names of *call*, once."""
@@ -128,17 +150,30 @@ class BrokeringJudge:
             self._fast.use(self._decider, self._unseen(routes))
 
 
-def judge_of_files(policy: Policy, calls: PolicyJudge, *, observe: bool) -> BrokeringJudge | None:
+def _question(ruling: Ruling, before: tuple[About, ...] = ()) -> Outcome:
+    """Return the refusal that *ruling* is, unless somebody allows what it asks, and what was asked *before* it."""
+    outcome = refusal(ruling)
+    outcome.asks = Asks(Emulate(), (*before, *(About(one.origin, one.access, one.name) for one in ruling.asks)))
+    return outcome
+
+
+def judge_of_files(policy: Policy, calls: PolicyJudge | AskingJudge, *, observe: bool) -> BrokeringJudge | None:
     """Return the judge of a run under *policy*, if that says anything about files; *calls* judges registers."""
     if not is_brokered(policy):
         return None
     return BrokeringJudge(calls, policy, observe=observe)
 
 
-def broker_of(started: Started, routes: Routes, judge: BrokeringJudge | None) -> FileBroker | None:
-    """Return who acts for the targets, if *judge* or a handler of *routes* may want that; its owner closes it."""
+def broker_of(
+    started: Started, routes: Routes, judge: BrokeringJudge | None, *, asked: bool = False
+) -> FileBroker | None:
+    """
+    Return who acts for the targets, if *judge* or a handler of *routes* may want that; its owner closes it.
+
+    *asked*: somebody may be asked about such calls.
+    """
     named = any(route.handlers and route.name in FAMILIES for route in routes.known.values())
-    if judge is None and not named:
+    if judge is None and not (named or asked):
         return None
     has = started.process.has
     if judge is None:

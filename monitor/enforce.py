@@ -14,18 +14,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from errno import ENOSYS, EPERM
-from signal import SIGKILL, SIGSYS
-from typing import Final, NamedTuple, TypeGuard, assert_never, cast
+from typing import Final, NamedTuple, TypeGuard, cast
 
 from monitor.abi.arch import Arch
 from monitor.errors import PolicyError, PolicyNotLoosenable
 from monitor.notify import handler as notify_handler
-from monitor.notify.account import Outcome, Would
+from monitor.notify.account import Outcome
 from monitor.notify.decode import Call
 from monitor.notify.handler import Handler, no_opinion, notified_by
 from monitor.notify.respond import close_quietly
-from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
+from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
 from monitor.origin import NOWHERE, Origin
 from monitor.policy import action as actions
 from monitor.policy.action import Action, is_refusal
@@ -37,6 +35,7 @@ from monitor.policy.numbers import EVERY
 from monitor.policy.replacing import Obstacle, differing, obstructed
 from monitor.policy.routes import Route, Routes
 from monitor.policy.runnable import refuse_unrunnable
+from monitor.verdicts import verdict_of, would_of, would_of_verdict
 
 _NOTED: Final = 1000
 """Verdicts that are kept until their calls are answered, of a policy that is only observed."""
@@ -113,6 +112,10 @@ class PolicyJudge:
         now = self.decide(call).action
         return before != now and isinstance(before, actions.Handle) | isinstance(now, actions.Handle)
 
+    def asks_before(self, call: Call) -> Outcome | None:  # noqa: ARG002  # as Judge has it
+        """Return what has to be asked before a call is done as a handler says: nothing, the handler has decided."""
+        return None
+
     def heeded(self, call: Call, handler: str, verdict: object) -> object:
         """Return what *handler* says; noted, where it speaks for the policy, and that is only observed."""
         if not isinstance(verdict, Allow | Deny | Return | InjectFd | Kill):
@@ -177,76 +180,6 @@ def origin_of(decision: Decision) -> Origin:
     if decision.rule is not None:
         return decision.rule.origin
     return Origin(decision.policy.name, key="default")
-
-
-def verdict_of(action: Action) -> Verdict:  # noqa: PLR0911  # one for each of a closed list
-    """
-    Return the verdict that carries *action* out on a call that waits.
-
-    Those that only filters do have no verdict of the same effect.  They are notified where a handler
-    wants to see the call: then ``Audit`` is told as an event, and ``Trace`` fails as without a tracer.
-    """
-    match action:
-        case actions.Allow() | actions.Log() | actions.Audit():
-            return Allow()
-        case actions.Deny(errno):
-            return Return(0) if errno == 0 else Deny(errno)
-        case actions.Return(value):
-            return Return(value)
-        case actions.Ask(errno):
-            return Deny(errno)  # nobody is there to ask
-        case actions.Handle():
-            return Deny(EPERM)  # its handler passed
-        case actions.KillProcess():
-            return Kill(SIGKILL)  # SIGSYS, which the filter sends, could be caught when it comes from us
-        case actions.KillThread() | actions.Trap():
-            return Kill(SIGSYS)
-        case actions.Trace():
-            return Deny(ENOSYS)
-        case _:
-            assert_never(action)
-
-
-def would_of(action: Action) -> Would | None:  # noqa: PLR0911  # one for each of a closed list
-    """Return what *action* does to a call, if it is not that the call runs."""
-    match action:
-        case actions.Allow() | actions.Log() | actions.Audit():
-            return None
-        case actions.Deny(errno):
-            return Would("return", value=0) if errno == 0 else Would("deny", errno)
-        case actions.Return(value):
-            return Would("return", value=value)
-        case actions.Ask(errno):
-            return Would("ask", errno)
-        case actions.Handle():
-            return Would("deny", EPERM)  # its handler passed
-        case actions.KillProcess():
-            return Would("kill")
-        case actions.KillThread():
-            return Would("kill-thread")
-        case actions.Trap():
-            return Would("trap")
-        case actions.Trace():
-            return Would("trace", ENOSYS)
-        case _:
-            assert_never(action)
-
-
-def would_of_verdict(verdict: Verdict) -> Would | None:
-    """Return what *verdict* does to a call, if it is not that the call runs."""
-    match verdict:
-        case Allow() | Pass() | Emulate():
-            return None
-        case Deny(errno):
-            return Would("deny", errno)
-        case Return(value):
-            return Would("return", value=value)
-        case InjectFd():
-            return Would("inject")
-        case Kill():
-            return Would("kill")
-        case _:
-            assert_never(verdict)
 
 
 class Enforced(NamedTuple):

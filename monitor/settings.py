@@ -18,6 +18,8 @@ from monitor.notify.handler import Handler, HandlerFunction, Routes, notified_by
 from monitor.notify.verdict import Allow, Deny, Kill, Return, Verdict
 
 if TYPE_CHECKING:
+    from monitor.approve.question import Approver
+    from monitor.asking import AskingJudge
     from monitor.brokering import BrokeringJudge
     from monitor.enforce import PolicyJudge
     from monitor.events.hub import Sink
@@ -55,6 +57,8 @@ class Settings:
     otherwise: Verdict = field(validator=validators.instance_of((Allow, Deny, Return, Kill)))
     sinks: tuple[Sink, ...] = field(converter=_to_sinks)
     strict: bool
+    approver: Approver | None = field(validator=validators.optional(validators.is_callable()))
+    ask_seconds: float | None = field(validator=validators.optional(validators.gt(0)))
     answer_seconds: float = field(validator=validators.gt(0))
     linger_seconds: float = field(validator=[validators.ge(0.0), validators.le(0.1)])
     grace_seconds: float = field(validator=validators.ge(0))
@@ -77,6 +81,12 @@ class Settings:
             msg = "observe=True says what a policy would refuse: give a policy"
             raise ValueError(msg)
 
+    @approver.validator  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator]
+    def _has_something_to_ask(self, _attribute: object, approver: object) -> None:
+        if approver is not None and self.policy is None:
+            msg = "an approver answers what a policy asks: give a policy"
+            raise ValueError(msg)
+
     def plan(self) -> Plan:
         """Return who decides about what is notified, on every ABI this machine may run, and the policy's filter."""
         if self.policy is not None:
@@ -86,9 +96,18 @@ class Settings:
             program, judge, routes = enforced(
                 self.policy, self.handlers, _abis(others=True), observe=self.observe, refusals=self.notify_refusals
             )
-            files = judge_of_files(self.policy, judge, observe=self.observe)
-            return Plan(program, routes, self._options(files or judge), judge, files)
+            calls = self._asking(judge)
+            files = judge_of_files(self.policy, calls, observe=self.observe)
+            return Plan(program, routes, self._options(files or calls), judge, files)
         return Plan(None, routes_of(self.handlers, _abis(others=True)), self._options(None), None, None)
+
+    def _asking(self, judge: PolicyJudge) -> PolicyJudge | AskingJudge:
+        """Return *judge*, as one that asks if there is somebody to ask."""
+        if self.approver is None or self.observe:
+            return judge
+        from monitor.asking import AskingJudge  # noqa: PLC0415  # few runs ask anybody
+
+        return AskingJudge(judge)
 
     def program(self, *, other_abis: bool) -> Program:
         """Return the filter that notifies what the handlers decide about, and nothing else."""
@@ -102,7 +121,9 @@ class Settings:
         """Return what dispatch has to know."""
         # Observing refuses nothing, so no answer can be refused for being a race.
         strict = self.strict and not self.observe
-        return Options(self.otherwise, strict, self.answer_seconds, self.handler_errors, judge, self.linger_seconds)
+        return Options(
+            self.otherwise, strict, self.answer_seconds, self.handler_errors, judge, None, self.linger_seconds
+        )
 
 
 class Plan(NamedTuple):

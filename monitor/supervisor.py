@@ -34,6 +34,7 @@ import trio
 
 from monitor.errors import PolicyError
 from monitor.lifetime import block
+from monitor.notify.ask import Options
 from monitor.notify.dispatch import Dispatcher
 from monitor.notify.dumpable import make_undumpable
 from monitor.notify.handler import Handler, HandlerFunction
@@ -44,6 +45,7 @@ from monitor.run import PolicyChange, ProcessRun, Run
 from monitor.settings import Plan, Settings
 
 if TYPE_CHECKING:
+    from monitor.approve.question import Approver
     from monitor.broker.broker import FileBroker
     from monitor.events.hub import Hub, Sink
     from monitor.events.observer import HubObserver
@@ -67,6 +69,8 @@ def supervise(
     otherwise: Verdict = ...,
     events: Sink | Sequence[Sink] | None = ...,
     strict: bool = ...,
+    approver: Approver | None = ...,
+    ask_seconds: float | None = ...,
     answer_seconds: float = ...,
     linger_seconds: float = ...,
     grace_seconds: float = ...,
@@ -86,6 +90,8 @@ def supervise(
     otherwise: Verdict = ...,
     events: Sink | Sequence[Sink] | None = ...,
     strict: bool = ...,
+    approver: Approver | None = ...,
+    ask_seconds: float | None = ...,
     answer_seconds: float = ...,
     linger_seconds: float = ...,
     handler_errors: Literal["deny", "raise"] = ...,
@@ -103,6 +109,8 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     otherwise: Verdict = DENY,
     events: Sink | Sequence[Sink] | None = None,
     strict: bool = True,
+    approver: Approver | None = None,
+    ask_seconds: float | None = None,
     answer_seconds: float = 30.0,
     linger_seconds: float = 0.0,
     grace_seconds: float = 0.0,
@@ -122,6 +130,9 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     instead of *otherwise*.  With *observe* it refuses nothing: what it would is told.  With
     *notify_refusals* its refusals come to us, slower, and so are told and counted as those of handlers
     are; all but ENOSYS, ``trap`` and ``kill-thread``, which stay in the kernel.
+
+    What the policy asks, the *approver* answers, for *ask_seconds* at the most; without one it is denied
+    at once.  Equal questions are asked once, and an answer may hold for more than one call.
 
     An exception of a handler denies its call; with ``handler_errors="raise"`` it also ends the
     block.  An ``async def`` handler has *answer_seconds*.  *events* are called with each event.
@@ -152,6 +163,8 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
         otherwise=otherwise,
         sinks=events,
         strict=strict,
+        approver=approver,
+        ask_seconds=ask_seconds,
         answer_seconds=answer_seconds,
         linger_seconds=linger_seconds,
         grace_seconds=grace_seconds,
@@ -197,7 +210,8 @@ async def _supervised_launch(launch: Launch, settings: Settings) -> AsyncGenerat
     hub, observer = _events(settings)
     broker = await _broker(started, plan)
     fast = None if plan.files is None or broker is None else plan.files.fast_path(broker, plan.routes)
-    dispatcher = Dispatcher(started.listener, plan.routes, plan.options, observer, broker=broker, fast=fast)
+    options = _with_approvals(plan, settings, observer)
+    dispatcher = Dispatcher(started.listener, plan.routes, options, observer, broker=broker, fast=fast)
     answered_all = trio.Event()
     run = ProcessRun(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher), process)
 
@@ -246,7 +260,7 @@ async def _supervised_listener(listener: AnyListener, settings: Settings) -> Asy
     if plan.files is not None:
         msg = "[files] is enforced for programs that are launched here: of others it is not known what rights they have"
         raise PolicyError(msg)
-    dispatcher = Dispatcher(listener, plan.routes, plan.options, observer, seen)
+    dispatcher = Dispatcher(listener, plan.routes, _with_approvals(plan, settings, observer), observer, seen)
     answered_all = trio.Event()
     run = Run(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher))
 
@@ -270,17 +284,36 @@ async def _supervised_listener(listener: AnyListener, settings: Settings) -> Asy
 
 async def _broker(started: Started, plan: Plan) -> FileBroker | None:
     """Return who acts for the targets, if anybody may want that; what was started ends if there can be nobody."""
-    if plan.files is None and not any(route.handlers for route in plan.routes.known.values()):
+    asked = _asks_about_files(plan)
+    if plan.files is None and not asked and not any(route.handlers for route in plan.routes.known.values()):
         return None
     from monitor.brokering import broker_of  # noqa: PLC0415  # most runs act for nobody
 
     try:
-        return broker_of(started, plan.routes, plan.files)
+        return broker_of(started, plan.routes, plan.files, asked=asked)
     except BaseException:
         started.listener.close()
         with trio.CancelScope(shield=True):
             await started.process.discard()
         raise
+
+
+def _asks_about_files(plan: Plan) -> bool:
+    if plan.judge is None or plan.options.judge is plan.judge:
+        return False
+    from monitor.asking import asks_about_files  # noqa: PLC0415  # few runs ask anybody
+
+    return asks_about_files(plan.judge.routes)
+
+
+def _with_approvals(plan: Plan, settings: Settings, observer: HubObserver) -> Options:
+    """Return what dispatch has to know, with who answers what the policy asks."""
+    if settings.approver is None:
+        return plan.options
+    from monitor.approve.approvals import Asking  # noqa: PLC0415  # likewise
+
+    approvals = Asking(settings.approver, observer=observer, ask_seconds=settings.ask_seconds)
+    return plan.options._replace(approvals=approvals)
 
 
 def _change(plan: Plan, dispatcher: Dispatcher) -> PolicyChange | None:

@@ -20,7 +20,9 @@ LINES_AT_MOST: Final = 400
 FREE: Final = frozenset({"errors", "origin", "abi"})
 """What every layer may import; ``abi`` itself may import only ``errors``."""
 
-BELOW_THE_ROOF: Final = frozenset({"features", "policy", "notify", "broker", "handlers", "sources", "events"})
+BELOW_THE_ROOF: Final = frozenset(
+    {"features", "policy", "notify", "broker", "handlers", "sources", "events", "approve"}
+)
 
 MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
     "errors": frozenset({"origin"}),
@@ -34,6 +36,7 @@ MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
     "handlers": FREE | {"notify", "broker"},
     "sources": FREE | {"_native", "features", "notify.listener", "policy"},
     "events": FREE | {"notify"},
+    "approve": FREE | {"notify", "events", "policy"},
     "supervisor": FREE | BELOW_THE_ROOF,
     "testing": FREE | BELOW_THE_ROOF | {"supervisor"},
     "cli": FREE | BELOW_THE_ROOF | {"supervisor", "testing"},
@@ -43,12 +46,14 @@ MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
 """Layer -> what it may import besides itself: a layer, or one module of a layer."""
 
 SAME_LAYER: Final = {
+    "asking": "supervisor",
     "brokering": "supervisor",
     "deciding": "supervisor",
     "enforce": "supervisor",
     "lifetime": "supervisor",
     "run": "supervisor",
     "settings": "supervisor",
+    "verdicts": "supervisor",
 }
 """Modules that belong to a layer whose name they do not have."""
 
@@ -61,6 +66,7 @@ OUTSIDERS: Final[Mapping[str, frozenset[str]]] = {
     "handlers": frozenset({"cffi", "click"}),
     "sources": frozenset({"cffi", "click"}),
     "events": frozenset({"cffi", "click"}),
+    "approve": frozenset({"cffi", "click"}),
     "supervisor": frozenset({"cffi", "click"}),
     "testing": frozenset({"cffi", "click"}),
 }

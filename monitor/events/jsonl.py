@@ -115,6 +115,7 @@ def _call_fields(event: CallAnswered) -> dict[str, Json]:
         "rule": event.handler if event.rule is None else str(event.rule),
         "would": None if event.would is None else _would(event.would),
         "by": event.by,
+        "scope": event.scope or None,
         "observed": event.observed,
         "delivered": event.delivered,
         "latency_us": round(event.latency_seconds * 1e6, 1),

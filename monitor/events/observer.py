@@ -93,6 +93,7 @@ class HubObserver:
             result=decision.result,
             access=decision.access,
             path=decision.path,
+            scope=decision.scope,
             observed=call.looked,
             delivered=decision.delivered,
             latency_seconds=decision.seconds,

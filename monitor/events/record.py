@@ -65,6 +65,8 @@ class CallAnswered:
     """What the target saw of a call that was done for it: a value, or a negative errno; None: the kernel ran it."""
     access: str = ""
     """The class of access that a policy decided about by a name."""
+    scope: str = ""
+    """For what else the answer of somebody who was asked holds: once, process, program, run or always."""
     path: bytes | None = None
     """That name: absolute, links followed, as the target sees it."""
     observed: bool

@@ -143,7 +143,8 @@ class StraceLines:
 
 def call_text(event: CallAnswered) -> str:
     """Return ``openat(AT_FDCWD, "/etc/shadow", O_RDONLY) = -1 EACCES (Permission denied) <denied: RULE>``."""
-    return f"{_words(event)} = {_result(event)}"
+    result = f"{_asked_text(event)} <asked: {event.scope}>" if event.by == "user" else _result(event)
+    return f"{_words(event)} = {result}"
 
 
 def who_text(tid: int, comm: str) -> str:
@@ -184,6 +185,23 @@ def _result(event: CallAnswered) -> str:  # noqa: PLR0911  # one for each kind o
             assert_never(event.verdict)
 
 
+def _asked_text(event: CallAnswered) -> str:
+    """Return what came of a call that somebody was asked about."""
+    match event.verdict:
+        case Deny(number):
+            return f"-1 {errno_name(number)} ({strerror(number)})"
+        case Return(value):
+            return str(value)
+        case Emulate():
+            return _done_text(event)
+        case Kill(number):
+            return f"? (killed with {number.name})"
+        case Allow() | InjectFd() | Pass():
+            return "?"
+        case _:
+            assert_never(event.verdict)
+
+
 def _reason(event: CallAnswered) -> str:
     """Return who decided, and about what: ``agent.toml:8, read /etc/shadow``."""
     who = str(event.rule) if event.rule is not None else event.handler or event.by
@@ -194,15 +212,18 @@ def _reason(event: CallAnswered) -> str:
 
 def _outcome_text(event: CallAnswered) -> str:
     """Return what came of a call that was done for the target, and by which rule it was."""
-    if event.result is None:
-        outcome = "?"
-    elif event.result == -ERESTARTSYS:
-        outcome = "? ERESTARTSYS (To be restarted if SA_RESTART is set)"
-    elif event.result < 0:
-        outcome = f"-1 {errno_name(-event.result)} ({strerror(-event.result)})"
-    else:
-        outcome = str(event.result)
+    outcome = _done_text(event)
     return f"{outcome} <allowed: {_reason(event)}>" if event.told else outcome
+
+
+def _done_text(event: CallAnswered) -> str:
+    if event.result is None:
+        return "?"
+    if event.result == -ERESTARTSYS:
+        return "? ERESTARTSYS (To be restarted if SA_RESTART is set)"
+    if event.result < 0:
+        return f"-1 {errno_name(-event.result)} ({strerror(-event.result)})"
+    return str(event.result)
 
 
 def _intention(would: Would) -> str:  # noqa: PLR0911  # one for each of a closed list

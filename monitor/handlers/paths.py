@@ -39,7 +39,8 @@ class Ruling(NamedTuple):
         explicit: whether a rule says so, and not ``otherwise``.
         strength: how restrictive it is, next to others.
         hidden: whether there shall be nothing of that name.
-        asked: whether somebody was to be asked, and nobody is there.
+        asked: whether somebody is to be asked; *errno* is what is answered where nobody is there.
+        asks: what somebody is to be asked about, each as a ruling of its own.
     """
 
     errno: int
@@ -50,6 +51,7 @@ class Ruling(NamedTuple):
     hidden: bool = False
     access: str = ""
     name: bytes | None = None
+    asks: tuple[Ruling, ...] = ()
 
 
 class Decider(Mover, Protocol):
@@ -69,7 +71,7 @@ class Decider(Mover, Protocol):
         ...
 
     def answer(self, call: Call, ruling: Ruling) -> Ruling:
-        """Return the answer that was given before to what *ruling* asks about *call*; *ruling*: none was."""
+        """Return the answer that was given before to what *ruling* asks about *call*; *ruling* itself: none was."""
         ...
 
 
@@ -123,9 +125,15 @@ class PathJudge:
             return Outcome(Deny(ENFILE), "error")
 
     def _of_all(self, call: Call) -> Ruling:
-        """Return what is said about *call*: the first refusal of a path of it, or what is said about the first."""
+        """
+        Return what is said about *call*: the first refusal of a path of it, or what is said about the first.
+
+        What is asked about any of them is a refusal too, of which somebody may lift all that it ``asks``;
+        a refusal that nobody lifts comes first.
+        """
         found: list[Resolved] = []
         said: Ruling | None = None
+        asks: list[Ruling] = []
         for register in FAMILIES[call.name].registers:
             resolved = call.looked_up(register)
             assert isinstance(resolved, Resolved)
@@ -133,8 +141,9 @@ class PathJudge:
                 break  # the kernel looks at nothing behind it
             ruling = self._of(call, self._plans[call.name][register], resolved)
             if ruling.asked:
-                ruling = self._decider.answer(call, ruling)
-            if ruling.errno:
+                ruling, unanswered = self._answered(call, ruling)
+                asks += unanswered
+            if ruling.errno and not ruling.asked:
                 return ruling
             found.append(resolved)
             said = said or ruling
@@ -143,7 +152,14 @@ class PathJudge:
                 check(self._decider, call, found)
             except Refused as refused:
                 return Ruling(refused.errno, refused.origin, explicit=True, access="rename-target", name=refused.name)
-        return said or UNDECIDED
+        return asks[0]._replace(asks=tuple(asks)) if asks else said or UNDECIDED
+
+    def _answered(self, call: Call, ruling: Ruling) -> tuple[Ruling, list[Ruling]]:
+        """Return what was answered before to all that *ruling* asks about *call*, and what nobody has answered."""
+        answers = [self._decider.answer(call, one) for one in ruling.asks]
+        refused = next((one for one in answers if one.errno and not one.asked), None)
+        unanswered = [one for one in answers if one.asked]
+        return refused or (unanswered or answers)[0], [] if refused else unanswered
 
     def _listed(self, call: Call) -> Ruling:
         """Leave with *call* which entries of the directory are hidden; that it is open was decided before."""
@@ -181,14 +197,19 @@ class PathJudge:
     def _strongest(self, wanted: Collection[str], resolved: Resolved) -> Ruling:
         """Return the most restrictive of what is said of any of *wanted* under any of *names*."""
         found: Ruling | None = None
+        asks: dict[tuple[str, bytes], Ruling] = {}
         held, directory = _object_of(resolved), resolved.is_directory
         for name in resolved.names:
             for access in wanted:
                 ruling = self._decider(access, name, directory=directory)
                 if held is not None and not ruling.hidden and self._decider.protects(access, *held):
                     return PROTECTED._replace(access=access, name=name)
+                if ruling.asked:
+                    asks[access, name] = ruling
                 if found is None or ruling.strength > found.strength:
                     found = ruling
+        if found is not None and found.asked:
+            return found._replace(asks=tuple(asks.values()))
         return found or UNDECIDED
 
 

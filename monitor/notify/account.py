@@ -18,14 +18,18 @@ from monitor.notify.verdict import Deny, Kill, Verdict
 from monitor.origin import Origin
 
 if TYPE_CHECKING:
+    from monitor.notify.approval import Asks
     from monitor.notify.emulation import Emulated
     from monitor.notify.render import Rendered
 
 FAILURE: Final = Deny(EPERM)
 """The answer when there is no verdict."""
 
-By = Literal["handler", "policy", "default", "error", "timeout", "closing"]
-"""Who decided: a handler, a policy, ``otherwise``, a handler's failure, its deadline, the end of supervision."""
+By = Literal["handler", "policy", "default", "grant", "user", "error", "timeout", "closing"]
+"""
+Who decided: a handler, a policy, ``otherwise``, a remembered answer, somebody who was asked, a failure, a
+deadline, the end of supervision.
+"""
 
 
 class Seen(NamedTuple):
@@ -70,7 +74,7 @@ class Would(NamedTuple):
 class Outcome:
     """A verdict, and who gave it.  A plain class, because one is made for every call."""
 
-    __slots__ = ("access", "by", "done", "handler", "path", "rule", "seen", "told", "verdict", "would")
+    __slots__ = ("access", "asks", "by", "done", "handler", "path", "rule", "scope", "seen", "told", "verdict", "would")
 
     def __init__(self, verdict: Verdict, by: By = "default", handler: str | None = None) -> None:
         """Take the default answer's place for whoever is not named."""
@@ -88,6 +92,10 @@ class Outcome:
         """The class of access that was decided about, where a policy did so by a name."""
         self.path: bytes | None = None
         """The name that it was decided by."""
+        self.asks: Asks | None = None
+        """What somebody is to be asked before; then the verdict is what holds where nobody answers."""
+        self.scope = ""
+        """For what else the answer of somebody who was asked holds."""
         self.told = verdict.__class__ in _REFUSALS
         """Whether it is told of even if nobody wants to know of every answer."""
 
@@ -111,6 +119,8 @@ class Stats:
     failures: int = 0
     """Handlers that raised, or gave no verdict."""
     timeouts: int = 0
+    asked: int = 0
+    """Answered by somebody who was asked, now or before."""
     racy: int = 0
     """``Allow`` after a look at memory, refused."""
     slow: int = 0
@@ -141,6 +151,8 @@ class Decision(NamedTuple):
     """The class of access that a policy decided about by a name."""
     path: bytes | None = None
     """That name."""
+    scope: str = ""
+    """For what else the answer of somebody who was asked holds."""
 
 
 class Judge(Protocol):
@@ -161,6 +173,10 @@ class Judge(Protocol):
 
     def answers(self, call: Call) -> Outcome | None:
         """Return what is answered when every handler has passed; None: ``otherwise``."""
+        ...
+
+    def asks_before(self, call: Call) -> Outcome | None:
+        """Return what has to be asked before *call* is done for its target, as a handler says; None: nothing."""
         ...
 
 

@@ -17,6 +17,7 @@ import trio
 
 from monitor.errors import HandlerError, TargetGone, TargetMemoryError
 from monitor.notify.account import FAILURE, Judge, Observer, Outcome, Stats
+from monitor.notify.approval import Approvals
 from monitor.notify.decode import Call
 from monitor.notify.handler import Handler
 from monitor.notify.respond import close_quietly
@@ -37,6 +38,8 @@ class Options(NamedTuple):
     answer_seconds: float
     handler_errors: Literal["deny", "raise"]
     judge: Judge | None = None
+    approvals: Approvals | None = None
+    """Who answers what the judge asks; None: nobody, and it asks nothing."""
     linger_seconds: float = 0.0
     """How long the loop is blocked for the next call when there is none: see ``Dispatcher``."""
 
@@ -65,8 +68,8 @@ class Asker:
         if self._options.judge is not None:
             outcome = self._options.judge.answers(call)
             if outcome is not None:
-                return self._checked(call, outcome)
-        return self._checked(call, Outcome(self._options.otherwise))
+                return self.checked(call, outcome)
+        return self.checked(call, Outcome(self._options.otherwise))
 
     def inline(self, call: Call, function: Callable[[Call], object], handler: Handler, before: float) -> Outcome | None:
         """Return what one ``def`` handler, asked at *before*, says, or None for ``Pass``."""
@@ -94,11 +97,11 @@ class Asker:
         kind = verdict.__class__
         if kind is Allow:
             outcome = Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # by its class
-            return outcome if call._target is None else self._checked(call, outcome)  # noqa: SLF001  # hot: no property
+            return outcome if call._target is None else self.checked(call, outcome)  # noqa: SLF001  # hot: no property
         if kind is Emulate:
-            refused = self._why_not_done(call, handler)
-            if refused is not None:
-                return refused
+            held_up = self._why_not_done(call, handler) or self._asked_before(call)
+            if held_up is not None:
+                return held_up
         if kind in _ANSWERS:
             return Outcome(verdict, "handler", handler.name)  # type: ignore[arg-type]  # likewise
         if kind is Pass:
@@ -122,7 +125,11 @@ class Asker:
         what = f"returned Emulate(), and {call.name} cannot be done on a target's behalf"
         return self._failed(call, handler, HandlerError(call.name, handler.name, what))
 
-    def _checked(self, call: Call, outcome: Outcome) -> Outcome:
+    def _asked_before(self, call: Call) -> Outcome | None:
+        """Return what the policy asks before *call* is done, as a handler says; None: nothing."""
+        return None if self._options.judge is None else self._options.judge.asks_before(call)
+
+    def checked(self, call: Call, outcome: Outcome) -> Outcome:
         """Refuse an ``Allow`` that follows a look at memory: the kernel will read it again."""
         if not isinstance(outcome.verdict, Allow) or not call.looked:
             return outcome

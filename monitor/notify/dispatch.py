@@ -40,7 +40,7 @@ from monitor.notify.onestep import OneStep
 from monitor.notify.respond import Responder
 from monitor.notify.seen import SeenProcesses
 from monitor.notify.verdict import Allow, Emulate
-from monitor.notify.waiting import Waiting
+from monitor.notify.waiting import Waiting, WaitingRoom
 
 DRAIN: Final = 64
 """Answers between two visits to the scheduler while calls keep coming."""
@@ -48,15 +48,14 @@ DRAIN: Final = 64
 LINGERINGS: Final = 4
 """For how many times its length the loop may linger and answer before other tasks run, while calls keep coming."""
 
-LOOK_FIRST_SECONDS: Final = 0.050
-LOOK_LAST_SECONDS: Final = 0.500
-"""How often waiting asynchronous calls are looked at: is their thread still there?"""
-
 FROM_THE_START: Final = -1
 """In the place of a handler's index: the call was not decided about at all, since that could have to sleep."""
 
 DECIDED: Final = -2
 """In the same place: it was, and what was decided could have to sleep."""
+
+ASKED: Final = -3
+"""In the same place: it was, and somebody has to be asked."""
 
 _NOT_NOW: Final = frozenset({NOTHING_QUEUED, EVAPORATED})
 """Why there is no notification, and there may be one later."""
@@ -93,8 +92,8 @@ class Dispatcher:
         self._one_step = OneStep(listener, self.stats, self._close_out)
         self._carrier = Carrier(broker, self._responder)
         self._nursery: trio.Nursery | None = None
-        self._waiting: dict[int, Waiting] = {}
-        self._something_waits = trio.Event()
+        self._approvals = options.approvals
+        self._waiting = WaitingRoom(listener)
 
     async def run(self) -> None:
         """
@@ -109,7 +108,7 @@ class Dispatcher:
         """
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            nursery.start_soon(self._look_after_waiting)
+            nursery.start_soon(self._waiting.look_after)
             await self._serve()
             nursery.cancel_scope.cancel()
 
@@ -118,18 +117,12 @@ class Dispatcher:
         Ask the handlers of *routes* from now on: the policy was replaced.
 
         Calls that wait for an asynchronous handler are refused, where the policy refuses them, and decided
-        again from the first handler on, where it gives them to others.
+        again from the first handler on, where it gives them to others.  What somebody is asked about is
+        decided again, and asked again if it still has to be.
         """
         assert self._judge is not None
         self._routes, self._known = routes, routes.known
-        for waiting in list(self._waiting.values()):
-            if waiting.acted_for:  # it is decided about after this, or was before
-                continue
-            call, refused_before = waiting.call, waiting.refused is not None
-            waiting.refused = self._judge.refuses(call)
-            waiting.again = waiting.again or refused_before or self._judge.gives_elsewhere(call)
-            if (waiting.again or waiting.refused is not None) and waiting.scope is not None:
-                waiting.scope.cancel()
+        self._waiting.decide_again(self._judge)
 
     # ---- the loop ----
 
@@ -246,6 +239,8 @@ class Dispatcher:
         except MayBlockError:
             self._start_task(call, route, FROM_THE_START, started)
             return None
+        if outcome is not None and outcome.asks is not None:
+            outcome = self._recalled(call, route, outcome, started)
         if outcome is not None and outcome.verdict.__class__ is Emulate:
             try:
                 self._carrier.carry_out(call, outcome)
@@ -253,6 +248,15 @@ class Dispatcher:
                 self._start_task(call, route, DECIDED, started, outcome)
                 return None
         return outcome
+
+    def _recalled(self, call: Call, route: Route, outcome: Outcome, started: float) -> Outcome | None:
+        """Return what was answered before to what *outcome* asks; None when a task will ask."""
+        assert self._approvals is not None  # or nothing would be asked
+        recalled = self._approvals.recalled(call, outcome)
+        if recalled is None:
+            self._start_task(call, route, ASKED, started, outcome)
+            return None
+        return self._asker.checked(call, recalled)
 
     def _decide_inline(self, call: Call, route: Route, before: float) -> Outcome | None:
         """Ask the policy and the handlers in order; None when an asynchronous one has to be waited for."""
@@ -277,10 +281,8 @@ class Dispatcher:
     def _start_task(self, call: Call, route: Route, index: int, started: float, outcome: Outcome | None = None) -> None:
         """Run the handlers of *route* from *index* on in a task, which will answer; or carry *outcome* out in one."""
         assert self._nursery is not None
-        waiting = Waiting(call)
-        waiting.acted_for = index < 0
-        self._waiting[call.id] = waiting
-        self._something_waits.set()
+        waiting = self._waiting.enter(call)
+        waiting.acted_for = index in {FROM_THE_START, DECIDED}
         self._nursery.start_soon(self._answer_later, waiting, route, index, started, outcome)
 
     @trio.lowlevel.enable_ki_protection
@@ -302,7 +304,9 @@ class Dispatcher:
             call.close()
             raise
         finally:
-            del self._waiting[call.id]
+            self._waiting.leave(waiting)
+            if self._approvals is not None:
+                self._approvals.forget(call)
         try:
             received = self._responder.exchange(call, outcome, started)
         finally:
@@ -317,6 +321,8 @@ class Dispatcher:
         call = waiting.call
         for _ in range(TRIES):
             outcome = outcome or await self._decide_later(waiting, route, index)
+            if outcome.asks is not None:
+                outcome = await self._approved(waiting, outcome)
             if outcome.verdict.__class__ is not Emulate:
                 return outcome
             with waiting.acting() as scope:
@@ -346,9 +352,31 @@ class Dispatcher:
         call = waiting.call
         outcome = await self._asked(waiting, route.handlers[index:])
         while outcome is None and waiting.refused is None and waiting.again:
-            waiting.again = False
+            waiting.again = waiting.elsewhere = False
             outcome = await self._asked(waiting, self._routes.of(call.audit_arch, call.nr).handlers)
         return outcome or waiting.refused or self._asker.default(call)
+
+    async def _approved(self, waiting: Waiting, outcome: Outcome) -> Outcome:
+        """Ask somebody about one call; again, where another policy asks something else meanwhile."""
+        assert self._approvals is not None
+        assert self._nursery is not None
+        call = waiting.call
+        while outcome.asks is not None:
+            waiting.asking = True
+            with trio.CancelScope() as waiting.scope:
+                outcome = self._approvals.recalled(call, outcome) or await self._approvals.ask(
+                    call, outcome, self._nursery
+                )
+            waiting.asking = False
+            if waiting.refused is not None:
+                return waiting.refused
+            if waiting.again:
+                waiting.again, elsewhere, waiting.elsewhere = False, waiting.elsewhere, False
+                route = self._routes.of(call.audit_arch, call.nr)
+                outcome = await self._decide_later(waiting, route, 0 if elsewhere else len(route.handlers))
+            elif waiting.scope.cancelled_caught:
+                return Outcome(FAILURE, "error")
+        return self._asker.checked(call, outcome)
 
     async def _asked(self, waiting: Waiting, steps: Steps) -> Outcome | None:
         """Return what the first of *steps* says that says something; None too where they are no longer to be asked."""
@@ -362,19 +390,3 @@ class Dispatcher:
             if outcome is not None:
                 return outcome
         return None
-
-    @trio.lowlevel.enable_ki_protection
-    async def _look_after_waiting(self) -> None:
-        """Cancel handlers whose thread is gone.  No timer runs while nothing waits."""
-        while True:
-            await self._something_waits.wait()
-            pause = LOOK_FIRST_SECONDS
-            while self._waiting:
-                await trio.sleep(pause)
-                pause = min(2 * pause, LOOK_LAST_SECONDS)
-                for waiting in list(self._waiting.values()):
-                    if not self._listener.is_valid(waiting.call.id):
-                        waiting.gone = True
-                        if waiting.scope is not None:
-                            waiting.scope.cancel()
-            self._something_waits = trio.Event()

@@ -199,6 +199,7 @@ class Responder:
                     _result(outcome.done),
                     outcome.access,
                     outcome.path,
+                    outcome.scope,
                 )
             )
         needed = self._listener.reserve.needed
@@ -225,6 +226,8 @@ class Responder:
             stats.emulated += 1
         if outcome.by == "timeout":
             stats.timeouts += 1
+        elif outcome.by == "user":
+            stats.asked += 1
 
 
 def _response_of(outcome: Outcome) -> tuple[int, int, int] | None:

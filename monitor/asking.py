@@ -1,0 +1,83 @@
+"""
+The judge of a run in which somebody can be asked: what a policy asks about registers becomes a question.
+
+What it is not: the asking (``approve``), or what is asked about names (``brokering``).  It belongs to the
+roof, where ``policy`` and ``broker`` meet.
+"""
+
+from __future__ import annotations
+
+from errno import ENFILE
+
+from monitor.broker.families import FAMILIES
+from monitor.enforce import PolicyJudge
+from monitor.errors import TargetGone
+from monitor.notify.account import Outcome
+from monitor.notify.approval import About, Asks
+from monitor.notify.decode import Call
+from monitor.notify.verdict import Allow, Deny, Emulate, Verdict
+from monitor.origin import NOWHERE
+from monitor.policy import action as actions
+from monitor.policy.routes import Routes
+
+
+class AskingJudge:
+    """The ``Judge`` of registers; what it does not say itself, *calls* says."""
+
+    def __init__(self, calls: PolicyJudge) -> None:
+        """Have *calls* decide."""
+        self._calls = calls
+
+    @property
+    def routes(self) -> Routes:
+        """What the policy in force says of each call."""
+        return self._calls.routes
+
+    def refuses(self, call: Call) -> Outcome | None:
+        """Return the refusal of *call*, which no handler lifts."""
+        return self._calls.refuses(call)
+
+    def gives_elsewhere(self, call: Call) -> bool:
+        """Return whether the last replacement gives *call*, which waits, to a handler, or takes it from one."""
+        return self._calls.gives_elsewhere(call)
+
+    def asks_before(self, call: Call) -> Outcome | None:
+        """Return what has to be asked before *call* is done: nothing, since a handler has decided by then."""
+        return self._calls.asks_before(call)
+
+    def answers(self, call: Call) -> Outcome | None:
+        """Return what is answered when every handler has passed; what is asked there becomes a question."""
+        said = self._calls.answers(call)
+        if said is None or said.by != "policy" or said.would is not None:
+            return said
+        if isinstance(self._calls.decide(call).action, actions.Ask):
+            try:
+                said.asks = Asks(_allowed(call), (About(said.rule or NOWHERE),))
+            except TargetGone:
+                pass  # what is answered to nobody needs no question
+            except OSError:  # we have no fd to look with
+                return Outcome(Deny(ENFILE), "error")
+        return said
+
+
+def asks_about_files(routes: Routes) -> bool:
+    """Whether somebody may be asked about calls that can be done for their targets."""
+    return any(
+        isinstance(alternative.decision.action, actions.Ask)
+        for route in (*routes.known.values(), *routes.others.values())
+        for chain in route.chains
+        for alternative in chain
+        if route.name in FAMILIES
+    )
+
+
+def _allowed(call: Call) -> Verdict:
+    """
+    Return what is done about *call* if somebody allows it.
+
+    Where it can be done for its target, that is it: the kernel would read what pointers lead to again, and
+    nobody could allow what he was shown.
+    """
+    if call.broker is not None and call.name in FAMILIES and call.broker.can(call):
+        return Emulate()
+    return Allow()
