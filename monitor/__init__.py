@@ -7,6 +7,7 @@ The map of the house, from the front door down.  Nothing imports upwards; a test
     supervisor   joins a source, handlers and events into one run (run: what its body sees;
                  lifetime: who lives how long)
     testing      handlers without a kernel
+    approve/     who is asked, what was answered, and for how much it holds
     events/      what happened, as records, and who is told
     handlers/    what a policy's tables say of names, asked on the long way and on the fast path
     broker/      a path is looked up once, and its call is done for the program
@@ -27,6 +28,8 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 if _TYPE_CHECKING:
     from monitor.abi.arch import Arch
+    from monitor.approve.approvers import always_says, chain, within
+    from monitor.approve.question import Answer, Approver, Question
     from monitor.errors import (
         HandlerError,
         KernelFeatureError,
@@ -54,6 +57,7 @@ if _TYPE_CHECKING:
         TargetStarted,
     )
     from monitor.notify.account import Stats, Would
+    from monitor.notify.approval import About
     from monitor.notify.decode import Arguments, Call
     from monitor.notify.emulation import TargetPath
     from monitor.notify.handler import Handler, HandlerFunction, handles
@@ -72,6 +76,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "abi.arch": ("Arch",),
+    "approve.approvers": ("always_says", "chain", "within"),
+    "approve.question": ("Answer", "Approver", "Question"),
     "errors": (
         "HandlerError",
         "KernelFeatureError",
@@ -99,6 +105,7 @@ _HOMES = {
         "TargetStarted",
     ),
     "notify.account": ("Stats", "Would"),
+    "notify.approval": ("About",),
     "notify.decode": ("Arguments", "Call"),
     "notify.emulation": ("TargetPath",),
     "notify.handler": ("Handler", "HandlerFunction", "handles"),
@@ -140,7 +147,10 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "About",
     "Allow",
+    "Answer",
+    "Approver",
     "Arch",
     "Arguments",
     "Call",
@@ -169,6 +179,7 @@ __all__ = [
     "PolicyNotLoosenable",
     "ProcessRun",
     "ProgramTooLongError",
+    "Question",
     "RacyAllow",
     "Rendered",
     "Return",
@@ -188,7 +199,10 @@ __all__ = [
     "Verdict",
     "Wish",
     "Would",
+    "always_says",
+    "chain",
     "handles",
     "load_policy",
     "supervise",
+    "within",
 ]

@@ -11,12 +11,12 @@ from errno import ENFILE
 
 from monitor.broker.families import FAMILIES
 from monitor.enforce import PolicyJudge
-from monitor.errors import TargetGone
+from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.account import Outcome
 from monitor.notify.approval import About, Asks
 from monitor.notify.decode import Call
-from monitor.notify.verdict import Allow, Deny, Emulate, Verdict
-from monitor.origin import NOWHERE
+from monitor.notify.verdict import Allow, Deny, Emulate
+from monitor.origin import NOWHERE, Origin
 from monitor.policy import action as actions
 from monitor.policy.routes import Routes
 
@@ -52,9 +52,11 @@ class AskingJudge:
             return said
         if isinstance(self._calls.decide(call).action, actions.Ask):
             try:
-                said.asks = Asks(_allowed(call), (About(said.rule or NOWHERE),))
+                said.asks = _asks(call, said.rule or NOWHERE)
             except TargetGone:
                 pass  # what is answered to nobody needs no question
+            except TargetMemoryError as error:
+                return Outcome(Deny(error.errno))
             except OSError:  # we have no fd to look with
                 return Outcome(Deny(ENFILE), "error")
         return said
@@ -71,13 +73,14 @@ def asks_about_files(routes: Routes) -> bool:
     )
 
 
-def _allowed(call: Call) -> Verdict:
+def _asks(call: Call, rule: Origin) -> Asks:
     """
-    Return what is done about *call* if somebody allows it.
+    Return what *rule* asks about *call*, and what is done if somebody allows it.
 
-    Where it can be done for its target, that is it: the kernel would read what pointers lead to again, and
-    nobody could allow what he was shown.
+    Where the call can be done for its target, that is it, with the names that were looked up: the kernel would
+    read what pointers lead to again, and nobody could allow what he was shown.
     """
-    if call.broker is not None and call.name in FAMILIES and call.broker.can(call):
-        return Emulate()
-    return Allow()
+    if call.broker is None or call.name not in FAMILIES or not call.broker.can(call):
+        return Asks(Allow(), (About(rule),))
+    paths = [call.looked_up(register) for register in FAMILIES[call.name].registers]
+    return Asks(Emulate(), tuple(About(rule, path=path.canonical) for path in paths) or (About(rule),))

@@ -22,16 +22,17 @@ from monitor import testing
 ROOT: Final = Path(__file__).parent.parent
 
 PUBLIC: Final = [
-    "Allow", "Arch", "Arguments", "Call", "CallAnswered", "Deny", "Dropped", "Emulate", "Event", "Handler",
+    "About", "Allow", "Answer", "Approver", "Arch", "Arguments", "Call", "CallAnswered", "Deny", "Dropped",
+    "Emulate", "Event", "Handler",
     "HandlerError", "HandlerFailed", "HandlerFunction", "InjectFd", "KernelFeatureError", "Kill", "Launch",
     "LaunchError", "LaunchStage", "Listener", "Look", "MonitorError", "OutOfFds", "Pass", "Policy",
-    "PolicyError", "PolicyNotLoosenable", "ProcessRun", "ProgramTooLongError", "RacyAllow", "Rendered",
+    "PolicyError", "PolicyNotLoosenable", "ProcessRun", "ProgramTooLongError", "Question", "RacyAllow", "Rendered",
     "Return", "Run", "Sink", "SlowHandler", "Stats", "Subscription", "SupervisionFailed", "SupervisorError",
     "Target", "TargetExited", "TargetGone", "TargetMemoryError", "TargetPath", "TargetStarted", "Verdict",
-    "Wish", "Would", "handles", "load_policy", "supervise",
+    "Wish", "Would", "always_says", "chain", "handles", "load_policy", "supervise", "within",
 ]  # fmt: skip
 
-ALIASES: Final = {"Event", "HandlerFunction", "Sink", "Verdict"}
+ALIASES: Final = {"Approver", "Event", "HandlerFunction", "Sink", "Verdict"}
 """Types that are unions or callables: what they mean stands below them in the source."""
 
 

@@ -7,12 +7,9 @@ seen everything that the other is allowed.
 
 from __future__ import annotations
 
-from contextlib import suppress
-from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from monitor.abi import syscalls
-from monitor.errors import TargetGone
 from monitor.notify.approval import Asks
 from monitor.notify.decode import Call
 from monitor.notify.target import glimpsed
@@ -20,9 +17,6 @@ from monitor.notify.verdict import Emulate
 
 _VALUES: Final = frozenset({"int", "uint", "size", "flags", "mode", "pid", "uid", "gid", "signal", "offset", "cmd"})
 """Kinds of argument whose register says all (monitor/abi/tables/README.md); the number of an fd says nothing."""
-
-_START_TIME: Final = 19
-"""The place of ``starttime`` behind the name in /proc/PID/stat (proc_pid_stat(5))."""
 
 _DELETED: Final = b" (deleted)"
 """What the kernel puts behind the name of an executed file that is gone; a file may be called so, too."""
@@ -39,11 +33,10 @@ def shape_of(call: Call, asks: Asks) -> Shape:
     the call is done with what was looked up, since the kernel would read it again.
     """
     names = tuple((one.access, one.path) for one in asks.about if one.path is not None)
-    rules = tuple(one.rule for one in asks.about if one.path is None)
+    rules = tuple(one.rule for one in asks.about if not one.access)
     if not rules:
         return call.audit_arch, call.nr, names
-    looked_up = _looked_up(call) if isinstance(asks.allowed, Emulate) else ()
-    return call.audit_arch, call.nr, names, rules, _values(call), looked_up
+    return call.audit_arch, call.nr, names, rules, _values(call), _alone(call, asks)
 
 
 def _values(call: Call) -> tuple[int, ...]:
@@ -53,10 +46,10 @@ def _values(call: Call) -> tuple[int, ...]:
     return tuple(call.args[index] for index, one in enumerate(signature.arguments) if one.kind in _VALUES)
 
 
-def _looked_up(call: Call) -> tuple[object, ...]:
-    """Return the names that the paths of *call* lead to; one without a name is equal to no other."""
-    paths = [call.looked_up(index) for index in range(len(call.registers)) if call.has_looked_up(index)]
-    return tuple(path.canonical if path.canonical is not None else ("of this call alone", call.id) for path in paths)
+def _alone(call: Call, asks: Asks) -> int:
+    """Return what makes a question equal to no other, where the call is done with what has no name; else 0."""
+    is_nameless = any(not one.access and one.path is None for one in asks.about)
+    return call.id if is_nameless and isinstance(asks.allowed, Emulate) else 0
 
 
 class Asker(NamedTuple):
@@ -86,23 +79,4 @@ class Asker(NamedTuple):
 def asker_of(call: Call) -> Asker:
     """Return the process behind *call*.  Raises TargetGone, and OSError: we have no fd to look with."""
     memory = glimpsed(call.target)
-    pid, file = memory.process(), _file(call.tid)
-    exe = memory.link("exe")  # the last look, and checked: those before were at the same thread
-    return Asker(pid, _started(pid), exe, file)
-
-
-def _file(tid: int) -> tuple[int, int] | None:
-    try:
-        status = Path(f"/proc/{tid}/exe").stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _started(pid: int) -> int:
-    with suppress(OSError):
-        status = Path(f"/proc/{pid}/stat").read_bytes()
-        return int(status.rpartition(b")")[2].split()[_START_TIME])
-    if pid:
-        raise TargetGone
-    return 0
+    return Asker(memory.process(), memory.started(), memory.link("exe"), memory.executed())

@@ -19,7 +19,8 @@ from monitor.events.record import CallAnswered, HandlerFailed, OutOfFds, RacyAll
 from monitor.notify.account import NOTHING, Decision, Seen, Watcher
 from monitor.notify.decode import Call
 from monitor.notify.look import DEFAULT_LOOK, Look
-from monitor.notify.target import Memory, glimpsed
+from monitor.notify.memory import Memory
+from monitor.notify.target import glimpsed
 from monitor.notify.verdict import Deny, Kill
 
 if TYPE_CHECKING:

@@ -33,8 +33,8 @@ from monitor.events.record import (
 from monitor.notify.account import Would
 from monitor.notify.listener import RawNotification
 from monitor.notify.look import Look
+from monitor.notify.memory import NoMemory, PeekedMemory
 from monitor.notify.render import LineRenderer, render, text
-from monitor.notify.target import NoMemory, PeekedMemory
 from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return
 
 _RESULT_COLUMN: Final = 40

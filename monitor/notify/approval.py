@@ -24,8 +24,8 @@ class About(NamedTuple):
 
     Attributes:
         rule: which asks.
-        access: the class of access, where it asks about a name; else empty.
-        path: that name, canonical as the target sees it; None: it asks about registers.
+        access: the class of access, where it asks about a name; empty: it asks about the call.
+        path: that name, canonical as the target sees it; or one that the call is done with.  None: no name.
     """
 
     rule: Origin

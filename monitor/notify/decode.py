@@ -22,7 +22,8 @@ from monitor.abi.arch import Arch
 from monitor.abi.syscalls import Argument, Signature
 from monitor.errors import TargetMemoryError
 from monitor.notify.listener import AnyListener
-from monitor.notify.target import PATH_MAX, NoMemory, Target
+from monitor.notify.memory import NoMemory
+from monitor.notify.target import PATH_MAX, Target
 from monitor.notify.verdict import Emulate
 
 if TYPE_CHECKING:

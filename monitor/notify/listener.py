@@ -28,8 +28,9 @@ from monitor import _native
 from monitor._native import EVAPORATED, NO_TASK_LEFT, NOTHING_QUEUED, RawNotification
 from monitor.abi.seccomp import AddFdFlag, ResponseFlag
 from monitor.errors import TargetGone
+from monitor.notify.memory import KernelMemory
 from monitor.notify.reserve import FdReserve
-from monitor.notify.target import KernelMemory, Target
+from monitor.notify.target import Target
 
 __all__ = [
     "EVAPORATED",

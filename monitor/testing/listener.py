@@ -15,7 +15,7 @@ from errno import EBADF, EINVAL, EMFILE, ENOENT, ENOSYS
 from typing import Final
 
 import trio
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from monitor.abi.arch import Arch
 from monitor.abi.seccomp import ResponseFlag
@@ -104,7 +104,7 @@ class FakeListener:
     def _copied_memory(self) -> FakeMemory:
         source = self._received[0].memory
         pieces = {start: bytearray(piece) for start, piece in source.pieces.items()}
-        return FakeMemory(source.tid, source.pid, source.name, pieces, set(source.read_only))
+        return evolve(source, pieces=pieces, read_only=set(source.read_only), links=dict(source.links))
 
     # ---- the kernel's side ----
 

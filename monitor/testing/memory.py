@@ -29,6 +29,8 @@ class FakeMemory:
     """Where pieces begin that the thread itself may not write."""
     waiting: bool = True
     """False: the thread is gone, and every look raises TargetGone."""
+    executable: tuple[int, int] = (1, 1)
+    """Device and inode of what it executes, if ``links`` has an ``exe``."""
     links: dict[str, bytes] = field(factory=dict[str, bytes])
     """Where the links of its folder in /proc point: ``fd/3``, ``cwd``."""
 
@@ -44,6 +46,16 @@ class FakeMemory:
         """Return the process of the thread."""
         self._check()
         return self.pid
+
+    def started(self) -> int:
+        """Return that it was there from the beginning."""
+        self._check()
+        return 0
+
+    def executed(self) -> tuple[int, int] | None:
+        """Return what it executes, if it was given a link called ``exe``."""
+        self._check()
+        return self.executable if "exe" in self.links else None
 
     def comm(self) -> str:
         """Return the name that was given."""

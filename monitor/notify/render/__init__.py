@@ -17,10 +17,10 @@ from typing import NamedTuple
 from monitor.abi.arch import Arch
 from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.look import Look
+from monitor.notify.memory import Memory
 from monitor.notify.render.plan import Plan, Step, plan_behind, plan_of
 from monitor.notify.render.scene import Scene
 from monitor.notify.render.text import address, hexadecimal
-from monitor.notify.target import Memory
 
 __all__ = ["LineRenderer", "Look", "Rendered", "render"]
 

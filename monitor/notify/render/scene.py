@@ -15,9 +15,10 @@ from monitor.abi.arch import Arch
 from monitor.abi.syscalls import Argument, Signature
 from monitor.errors import TargetMemoryError
 from monitor.notify.look import Look
+from monitor.notify.memory import Memory
 from monitor.notify.render.layout import Fields, Layout
 from monitor.notify.render.text import address, array, bracketed, quoted
-from monitor.notify.target import PATH_MAX, Memory
+from monitor.notify.target import PATH_MAX
 
 MOST_ITEMS: Final = 4096
 """How many items of an array are ever read, whatever the string limit."""
