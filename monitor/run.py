@@ -154,6 +154,10 @@ class ProcessRun(Run):
         assert self._process.status is not None
         return self._process.status
 
+    def supervises(self, pid: int) -> bool:
+        """Whether process *pid*, of our pid namespace, is one of its tree."""
+        return self._process.has(pid)
+
     async def wait_all(self) -> None:
         """Wait until the last process of the tree has ended."""
         await self._process.tree_gone.wait()

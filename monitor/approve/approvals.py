@@ -210,6 +210,7 @@ class Asking:
             emulated=isinstance(outcome.asks.allowed, Emulate),
             scopes=self._scopes(asker, suggestion),
             suggestion=suggestion,
+            memory=memory,
         )
 
     def _scopes(self, asker: Asker, suggestion: Grant | None) -> tuple[Scope, ...]:

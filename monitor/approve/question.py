@@ -1,9 +1,8 @@
 """
 A question about one call, and its answer.
 
-What it is not: the asking (``approvals``), or a person (``prompt``, ``control``).  A question holds no way
-back into the target; what it shows was read for people, and whatever they then allow is done with what was
-looked up for it, or by the registers alone.
+What it is not: the asking (``approvals``), or a person (``control``).  What a question shows was read for
+people, and whatever they then allow is done with what was looked up for it, or by the registers alone.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from attrs import field, frozen, validators
 
 from monitor.abi.arch import Arch
 from monitor.notify.approval import About
+from monitor.notify.memory import Memory
 from monitor.notify.verdict import Allow, Deny, Kill, Return, Verdict
 from monitor.policy.tables import Grant
 
@@ -67,6 +67,8 @@ class Question:
     suggestion: Grant | None = None
     """What ``always`` would write down, as an allowing grant."""
     asked: float = field(factory=time.time)
+    memory: Memory | None = field(default=None, repr=False, eq=False)
+    """The memory of the thread while it waits, to be shown: what is there now may be something else in a moment."""
 
 
 @frozen

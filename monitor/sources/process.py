@@ -109,16 +109,29 @@ class Process:
             signal.pidfd_send_signal(self._guard.guard_pidfd, signal.SIGCONT)
 
     def has(self, pid: int) -> bool:
-        """Whether process *pid* is one of the tree: a look into /proc for each of its ancestors."""
-        seen = 0
-        while pid > 1 and seen < _DEEPEST:
-            if pid == self._guard.guard_pid:
+        """
+        Whether process *pid* is one of the tree: a look into /proc for each of its ancestors.
+
+        One of them may die under the look; those below it then have another parent, nearer to the guard.
+        """
+        for _ in range(_DEEPEST):
+            found = self._is_below_guard(pid)
+            if found is not None:
+                return found
+        return False
+
+    def _is_below_guard(self, pid: int) -> bool | None:
+        """Return whether it is; None: an ancestor was gone before it was asked for its own parent."""
+        here = pid
+        for _ in range(_DEEPEST):
+            if here <= 1:
+                return False
+            if here == self._guard.guard_pid:
                 return True
             try:
-                pid = _parent_of(Path(f"/proc/{pid}"))
+                here = _parent_of(Path(f"/proc/{here}"))
             except OSError:
-                return False
-            seen += 1
+                return False if here == pid else None
         return False
 
     def send_signal(self, number: int) -> None:

@@ -71,6 +71,7 @@ def test_a_call_has_every_field() -> None:
         "rule": "guard",
         "would": None,
         "by": "handler",
+        "scope": None,
         "observed": False,
         "delivered": True,
         "latency_us": 500.0,

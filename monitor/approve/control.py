@@ -1,0 +1,378 @@
+"""
+The control socket: clients see questions, answer them, look at who waits, and hear what happens.
+
+What it is not: the words of the protocol (``wire``), or a client.  It is an ``Approver``: the first answer
+counts, and the other clients are told of it.
+
+Who may connect: processes of our own user, and none of the supervised.  A target that could answer what is
+asked about it would need no permission at all; that it is the same user's is the common case.
+
+A client that reads too slowly is sent away, and never waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import stat
+import struct
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from errno import ENOPROTOOPT
+from pathlib import Path
+from typing import Final, Protocol
+
+import trio
+
+from monitor.approve.inspect import LOOKS, look
+from monitor.approve.question import Answer, Question
+from monitor.approve.wire import (
+    MAX_LINE,
+    VERSION,
+    Json,
+    WireError,
+    answer_of,
+    line_of,
+    number_of,
+    parsed,
+    question_fields,
+)
+from monitor.events.hub import Subscription
+from monitor.events.jsonl import record_of
+
+MOST_CLIENTS: Final = 16
+
+MOST_UNSENT: Final = 1024
+"""Lines that a client may leave unread."""
+
+_SO_PEERPIDFD: Final = 77
+"""Linux 6.5; include/uapi/asm-generic/socket.h."""
+
+_CREDENTIALS: Final = struct.Struct("=iII")
+"""``struct ucred``: unix(7)."""
+
+
+class Supervised(Protocol):
+    """What a socket is about: a run."""
+
+    def supervises(self, pid: int) -> bool:
+        """Whether process *pid* is one of its targets."""
+        ...
+
+    def events(self, capacity: int = ...) -> Subscription:
+        """Subscribe to what happens."""
+        ...
+
+    def kill(self) -> None:
+        """End it."""
+        ...
+
+
+class _Open:
+    """A question that nobody has answered yet."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.done = trio.Event()
+        self.answer: Answer | None = None
+
+
+class _Client:
+    """One connection: the lines that it is to be sent."""
+
+    def __init__(self, number: int, who: str) -> None:
+        self.number = number
+        self.who = who
+        self.send, self.unsent = trio.open_memory_channel[bytes](MOST_UNSENT)
+        self.gone = trio.CancelScope()
+        self.events: Subscription | None = None
+
+    def tell(self, fields: Mapping[str, Json]) -> None:
+        """Queue a line; who does not read is sent away."""
+        try:
+            self.send.send_nowait(line_of(fields))
+        except trio.WouldBlock:
+            self.gone.cancel()
+
+
+class ControlSocket:
+    """
+    Who is asked over a socket.  Made by ``listening``.
+
+    Clients that connect are told the questions that are open.  While nobody is connected there is nobody to
+    ask, and so nothing to say; with *patient*, a question waits for somebody to come.
+    """
+
+    def __init__(self, listener: trio.SocketListener, nursery: trio.Nursery, *, program: str, patient: bool) -> None:
+        """Tell clients that it is about *program*; the rest is borrowed."""
+        self._listener = listener
+        self._nursery = nursery
+        self._program = program
+        self._patient = patient
+        self._run: Supervised | None = None
+        self._clients: dict[int, _Client] = {}
+        self._open: dict[int, _Open] = {}
+        self._count = 0
+
+    def attend(self, run: Supervised) -> None:
+        """Let clients in, from now on: it is about *run*, of which nobody may be a client."""
+        assert self._run is None
+        self._run = run
+        self._nursery.start_soon(self._serve)
+
+    @property
+    def has_clients(self) -> bool:
+        """Whether there is anybody to ask."""
+        return bool(self._clients)
+
+    async def __call__(self, question: Question) -> Answer | None:
+        """Put *question* to everybody who is connected, and wait for the first answer."""
+        await trio.lowlevel.checkpoint()
+        if not self._clients and not self._patient:
+            return None
+        asked = self._open[question.number] = _Open(question)
+        self._tell_all(question_fields(question))
+        try:
+            await asked.done.wait()
+        finally:
+            del self._open[question.number]
+            if asked.answer is None:
+                self._tell_all({"withdrawn": question.number})
+        return asked.answer
+
+    def _tell_all(self, fields: Mapping[str, Json]) -> None:
+        for client in self._clients.values():
+            client.tell(fields)
+
+    # ---- connections ----
+
+    async def _serve(self) -> None:
+        """Serve everybody who connects, until cancelled."""
+        while True:
+            self._nursery.start_soon(self._serve_one, await self._listener.accept())
+
+    async def _serve_one(self, stream: trio.SocketStream) -> None:
+        async with stream:
+            refusal = _refusal(stream.socket, self._run) or self._fullness()
+            if refusal:
+                with suppress(trio.BrokenResourceError):
+                    await stream.send_all(line_of({"error": refusal}))
+                return
+            self._count += 1
+            client = self._clients[self._count] = _Client(self._count, _who(stream.socket))
+            try:
+                await self._attend(client, stream)
+            finally:
+                del self._clients[client.number]
+                if client.events is not None:
+                    client.events.close()
+                if not self._clients and not self._patient:
+                    for asked in self._open.values():
+                        asked.done.set()
+
+    def _fullness(self) -> str:
+        return f"{MOST_CLIENTS} are connected already" if len(self._clients) >= MOST_CLIENTS else ""
+
+    async def _attend(self, client: _Client, stream: trio.SocketStream) -> None:
+        client.tell({"control": VERSION, "pid": os.getpid(), "program": self._program})
+        for asked in self._open.values():
+            client.tell(question_fields(asked.question))
+        with client.gone:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_send_lines, client, stream)
+                with suppress(trio.BrokenResourceError):
+                    async for line in _lines(stream):
+                        client.tell(self._reply(client, line, nursery))
+                client.gone.cancel()
+
+    # ---- requests ----
+
+    def _reply(self, client: _Client, line: bytes, nursery: trio.Nursery) -> Mapping[str, Json]:
+        """Do what *line* says; what is replied."""
+        ident: Json = None
+        try:
+            said = parsed(line)
+            ident = said.get("id")
+            return {"id": ident, "ok": self._do(client, said, nursery)}
+        except WireError as error:
+            return {"id": ident, "error": str(error)}
+
+    def _do(self, client: _Client, said: Mapping[str, Json], nursery: trio.Nursery) -> Json:
+        word = said.get("do")
+        match word:
+            case "answer":
+                return self._answer(client, said)
+            case "list":
+                return [question_fields(asked.question) for asked in self._open.values()]
+            case "events":
+                return self._send_events(client, nursery)
+            case "kill":
+                return self._kill()
+            case str() if word in LOOKS:
+                return self._look(word, said)
+            case _:
+                message = f"do is one of answer, list, events, kill, {', '.join(LOOKS)}"
+                raise WireError(message)
+
+    def _asked(self, said: Mapping[str, Json]) -> _Open:
+        number = number_of(said, "question")
+        asked = self._open.get(number)
+        if asked is None or asked.done.is_set():
+            message = f"question {number} is not open"
+            raise WireError(message)
+        return asked
+
+    def _answer(self, client: _Client, said: Mapping[str, Json]) -> Json:
+        asked = self._asked(said)
+        answer = answer_of(said, asked.question)
+        asked.answer = Answer(answer.verdict, answer.scope, answer.remember, client.who)
+        asked.done.set()
+        for other in self._clients.values():
+            if other is not client:
+                other.tell({"answered": asked.question.number, "by": client.who})
+        return asked.question.number
+
+    def _look(self, word: str, said: Mapping[str, Json]) -> Json:
+        asked = self._asked(said)
+        if asked.question.memory is None:
+            message = "this question's thread cannot be looked at"
+            raise WireError(message)
+        return look(word, asked.question.memory, said)
+
+    def _send_events(self, client: _Client, nursery: trio.Nursery) -> Json:
+        assert self._run is not None  # or nobody would have been let in
+        if client.events is None:
+            client.events = self._run.events(MOST_UNSENT)
+            nursery.start_soon(_send_events, client, client.events)
+        return True
+
+    def _kill(self) -> Json:
+        assert self._run is not None  # likewise
+        self._run.kill()
+        return True
+
+
+async def _send_events(client: _Client, events: Subscription) -> None:
+    count = 0
+    async for event in events:
+        line = line_of({"record": record_of(event, count)})
+        count += 1
+        await client.send.send(line)  # what comes faster is dropped by the subscription, which says so
+
+
+async def _send_lines(client: _Client, stream: trio.SocketStream) -> None:
+    try:
+        async for line in client.unsent:
+            await stream.send_all(line)
+    except trio.BrokenResourceError:
+        client.gone.cancel()
+
+
+async def _lines(stream: trio.SocketStream) -> AsyncIterator[bytes]:
+    """Yield each whole line; who sends one that is too long is not listened to any more."""
+    left = b""
+    async for data in stream:
+        *whole, left = (left + data).split(b"\n")
+        for line in whole:
+            yield line
+        if len(left) >= MAX_LINE:
+            return
+
+
+def _credentials(connected: trio.socket.SocketType) -> tuple[int, int]:
+    """Return the process and the user that connected."""
+    found = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, _ = _CREDENTIALS.unpack(found)
+    return pid, uid
+
+
+def _who(connected: trio.socket.SocketType) -> str:
+    return f"pid {_credentials(connected)[0]}"
+
+
+def _refusal(connected: trio.socket.SocketType, run: Supervised | None) -> str:
+    """Return why who has connected may not; empty: he may."""
+    pid, uid = _credentials(connected)
+    if uid != os.geteuid():
+        return "not for other users"
+    # In this order: who is gone belongs to nobody.
+    if run is None or run.supervises(pid) or not _is_there(connected, pid):
+        return "not for those who are asked about"
+    return ""
+
+
+def _is_there(connected: trio.socket.SocketType, pid: int) -> bool:
+    """Whether the process that connected is there still, so that its number is not another's by now."""
+    try:
+        pidfd = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
+    except OSError as error:
+        if error.errno != ENOPROTOOPT:
+            return False
+        return Path(f"/proc/{pid}").exists()
+    try:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        return not poll.poll(0)
+    finally:
+        os.close(pidfd)
+
+
+@asynccontextmanager
+async def listening(path: str, *, program: str, patient: bool = False) -> AsyncGenerator[ControlSocket, None]:
+    """
+    Have a new socket at *path*, mode 0600, for the length of the block; it is taken away afterwards.
+
+    A socket at *path* that nobody listens to any more is replaced; anything else there stays.  Nobody is let
+    in before ``attend``.
+
+    Raises:
+        OSError: it cannot be made; EADDRINUSE where somebody listens, or what is there is no socket.
+    """
+    made, inode = _bound(path)
+    try:
+        async with (
+            trio.SocketListener(trio.socket.from_stdlib_socket(made)) as listener,
+            trio.open_nursery() as nursery,
+        ):
+            yield ControlSocket(listener, nursery, program=program, patient=patient)
+            nursery.cancel_scope.cancel()
+    finally:
+        _take_away(path, inode)
+
+
+def _bound(path: str) -> tuple[socket.socket, int]:
+    """Return a socket that listens at *path*, and the inode of that."""
+    _take_stale_away(path)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        os.fchmod(made.fileno(), 0o600)  # what bind(2) makes has the mode of the socket: nobody is let in meanwhile
+        made.bind(path)
+        made.listen(MOST_CLIENTS)
+        return made, os.lstat(path).st_ino
+    except BaseException:
+        made.close()
+        raise
+
+
+def _take_away(path: str, inode: int) -> None:
+    """Remove what was made, and not what somebody else has put there since."""
+    with suppress(OSError):
+        if os.lstat(path).st_ino == inode:
+            Path(path).unlink()
+
+
+def _take_stale_away(path: str) -> None:
+    """Remove a socket that nobody listens to any more."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return
+    except OSError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink(missing_ok=True)
+        except OSError:
+            return
