@@ -52,7 +52,7 @@ class AskingJudge:
             return said
         if isinstance(self._calls.decide(call).action, actions.Ask):
             try:
-                said.asks = _asks(call, said.rule or NOWHERE)
+                said.asks = asks_of(call, said.rule or NOWHERE)
             except TargetGone:
                 pass  # what is answered to nobody needs no question
             except TargetMemoryError as error:
@@ -73,7 +73,7 @@ def asks_about_files(routes: Routes) -> bool:
     )
 
 
-def _asks(call: Call, rule: Origin) -> Asks:
+def asks_of(call: Call, rule: Origin) -> Asks:
     """
     Return what *rule* asks about *call*, and what is done if somebody allows it.
 

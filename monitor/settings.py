@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from monitor.approve.question import Approver
     from monitor.asking import AskingJudge
     from monitor.brokering import BrokeringJudge
+    from monitor.debugging import Breakpoints
     from monitor.enforce import PolicyJudge
     from monitor.events.hub import Sink
     from monitor.notify.account import Judge
@@ -57,6 +58,7 @@ class Settings:
     otherwise: Verdict = field(validator=validators.instance_of((Allow, Deny, Return, Kill)))
     sinks: tuple[Sink, ...] = field(converter=_to_sinks)
     strict: bool
+    breakpoints: Breakpoints | None
     approver: Approver | None = field(validator=validators.optional(validators.is_callable()))
     ask_seconds: float | None = field(validator=validators.optional(validators.gt(0)))
     answer_seconds: float = field(validator=validators.gt(0))
@@ -86,6 +88,9 @@ class Settings:
         if approver is not None and self.policy is None:
             msg = "an approver answers what a policy asks: give a policy"
             raise ValueError(msg)
+        if approver is None and self.breakpoints is not None:
+            msg = "whoever is to be told of breakpoints and refusals is an approver: give one"
+            raise ValueError(msg)
 
     def plan(self) -> Plan:
         """Return who decides about what is notified, on every ABI this machine may run, and the policy's filter."""
@@ -98,7 +103,7 @@ class Settings:
             )
             calls = self._asking(judge)
             files = judge_of_files(self.policy, calls, observe=self.observe)
-            return Plan(program, routes, self._options(files or calls), judge, files)
+            return Plan(program, routes, self._options(self._debugging(files or calls)), judge, files)
         return Plan(None, routes_of(self.handlers, _abis(others=True)), self._options(None), None, None)
 
     def _asking(self, judge: PolicyJudge) -> PolicyJudge | AskingJudge:
@@ -108,6 +113,14 @@ class Settings:
         from monitor.asking import AskingJudge  # noqa: PLC0415  # few runs ask anybody
 
         return AskingJudge(judge)
+
+    def _debugging(self, judge: Judge) -> Judge:
+        """Return *judge*, as one that asks about refusals and at breakpoints, if that is wanted."""
+        if self.breakpoints is None:
+            return judge
+        from monitor.debugging import DebuggingJudge  # noqa: PLC0415  # a debugged run is one of many
+
+        return DebuggingJudge(judge, self.breakpoints)
 
     def program(self, *, other_abis: bool) -> Program:
         """Return the filter that notifies what the handlers decide about, and nothing else."""

@@ -47,6 +47,7 @@ from monitor.settings import Plan, Settings
 if TYPE_CHECKING:
     from monitor.approve.question import Approver
     from monitor.broker.broker import FileBroker
+    from monitor.debugging import Breakpoints
     from monitor.events.hub import Hub, Sink
     from monitor.events.observer import HubObserver
     from monitor.policy.model import Policy
@@ -71,6 +72,7 @@ def supervise(
     strict: bool = ...,
     approver: Approver | None = ...,
     ask_seconds: float | None = ...,
+    breakpoints: Breakpoints | None = ...,
     answer_seconds: float = ...,
     linger_seconds: float = ...,
     grace_seconds: float = ...,
@@ -92,6 +94,7 @@ def supervise(
     strict: bool = ...,
     approver: Approver | None = ...,
     ask_seconds: float | None = ...,
+    breakpoints: Breakpoints | None = ...,
     answer_seconds: float = ...,
     linger_seconds: float = ...,
     handler_errors: Literal["deny", "raise"] = ...,
@@ -111,6 +114,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     strict: bool = True,
     approver: Approver | None = None,
     ask_seconds: float | None = None,
+    breakpoints: Breakpoints | None = None,
     answer_seconds: float = 30.0,
     linger_seconds: float = 0.0,
     grace_seconds: float = 0.0,
@@ -132,7 +136,8 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     are; all but ENOSYS, ``trap`` and ``kill-thread``, which stay in the kernel.
 
     What the policy asks, the *approver* answers, for *ask_seconds* at the most; without one it is denied
-    at once.  Equal questions are asked once, and an answer may hold for more than one call.
+    at once.  Equal questions are asked once, and an answer may hold for more than one call.  With
+    *breakpoints* it is also asked about what the policy refuses, and about calls that reach one of them.
 
     An exception of a handler denies its call; with ``handler_errors="raise"`` it also ends the
     block.  An ``async def`` handler has *answer_seconds*.  *events* are called with each event.
@@ -165,6 +170,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
         strict=strict,
         approver=approver,
         ask_seconds=ask_seconds,
+        breakpoints=breakpoints,
         answer_seconds=answer_seconds,
         linger_seconds=linger_seconds,
         grace_seconds=grace_seconds,
@@ -208,8 +214,10 @@ async def _supervised_launch(launch: Launch, settings: Settings) -> AsyncGenerat
     started = await start(launch, program)
     process = started.process
     hub, observer = _events(settings)
-    broker = await _broker(started, plan)
-    fast = None if plan.files is None or broker is None else plan.files.fast_path(broker, plan.routes)
+    broker = await _broker(started, plan, settings)
+    fast = None
+    if plan.files is not None and broker is not None and settings.breakpoints is None:  # where nobody sees calls pass
+        fast = plan.files.fast_path(broker, plan.routes)
     options = _with_approvals(plan, settings, observer)
     dispatcher = Dispatcher(started.listener, plan.routes, options, observer, broker=broker, fast=fast)
     answered_all = trio.Event()
@@ -282,9 +290,9 @@ async def _supervised_listener(listener: AnyListener, settings: Settings) -> Asy
         hub.end()
 
 
-async def _broker(started: Started, plan: Plan) -> FileBroker | None:
+async def _broker(started: Started, plan: Plan, settings: Settings) -> FileBroker | None:
     """Return who acts for the targets, if anybody may want that; what was started ends if there can be nobody."""
-    asked = _asks_about_files(plan)
+    asked = _asks_about_files(plan, settings)
     if plan.files is None and not asked and not any(route.handlers for route in plan.routes.known.values()):
         return None
     from monitor.brokering import broker_of  # noqa: PLC0415  # most runs act for nobody
@@ -298,9 +306,11 @@ async def _broker(started: Started, plan: Plan) -> FileBroker | None:
         raise
 
 
-def _asks_about_files(plan: Plan) -> bool:
+def _asks_about_files(plan: Plan, settings: Settings) -> bool:
     if plan.judge is None or plan.options.judge is plan.judge:
         return False
+    if settings.breakpoints is not None:
+        return True
     from monitor.asking import asks_about_files  # noqa: PLC0415  # few runs ask anybody
 
     return asks_about_files(plan.judge.routes)

@@ -48,6 +48,7 @@ MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
 SAME_LAYER: Final = {
     "asking": "supervisor",
     "brokering": "supervisor",
+    "debugging": "supervisor",
     "deciding": "supervisor",
     "enforce": "supervisor",
     "lifetime": "supervisor",

@@ -188,9 +188,10 @@ class Asking:
     def _question(self, call: Call, outcome: Outcome, asker: Asker) -> Question:
         """Return *call* as somebody is shown it."""
         assert outcome.asks is not None
-        assert isinstance(outcome.verdict, Deny)
         memory = glimpsed(call.target)
-        suggestion = None if self._suggest is None else self._suggest(call, outcome.asks, asker)
+        suggestion = None
+        if self._suggest is not None and not outcome.asks.refused:
+            suggestion = self._suggest(call, outcome.asks, asker)
         self._count += 1
         return Question(
             number=self._count,
@@ -206,8 +207,9 @@ class Asking:
             cwd=_link(memory.link, "cwd"),
             text=str(render(call.name, call.arch, call.registers, memory, _SHOWN)),
             about=outcome.asks.about,
-            denied=outcome.verdict,
+            otherwise=outcome.verdict,
             emulated=isinstance(outcome.asks.allowed, Emulate),
+            refused=outcome.asks.refused,
             scopes=self._scopes(asker, suggestion),
             suggestion=suggestion,
             memory=memory,

@@ -13,19 +13,14 @@ A client that reads too slowly is sent away, and never waited for.
 from __future__ import annotations
 
 import os
-import select
-import socket
-import stat
-import struct
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from errno import ENOPROTOOPT
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import trio
 
 from monitor.approve.inspect import LOOKS, look
+from monitor.approve.peers import bound, refusal, take_away, who
 from monitor.approve.question import Answer, Question
 from monitor.approve.wire import (
     MAX_LINE,
@@ -46,11 +41,8 @@ MOST_CLIENTS: Final = 16
 MOST_UNSENT: Final = 1024
 """Lines that a client may leave unread."""
 
-_SO_PEERPIDFD: Final = 77
-"""Linux 6.5; include/uapi/asm-generic/socket.h."""
 
-_CREDENTIALS: Final = struct.Struct("=iII")
-"""``struct ucred``: unix(7)."""
+Command: TypeAlias = Callable[[Mapping[str, Json]], Json]
 
 
 class Supervised(Protocol):
@@ -111,15 +103,31 @@ class ControlSocket:
         self._program = program
         self._patient = patient
         self._run: Supervised | None = None
+        self._commands: Mapping[str, Command] = {}
         self._clients: dict[int, _Client] = {}
         self._open: dict[int, _Open] = {}
         self._count = 0
 
-    def attend(self, run: Supervised) -> None:
-        """Let clients in, from now on: it is about *run*, of which nobody may be a client."""
+    def attend(self, run: Supervised, commands: Mapping[str, Command] | None = None) -> None:
+        """
+        Let clients in, from now on: it is about *run*, of which nobody may be a client.
+
+        *commands* are what they can ask for besides, by the words they use; they may raise WireError.
+        """
         assert self._run is None
         self._run = run
+        self._commands = commands or {}
         self._nursery.start_soon(self._serve)
+
+    def give_up(self) -> None:
+        """Wait for nobody any more: without a client there is nobody to ask."""
+        self._patient = False
+        if not self._clients:
+            self._leave_unanswered()
+
+    def _leave_unanswered(self) -> None:
+        for asked in self._open.values():
+            asked.done.set()
 
     @property
     def has_clients(self) -> bool:
@@ -154,13 +162,14 @@ class ControlSocket:
 
     async def _serve_one(self, stream: trio.SocketStream) -> None:
         async with stream:
-            refusal = _refusal(stream.socket, self._run) or self._fullness()
-            if refusal:
+            assert self._run is not None  # or nobody would be listened to
+            refused = refusal(stream.socket, self._run.supervises) or self._fullness()
+            if refused:
                 with suppress(trio.BrokenResourceError):
-                    await stream.send_all(line_of({"error": refusal}))
+                    await stream.send_all(line_of({"error": refused}))
                 return
             self._count += 1
-            client = self._clients[self._count] = _Client(self._count, _who(stream.socket))
+            client = self._clients[self._count] = _Client(self._count, who(stream.socket))
             try:
                 await self._attend(client, stream)
             finally:
@@ -168,8 +177,7 @@ class ControlSocket:
                 if client.events is not None:
                     client.events.close()
                 if not self._clients and not self._patient:
-                    for asked in self._open.values():
-                        asked.done.set()
+                    self._leave_unanswered()
 
     def _fullness(self) -> str:
         return f"{MOST_CLIENTS} are connected already" if len(self._clients) >= MOST_CLIENTS else ""
@@ -211,8 +219,10 @@ class ControlSocket:
                 return self._kill()
             case str() if word in LOOKS:
                 return self._look(word, said)
+            case str() if word in self._commands:
+                return self._commands[word](said)
             case _:
-                message = f"do is one of answer, list, events, kill, {', '.join(LOOKS)}"
+                message = f"do is one of answer, list, events, kill, {', '.join((*LOOKS, *self._commands))}"
                 raise WireError(message)
 
     def _asked(self, said: Mapping[str, Json]) -> _Open:
@@ -280,44 +290,6 @@ async def _lines(stream: trio.SocketStream) -> AsyncIterator[bytes]:
             return
 
 
-def _credentials(connected: trio.socket.SocketType) -> tuple[int, int]:
-    """Return the process and the user that connected."""
-    found = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    pid, uid, _ = _CREDENTIALS.unpack(found)
-    return pid, uid
-
-
-def _who(connected: trio.socket.SocketType) -> str:
-    return f"pid {_credentials(connected)[0]}"
-
-
-def _refusal(connected: trio.socket.SocketType, run: Supervised | None) -> str:
-    """Return why who has connected may not; empty: he may."""
-    pid, uid = _credentials(connected)
-    if uid != os.geteuid():
-        return "not for other users"
-    # In this order: who is gone belongs to nobody.
-    if run is None or run.supervises(pid) or not _is_there(connected, pid):
-        return "not for those who are asked about"
-    return ""
-
-
-def _is_there(connected: trio.socket.SocketType, pid: int) -> bool:
-    """Whether the process that connected is there still, so that its number is not another's by now."""
-    try:
-        pidfd = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
-    except OSError as error:
-        if error.errno != ENOPROTOOPT:
-            return False
-        return Path(f"/proc/{pid}").exists()
-    try:
-        poll = select.poll()
-        poll.register(pidfd, select.POLLIN)
-        return not poll.poll(0)
-    finally:
-        os.close(pidfd)
-
-
 @asynccontextmanager
 async def listening(path: str, *, program: str, patient: bool = False) -> AsyncGenerator[ControlSocket, None]:
     """
@@ -329,7 +301,7 @@ async def listening(path: str, *, program: str, patient: bool = False) -> AsyncG
     Raises:
         OSError: it cannot be made; EADDRINUSE where somebody listens, or what is there is no socket.
     """
-    made, inode = _bound(path)
+    made, inode = bound(path)
     try:
         async with (
             trio.SocketListener(trio.socket.from_stdlib_socket(made)) as listener,
@@ -338,41 +310,4 @@ async def listening(path: str, *, program: str, patient: bool = False) -> AsyncG
             yield ControlSocket(listener, nursery, program=program, patient=patient)
             nursery.cancel_scope.cancel()
     finally:
-        _take_away(path, inode)
-
-
-def _bound(path: str) -> tuple[socket.socket, int]:
-    """Return a socket that listens at *path*, and the inode of that."""
-    _take_stale_away(path)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        os.fchmod(made.fileno(), 0o600)  # what bind(2) makes has the mode of the socket: nobody is let in meanwhile
-        made.bind(path)
-        made.listen(MOST_CLIENTS)
-        return made, os.lstat(path).st_ino
-    except BaseException:
-        made.close()
-        raise
-
-
-def _take_away(path: str, inode: int) -> None:
-    """Remove what was made, and not what somebody else has put there since."""
-    with suppress(OSError):
-        if os.lstat(path).st_ino == inode:
-            Path(path).unlink()
-
-
-def _take_stale_away(path: str) -> None:
-    """Remove a socket that nobody listens to any more."""
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            return
-    except OSError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            Path(path).unlink(missing_ok=True)
-        except OSError:
-            return
+        take_away(path, inode)

@@ -53,8 +53,8 @@ class Question:
     text: str
     """The call as strace writes it, escaped."""
     about: tuple[About, ...] = field(validator=validators.min_len(1))
-    denied: Deny
-    """What is answered where nobody says anything."""
+    otherwise: Verdict
+    """What is answered where nobody says anything: a denial, but at a breakpoint what the policy says."""
     emulated: bool
     """
     Whether the call is done for its target if it is allowed, with what was looked up.
@@ -62,6 +62,8 @@ class Question:
     If not, the kernel runs it, and reads what its pointers lead to again: the registers are all that is
     allowed.
     """
+    refused: bool = False
+    """Whether the policy refuses the call, and does not ask: a debugger may decide otherwise, and no grant."""
     scopes: tuple[Scope, ...] = field(validator=validators.min_len(1))
     """What an answer may hold for."""
     suggestion: Grant | None = None

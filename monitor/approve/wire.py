@@ -11,14 +11,14 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from errno import errorcode
+from errno import EPERM, errorcode
 from signal import Signals
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias, assert_never, cast
 
 from monitor.abi.constants import errno_name
 from monitor.approve.question import SCOPES, Answer, Question, Scope
 from monitor.events.jsonl import text_or_bytes
-from monitor.notify.verdict import Allow, Deny, Kill, Return, Verdict
+from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
 from monitor.policy.tables import Grant
 
 VERSION: Final = 1
@@ -103,11 +103,30 @@ def question_fields(question: Question) -> dict[str, Json]:
             }
             for one in question.about
         ],
-        "denied": errno_name(question.denied.errno),
+        "otherwise": _verdict_fields(question.otherwise),
         "emulated": question.emulated,
+        "refused": question.refused,
         "scopes": list(question.scopes),
         "suggestion": None if question.suggestion is None else grant_fields(question.suggestion),
     }
+
+
+def _verdict_fields(verdict: Verdict) -> dict[str, Json]:  # one for each kind of verdict
+    match verdict:
+        case Allow() | Emulate():
+            return {"verdict": "allow"}
+        case Deny(errno):
+            return {"verdict": "deny", "errno": errno_name(errno)}
+        case Return(value):
+            return {"verdict": "return", "value": value}
+        case Kill(signal):
+            return {"verdict": "kill", "signal": signal.name}
+        case InjectFd():
+            return {"verdict": "inject"}
+        case Pass():
+            return {"verdict": "pass"}
+        case _:
+            assert_never(verdict)
 
 
 def grant_fields(grant: Grant) -> dict[str, Json]:
@@ -163,7 +182,9 @@ def _verdict(word: str, said: Mapping[str, Json], question: Question) -> Verdict
         case "allow":
             return Allow()
         case "deny":
-            return question.denied if "errno" not in said else Deny(_errno(said["errno"]))
+            if "errno" in said:
+                return Deny(_errno(said["errno"]))
+            return question.otherwise if isinstance(question.otherwise, Deny) else Deny(EPERM)
         case "return":
             return Return(_number(said.get("value"), "value", -(1 << 63), (1 << 64) - 1))
         case _:

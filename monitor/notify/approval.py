@@ -40,10 +40,12 @@ class Asks(NamedTuple):
     Attributes:
         allowed: what is done about the call if all of it is allowed.
         about: all of it; never empty.
+        refused: whether the policy refuses the call, and does not ask: a grant never lifts that.
     """
 
     allowed: Verdict
     about: tuple[About, ...]
+    refused: bool = False
 
 
 class Approvals(Protocol):

@@ -369,8 +369,8 @@ class Dispatcher:
                 )
             waiting.asking = False
             if waiting.refused is not None:
-                return waiting.refused
-            if waiting.again:
+                outcome, waiting.refused, waiting.again = waiting.refused, None, False
+            elif waiting.again:
                 waiting.again, elsewhere, waiting.elsewhere = False, waiting.elsewhere, False
                 route = self._routes.of(call.audit_arch, call.nr)
                 outcome = await self._decide_later(waiting, route, 0 if elsewhere else len(route.handlers))

@@ -192,7 +192,7 @@ async def test_the_question_says_what_is_asked(autojump_clock: trio.testing.Mock
     assert question.text == "socket(AF_INET, SOCK_STREAM, IPPROTO_TCP)"
     assert (question.call, question.pid, question.exe, question.comm) == ("socket", 7, b"/usr/bin/git", "fake")
     assert question.about == (About(RULE),)
-    assert question.denied == Deny(errno.EACCES)
+    assert question.otherwise == Deny(errno.EACCES)
     assert question.scopes == ("once", "process", "program", "run", "always")
     assert question.suggestion == GRANT
     assert not question.emulated
