@@ -86,6 +86,8 @@ class _Client:
             self.send.send_nowait(line_of(fields))
         except trio.WouldBlock:
             self.gone.cancel()
+        except trio.ClosedResourceError:  # the run is over
+            pass
 
 
 class ControlSocket:
@@ -102,6 +104,8 @@ class ControlSocket:
         self._nursery = nursery
         self._program = program
         self._patient = patient
+        self._is_over = False
+        self._changed = trio.Event()
         self._run: Supervised | None = None
         self._commands: Mapping[str, Command] = {}
         self._clients: dict[int, _Client] = {}
@@ -118,6 +122,18 @@ class ControlSocket:
         self._run = run
         self._commands = commands or {}
         self._nursery.start_soon(self._serve)
+
+    def close(self) -> None:
+        """Let nobody in any more, and send everybody away who is there: the run is over."""
+        self._is_over = True
+        self.give_up()
+        for client in self._clients.values():
+            client.send.close()  # what is queued is sent
+
+    async def deserted(self) -> None:
+        """Wait until nobody is connected."""
+        while self._clients:
+            await self._changed.wait()
 
     def give_up(self) -> None:
         """Wait for nobody any more: without a client there is nobody to ask."""
@@ -174,6 +190,8 @@ class ControlSocket:
                 await self._attend(client, stream)
             finally:
                 del self._clients[client.number]
+                self._changed.set()
+                self._changed = trio.Event()
                 if client.events is not None:
                     client.events.close()
                 if not self._clients and not self._patient:
@@ -276,7 +294,8 @@ async def _send_lines(client: _Client, stream: trio.SocketStream) -> None:
         async for line in client.unsent:
             await stream.send_all(line)
     except trio.BrokenResourceError:
-        client.gone.cancel()
+        pass
+    client.gone.cancel()
 
 
 async def _lines(stream: trio.SocketStream) -> AsyncIterator[bytes]:

@@ -27,6 +27,7 @@ USAGE: Final = 2
 VERBS: Final[Mapping[str, str]] = {
     "run": "Run a program; Python handlers decide its system calls.",
     "trace": "Run a program and print its system calls in the look of strace.",
+    "debug": "Run a program and decide on the terminal what its policy refuses or asks.",
     "check": "Find what makes no sense in a policy, and the traps that profiles fall into.",
     "why": "Say which rule of a policy decides about a call.",
     "show": "Print a policy with all it includes, or its answer to each call.",

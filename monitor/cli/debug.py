@@ -1,0 +1,231 @@
+"""
+``seccomp-monitor debug``: a program runs, and stops at each call that its policy refuses or asks about.
+
+What it is not: what is typed (``debugger``, a process of its own on the terminal), or the supervision.  With
+``--connect`` it is that other process, for a run somewhere else.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import click
+import trio
+
+from monitor.abi import syscalls
+from monitor.abi.arch import Arch
+from monitor.approve.control import ControlSocket, listening
+from monitor.approve.wire import Json, WireError, number_of
+from monitor.cli.reporting import Reporter
+from monitor.cli.running import TIMEOUT_HELP, environment, failed, has_terminal, minded_signals, run_to_status, watch
+from monitor.debugging import Breakpoint, Breakpoints
+from monitor.errors import PolicyError
+from monitor.notify.decode import Call
+from monitor.notify.handler import Handler, no_opinion
+from monitor.policy.action import Allow
+from monitor.policy.condition import Condition
+from monitor.policy.expression import Expression
+from monitor.policy.model import Policy
+from monitor.sources.launch import Launch
+from monitor.supervisor import supervise
+
+_LEAVE_SECONDS: Final = 2.0
+"""For the debugger to give the terminal back."""
+
+
+class Choices(NamedTuple):
+    """What the options say."""
+
+    words: Sequence[str]
+    policies: Sequence[str]
+    definitions: Sequence[str]
+    breaks: Sequence[str]
+    control: str | None
+    ask_seconds: float | None
+    seconds: float | None
+
+
+@click.command(
+    "debug",
+    context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
+    options_metavar="[OPTIONS] --",
+)
+@click.option("-p", "policies", metavar="POLICY", multiple=True, help="A policy: FILE.toml, a profile, or a preset.")
+@click.option("-b", "breaks", metavar="'CALL [if EXPR]'", multiple=True, help="Stop at this call, too.")
+@click.option("-D", "definitions", metavar="NAME=VALUE", multiple=True, help="Set a variable of the policy.")
+@click.option("--control", metavar="SOCK", help="Ask over this socket, not on the terminal.")
+@click.option("--connect", metavar="SOCK", help="Answer what another run asks over this socket.")
+@click.option("--ask-timeout", "ask_seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True))
+@click.option("--log", metavar="FILE", type=click.Path(dir_okay=False), help="Report to FILE, not to standard error.")
+@click.option("--timeout", "seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), help=TIMEOUT_HELP)
+@click.argument("words", metavar="CMD [ARGS]...", nargs=-1, type=click.UNPROCESSED)
+def command(*, connect: str | None, log: str | None, **given: Any) -> int:  # noqa: ANN401  # of Choices
+    """Run CMD, and decide on the terminal what its policy refuses or asks."""
+    choices = Choices(**given)
+    if connect is not None:
+        return _answer_for(connect) if not choices.words else failed("--connect is for a run that is there: no CMD")
+    if not choices.words:
+        return failed("which program? debug [OPTIONS] -- CMD, or debug --connect SOCK")
+    try:
+        reporter = Reporter(log=log, quiet=log is None)
+    except OSError as error:
+        return failed(str(error))
+    with reporter:
+        return run_to_status(partial(_run, choices, reporter))
+
+
+def _answer_for(path: str) -> int:
+    """Be the debugger of another run."""
+    from monitor.cli.connection import Connection, Ended  # noqa: PLC0415  # what takes the terminal
+    from monitor.cli.debugger import Debugger  # noqa: PLC0415
+    from monitor.cli.terminal import Terminal  # noqa: PLC0415
+
+    try:
+        connection = Connection(path)
+        terminal = Terminal()
+    except (OSError, WireError) as error:
+        return failed(f"{path}: {error}")
+    except Ended:
+        return failed(f"{path}: nobody answers")
+    Debugger(connection, terminal).run()
+    return 0
+
+
+async def _run(choices: Choices, reporter: Reporter) -> int:
+    """Return the exit status."""
+    policy = _policy(choices)
+    breakpoints = Breakpoints()
+    for text in choices.breaks:
+        add_breakpoint(breakpoints, text)
+    if choices.control is None and not has_terminal():
+        return failed("there is no terminal to ask on: give --control SOCK, and answer with debug --connect SOCK")
+    async with AsyncExitStack() as stack:
+        path = choices.control
+        if path is None:
+            path = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seccomp-monitor-")), "control"))
+        control = await stack.enter_async_context(listening(path, program=choices.words[0], patient=True))
+        received = stack.enter_context(minded_signals())
+        async with (
+            supervise(
+                Launch(choices.words, env=environment()),
+                policy=policy,
+                handlers=[Handler.of("all", no_opinion, name="debug")],
+                notify_refusals=True,
+                approver=control,
+                ask_seconds=choices.ask_seconds,
+                breakpoints=breakpoints,
+                events=reporter,
+            ) as run,
+            trio.open_nursery() as nursery,
+        ):
+            control.attend(run, _commands(breakpoints, policy))
+            if choices.control is None:
+                nursery.start_soon(_show, path, control)
+            status = await watch(run, received, seconds=choices.seconds, wait_all=False)
+            control.close()
+            with trio.move_on_after(_LEAVE_SECONDS):
+                await control.deserted()
+            nursery.cancel_scope.cancel()
+    return status
+
+
+def _policy(choices: Choices) -> Policy:
+    """Return the policy; without one, what refuses nothing."""
+    if not choices.policies:
+        return Policy("debug", Allow())
+    from monitor.cli.enforcing import load_for_run, surroundings_here  # noqa: PLC0415  # only who has a policy pays
+
+    return load_for_run(choices.policies, surroundings_here(choices.definitions, None, None), quiet=False)
+
+
+async def _show(path: str, control: ControlSocket) -> None:
+    """Run the debugger on the terminal, in a process group of its own; when it leaves, nobody is asked any more."""
+    words = [sys.executable, "-m", "monitor", "debug", "--connect", path]
+    try:
+        process = await trio.lowlevel.open_process(words, process_group=0, stdin=subprocess.DEVNULL)
+        try:
+            await process.wait()
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+    finally:
+        control.give_up()
+
+
+# ---- what the debugger asks for besides ----
+
+
+def _commands(breakpoints: Breakpoints, policy: Policy) -> Mapping[str, Any]:
+    def add(said: Mapping[str, Json]) -> Json:
+        try:
+            return _described(add_breakpoint(breakpoints, str(said.get("at", ""))))
+        except PolicyError as error:
+            raise WireError(error.message) from None
+
+    def remove(said: Mapping[str, Json]) -> Json:
+        number = number_of(said, "number")
+        if not breakpoints.remove(number):
+            message = f"there is no breakpoint {number}"
+            raise WireError(message)
+        return True
+
+    def listed(_said: Mapping[str, Json]) -> Json:
+        return [_described(one) for one in breakpoints.all()]
+
+    def rules(said: Mapping[str, Json]) -> Json:
+        name = str(said.get("syscall", ""))
+        return [
+            f"{rule.origin}: {', '.join(rule.names)} {type(rule.action).__name__}"
+            for layer in policy.layers()
+            for rule in layer.all_rules()
+            if name in rule.names
+        ]
+
+    return {"break": add, "delete": remove, "breaks": listed, "rules": rules}
+
+
+def _described(one: Breakpoint) -> str:
+    return f"breakpoint {one.number}: {one.call}{f' if {one.condition}' if one.condition else ''}"
+
+
+def add_breakpoint(breakpoints: Breakpoints, text: str) -> Breakpoint:
+    """
+    Add the breakpoint ``CALL [if EXPR]``, in the language of policies.
+
+    Raises:
+        PolicyError: there is no such call, or EXPR is no condition about it.
+    """
+    name, _, condition = text.strip().partition(" if ")
+    name, condition = name.strip(), condition.strip()
+    arches = [arch for arch in sorted(Arch.native().family(), key=lambda one: one.table) if _has(arch, name)]
+    if not arches:
+        message = f"{name!r} is no system call"
+        raise PolicyError(message)
+    return breakpoints.add(name, condition, _applies(name, condition, arches))
+
+
+def _has(arch: Arch, name: str) -> bool:
+    return syscalls.number_of(arch, name) is not None
+
+
+def _applies(name: str, condition: str, arches: Sequence[Arch]) -> Any:  # noqa: ANN401  # a predicate of calls
+    if not condition:
+        return lambda _call: True
+    expression = Expression(condition)
+    bound: dict[Arch, Condition] = {}
+    for arch in arches:
+        signature = syscalls.signature_of(arch, name)
+        if signature is not None:
+            bound[arch] = expression.bind(signature, arch)
+
+    def applies(call: Call) -> bool:
+        return call.arch in bound and bound[call.arch].holds(call.registers)
+
+    return applies

@@ -1,0 +1,356 @@
+"""
+The debugger's side of the control socket: shows questions on a terminal, and reads what to do about them.
+
+What it is not: the supervision, which is another process, so that nothing waits for a person but who asked.  It
+blocks wherever it likes.
+
+"""
+
+from __future__ import annotations
+
+import contextlib
+import readline
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from monitor.approve.wire import Json, WireError, bytes_of
+from monitor.cli.connection import Connection, Ended
+from monitor.cli.terminal import Terminal
+from monitor.notify.render.text import printable
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "allow": "allow [SCOPE]            do it",
+    "deny": "deny [SCOPE]             refuse it, with the errno of the policy",
+    "errno": "errno NAME [SCOPE]       refuse it with another errno",
+    "return": "return N [SCOPE]         do nothing, and have it return N",
+    "always": "always                   allow it from now on, by a grant that is shown first",
+    "next": "next                     leave it open, and show the next",
+    "list": "list                     the questions that are open",
+    "show": "show                     this one once more",
+    "break": "break CALL [if EXPR]     stop at a call",
+    "breaks": "breaks                   the breakpoints",
+    "delete": "delete N                 take a breakpoint away",
+    "mem": "mem ADDRESS LENGTH       bytes of its memory",
+    "regs": "regs                     the registers of the call",
+    "fds": "fds                      what its descriptors are open on",
+    "maps": "maps                     its mappings",
+    "env": "env                      the environment it was started with",
+    "tree": "tree                     the processes above it",
+    "rules": "rules                    what the policy says of this call",
+    "kill": "kill                     end the program",
+    "quit": "quit                     leave; what is asked is then denied",
+    "help": "help                     this",
+}
+"""Command -> its line of help.  Any beginning that only one of them has is enough; an empty line repeats."""
+
+SCOPES: Final = ("once", "process", "program", "run")
+
+WAITS: Final = "A thread that waits for an answer takes no signal before it has one; SIGKILL ends it."
+
+_ANSWERS: Final = frozenset({"allow", "deny", "errno", "return", "always"})
+
+_MEM_ROW: Final = 16
+
+
+class Debugger:
+    """Questions, one at a time, and what is typed about them."""
+
+    def __init__(self, connection: Connection, terminal: Terminal) -> None:
+        """Show what *connection* tells on *terminal*."""
+        self._connection = connection
+        self._terminal = terminal
+        self._open: dict[int, dict[str, Json]] = {}
+        self._shown: int | None = None
+        self._last = ""
+
+    def run(self) -> None:
+        """Show questions until the supervisor has gone, or somebody leaves."""
+        readline.set_completer(_complete)
+        readline.parse_and_bind("tab: complete")
+        self._say(f"debugging {_text(self._connection.hello.get('program'))}; help lists the commands. {WAITS}")
+        with contextlib.suppress(Ended):
+            while True:
+                self._hear(wait=True)
+                while self._open:
+                    with self._terminal.taken():
+                        if not self._ask_all():
+                            return
+
+    def _ask_all(self) -> bool:
+        """Ask about everything that is open; False: somebody leaves."""
+        while self._open:
+            number = next((one for one in self._open if one != self._shown), next(iter(self._open)))
+            self._shown = number
+            self._show(self._open[number])
+            while number in self._open:
+                try:
+                    line = input("(debug) ").strip() or self._last
+                except EOFError:
+                    self._say("")
+                    return False
+                except KeyboardInterrupt:
+                    self._say("\n^C does nothing here; deny refuses the call, kill ends the program, quit leaves.")
+                    continue
+                self._last = line
+                self._hear(wait=False)
+                if number not in self._open:
+                    break
+                word, *words = _split(line)
+                if word == "quit":
+                    return False
+                if word == "next":
+                    break
+                self._obey(word, words, number)
+                self._hear(wait=False)
+        return True
+
+    # ---- what is told ----
+
+    def _hear(self, *, wait: bool) -> None:
+        for told in self._connection.told(wait=wait):
+            match told:
+                case {"question": int(number)}:
+                    self._open[number] = told
+                case {"withdrawn": int(number)} if self._open.pop(number, None):
+                    self._say(f"question {number} was withdrawn: nobody waits for it any more")
+                case {"answered": int(number), "by": who} if self._open.pop(number, None):
+                    self._say(f"question {number} was answered by {_text(who)}")
+                case _:
+                    pass
+
+    # ---- what is typed ----
+
+    def _obey(self, word: str, words: Sequence[str], number: int) -> None:
+        if word not in COMMANDS:
+            self._say(word or "help lists the commands")
+            return
+        try:
+            if word in _ANSWERS:
+                self._answer(word, list(words), number)
+            else:
+                _SHOWS[word](self, words, number)
+        except WireError as error:
+            self._say(f"not done: {error}")
+        except (ValueError, IndexError):
+            self._say(f"usage: {COMMANDS[word]}")
+
+    def _answer(self, word: str, words: list[str], number: int) -> None:
+        fields: dict[str, Json] = {"question": number, "verdict": "deny" if word == "errno" else word}
+        if word == "errno":
+            fields["errno"] = words.pop(0).upper()
+        elif word == "return":
+            fields["value"] = int(words.pop(0), 0)
+        elif word == "always":
+            if not self._confirmed(number):
+                return
+            fields |= {"verdict": "allow", "scope": "always"}
+        if words:
+            fields["scope"] = words.pop(0)
+        if words:
+            raise ValueError
+        self._connection.request("answer", **fields)
+        self._open.pop(number, None)
+
+    def _confirmed(self, number: int) -> bool:
+        """Show the grant, and have it confirmed."""
+        question = self._open[number]
+        suggestion = question.get("suggestion")
+        scopes = question.get("scopes")
+        if not isinstance(suggestion, dict) or not isinstance(scopes, list) or "always" not in scopes:
+            why = (
+                "the policy refuses this, and a grant lifts only asks"
+                if question.get("refused")
+                else "no --grants FILE"
+            )
+            self._say(f"not for always: {why}")
+            return False
+        self._say("this grant:")
+        for key, value in suggestion.items():
+            self._say(f"  {key} = {_text(value)}")
+        with contextlib.suppress(EOFError, KeyboardInterrupt):
+            return input("write it? [y/N] ").strip().lower() in {"y", "yes"}
+        return False
+
+    def _look(self, word: str, number: int, **fields: Json) -> Json:
+        return self._connection.request(word, question=number, **fields)
+
+    # ---- what is shown ----
+
+    def _say(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            print(text, flush=True)
+
+    def _show(self, question: Mapping[str, Json]) -> None:
+        """Write what is asked, by whom, and why."""
+        self._say(f"\n--- question {question['question']}: {_text(question['comm'])}, thread {question['tid']} ---")
+        self._say(str(question["text"]))
+        for about in _objects(question.get("about")):
+            path = "" if about.get("path") is None else f"{about.get('access') or 'uses'} {_text(about['path'])}; "
+            verb = "refuses this" if question.get("refused") else "asks"
+            self._say(f"  {path}{_text(about.get('rule'))} {verb}")
+        self._say(f"  otherwise: {' '.join(_text(one) for one in _values(question.get('otherwise')))}")
+        if not question.get("emulated"):
+            self._say("  allowed, the kernel runs it, and reads again what its pointers lead to")
+        self._say(f"  program {_text(question['exe'])}, process {question['pid']}, in {_text(question['cwd'])}")
+        with contextlib.suppress(WireError):
+            number = question["question"]
+            assert isinstance(number, int)
+            above = _objects(self._look("tree", number))[1:]
+            self._say("  below " + " < ".join(f"{_text(one.get('comm'))} ({one.get('pid')})" for one in above))
+            place = self._place(number, str(question["instruction_pointer"]))
+            self._say(f"  at {place}")
+
+    def _place(self, number: int, pointer: str) -> str:
+        """Return where the call was made: a module, and an offset in its file."""
+        address = int(pointer, 16)
+        for line in _values(self._look("maps", number)):
+            fields = _bytes(line).split(None, 5)
+            first, _, last = fields[0].partition(b"-")
+            if int(first, 16) <= address < int(last, 16):
+                name = fields[5] if len(fields) > 5 else b"[anonymous]"  # noqa: PLR2004  # of six
+                return f"{_shown(name)}+{address - int(first, 16) + int(fields[2], 16):#x}"
+        return pointer
+
+    def mem(self, words: Sequence[str], number: int) -> None:
+        """Show bytes."""
+        address, length = words
+        start = int(address, 0)
+        data = bytes.fromhex(str(self._look("mem", number, address=start, length=int(length, 0))))
+        for offset in range(0, len(data), _MEM_ROW):
+            row = data[offset : offset + _MEM_ROW]
+            text = "".join(chr(one) if 0x20 <= one < 0x7F else "." for one in row)  # noqa: PLR2004  # ASCII
+            self._say(f"{start + offset:#018x}  {row.hex(' '):<{3 * _MEM_ROW}} {text}")
+
+    def regs(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # as all of them
+        """Show what the kernel tells of a thread that waits."""
+        question = self._open[number]
+        self._say(f"nr {question['nr']} ({_text(question['syscall'])}, {_text(question['arch'])})")
+        for index, register in enumerate(_values(question.get("args"))):
+            self._say(f"arg{index} {register}")
+        self._say(f"ip   {question['instruction_pointer']}")
+        self._say("no others: the kernel tells those of the call before it is answered, and no more")
+
+    def lines(self, word: str) -> Callable[[Sequence[str], int], None]:
+        """Return what shows the lines that *word* asks for."""
+
+        def show(words: Sequence[str], number: int) -> None:
+            if words:
+                raise ValueError
+            found = self._look(word, number)
+            if isinstance(found, dict):
+                found = [f"{key}: {_text(value)}" for key, value in found.items()]
+            for one in _values(found):
+                self._say(_text(one))
+
+        return show
+
+    def tree(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
+        """Show the processes, the nearest first."""
+        for one in _objects(self._look("tree", number)):
+            self._say(f"{one.get('pid')} {_text(one.get('comm'))} {_text(one.get('exe'))}")
+
+    def questions(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
+        """Show what is open."""
+        for one in self._open.values():
+            mark = "*" if one["question"] == number else " "
+            self._say(f"{mark} {one['question']}: {_text(one['comm'])} ({one['pid']}) {one['text']}")
+
+    def show(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
+        """Show the question once more."""
+        self._show(self._open[number])
+
+    def add_breakpoint(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
+        """Stop at a call."""
+        self._say(_text(self._connection.request("break", at=" ".join(words))))
+
+    def breaks(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
+        """Show the breakpoints."""
+        for one in _values(self._connection.request("breaks")):
+            self._say(_text(one))
+
+    def delete(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
+        """Take a breakpoint away."""
+        (which,) = words
+        self._connection.request("delete", number=int(which))
+
+    def rules(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
+        """Show what the policy says of the call."""
+        for one in _values(self._connection.request("rules", syscall=self._open[number]["syscall"])):
+            self._say(_text(one))
+
+    def kill(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
+        """End the program."""
+        self._connection.request("kill")
+
+    def help(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
+        """List the commands."""
+        for line in COMMANDS.values():
+            self._say(line)
+        self._say(f"SCOPE is {', '.join(SCOPES)}; once where none is said. An empty line repeats. {WAITS}")
+
+
+_SHOWS: Final[Mapping[str, Callable[[Debugger, Sequence[str], int], None]]] = {
+    "mem": Debugger.mem,
+    "regs": Debugger.regs,
+    "fds": lambda one, words, number: one.lines("fds")(words, number),
+    "maps": lambda one, words, number: one.lines("maps")(words, number),
+    "env": lambda one, words, number: one.lines("env")(words, number),
+    "tree": Debugger.tree,
+    "list": Debugger.questions,
+    "show": Debugger.show,
+    "break": Debugger.add_breakpoint,
+    "breaks": Debugger.breaks,
+    "delete": Debugger.delete,
+    "rules": Debugger.rules,
+    "kill": Debugger.kill,
+    "help": Debugger.help,
+}
+
+
+def _split(line: str) -> list[str]:
+    """Return the words of *line*, the first one completed; where it is none, why."""
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        return [str(error)]
+    if not words:
+        return [""]
+    meant = [one for one in COMMANDS if one.startswith(words[0])]
+    if words[0] in COMMANDS or len(meant) == 1:
+        return [words[0] if words[0] in COMMANDS else meant[0], *words[1:]]
+    return [f"{words[0]} may be {', '.join(meant)}" if meant else f"{words[0]} is no command; help lists them"]
+
+
+def _complete(text: str, state: int) -> str | None:
+    known = [*COMMANDS, *SCOPES] if readline.get_begidx() else COMMANDS
+    return next(
+        (f"{one} " for index, one in enumerate(one for one in known if one.startswith(text)) if index == state), None
+    )
+
+
+def _objects(said: Json) -> list[dict[str, Json]]:
+    return [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
+
+
+def _values(said: Json) -> list[Json]:
+    if isinstance(said, dict):
+        return list(said.values())
+    return said if isinstance(said, list) else []
+
+
+def _bytes(said: Json) -> bytes:
+    return bytes_of(said)
+
+
+def _shown(data: bytes) -> str:
+    return printable(data.decode("utf-8", "surrogateescape"))
+
+
+def _text(said: Json) -> str:
+    """Return *said* without anything that a terminal would obey."""
+    if isinstance(said, dict) and "b64" in said:
+        return _shown(bytes_of(said))
+    if isinstance(said, list):
+        return ", ".join(_text(one) for one in said)
+    return printable(str(said)) if said is not None else ""
