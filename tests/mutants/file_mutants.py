@@ -487,4 +487,18 @@ FILE_MUTANTS = (
         "",
         (MOVING + "[names that look as if they were gone]",),
     ),
+    Mutant(
+        "a file lies where its name does, though it was reached by a link of /proc",
+        "monitor/broker/walk.py",
+        "            self._by_magic_link = True\n",
+        "",
+        ("tests/conformance/test_files.py::test_cases_have_the_same_results[handler]",),
+    ),
+    Mutant(
+        "a thread may not ask about its own name",
+        "monitor/broker/metadata.py",
+        "(resolved.is_own_name and not mode & os.X_OK)",
+        "False",
+        ("tests/conformance/test_files.py::test_cases_have_the_same_results[handler]",),
+    ),
 )
