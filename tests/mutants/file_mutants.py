@@ -492,13 +492,13 @@ FILE_MUTANTS = (
         "monitor/broker/walk.py",
         "            self._by_magic_link = True\n",
         "",
-        ("tests/conformance/test_files.py::test_cases_have_the_same_results[handler]",),
+        (SAME + "[handler]",),
     ),
     Mutant(
         "a thread may not ask about its own name",
         "monitor/broker/metadata.py",
         "(resolved.is_own_name and not mode & os.X_OK)",
         "False",
-        ("tests/conformance/test_files.py::test_cases_have_the_same_results[handler]",),
+        (SAME + "[handler]",),
     ),
 )
