@@ -134,7 +134,7 @@ def walk(start: int, path: bytes, surroundings: Surroundings, how: How) -> Walke
     if absolute and how.resolve & BENEATH:
         return Walked(EXDEV, os.dup(start))
     try:
-        here = open_at(start, b"/" if absolute else b".", os.O_PATH)
+        here = open_at(start, b"/", os.O_PATH) if absolute else _entered(start, surroundings)
     except OSError as error:
         if error.errno not in {EACCES, ENOTDIR}:
             raise
@@ -145,6 +145,17 @@ def walk(start: int, path: bytes, surroundings: Surroundings, how: How) -> Walke
     except BaseException:
         os.close(walker.here)
         raise
+
+
+def _entered(start: int, surroundings: Surroundings) -> int:
+    """Return *start* anew, if who walks may search it."""
+    try:
+        return open_at(start, b".", os.O_PATH)
+    except OSError as error:
+        if error.errno != EACCES or surroundings.owner(start) != surroundings.process:
+            raise
+    with ourselves():  # as in ``_open``: a process may enter what is its own
+        return open_at(start, b".", os.O_PATH)
 
 
 class _Walker:

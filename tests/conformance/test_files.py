@@ -305,6 +305,18 @@ CASES: Final[Mapping[str, Case]] = {
         _open(b"/proc/self/fd/4", os.O_CREAT | os.O_WRONLY), _open(b"/dev/fd/4", os.O_CREAT | os.O_TRUNC | os.O_RDWR),
         _open(b"/proc/self/cwd/sticky/other", os.O_CREAT | os.O_WRONLY),
     ]),
+    "beneath one's own fds, with other real ids": Case(
+        [Call("chdir", (Text(b"/proc/self/fd/"),)), Call("access", (Text(b"sub/up"), 0)),
+         Call("access", (Text(b"3"), 0)), Call("access", (Text(b"99"), 0)), Call("access", (Text(b"."), 7)),
+         Call("faccessat", (-100, Text(b"../fd/3"), 4))], 0, "real ids"
+    ),
+    "the root itself, of a program with another": Case(
+        [Call("rename", (Text(b"/"), Text(b"%"))), Call("rename", (Text(b"%"), Text(b"/"))),
+         Call("renameat2", (-100, Text(b"to-root/../deep"), -100, Text(b"//"), 2)),
+         Call("renameat2", (-100, Text(b"/"), 4, Text(b"%/"), 4)), Call("rename", (Text(b"/"), Text(b"/"))),
+         Call("rename", (Text(b"/"), Text(b"/proc/x"))), Call("link", (Text(b"/"), Text(b"%"))),
+         Call("rename", (Text(b"plain"), Text(b"/.")))], 0, "another root"
+    ),
     "a name of one's own threads, asked about with other real ids": Case(
         [Call(name, (*first, Text(path), mode, *flags)) for path in (b"/proc/thread-self/comm", b"/proc/self/comm",
                                                                      b"/proc/self/task/../comm")
