@@ -87,7 +87,7 @@ class Acting:
         if standing is None:
             return nullcontext()
         places = [self.path(call, register) for register in registers]
-        if call.name in OPENS and any(place.is_own_table for place in places):
+        if call.name in OPENS and any(place.is_own_table or place.is_own_name for place in places):
             return nullcontext()  # which every process may do with its own
         own = any((place.canonical or b"").startswith(_OWN_PROC) for place in places)
         if call.name in _LINK_READS:

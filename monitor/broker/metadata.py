@@ -133,7 +133,7 @@ def access_file(acting: Acting, call: Call, index: int) -> Emulated:
     resolved = _resolved_or_error(acting, call, index)
     if isinstance(resolved, Emulated):
         return resolved
-    if resolved.is_own_table:
+    if resolved.is_own_table or (resolved.is_own_name and not mode & os.X_OK):
         mode = 0
     taken = acting.whose.standing is not None  # then what was taken on are the ids by which it asks
     return Emulated(-may_access(resolved.fd, mode, _AT_EACCESS if taken else flags & _AT_EACCESS))

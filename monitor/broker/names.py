@@ -150,11 +150,16 @@ def rename_what_was_seen(above: Resolved, name: bytes, new_above: Resolved, new_
         raise ChangedError
     name = _seen_only(above, name)
     new_name = _seen_only(new_above, new_name) if exchanges else new_name
-    result = rename(above.fd, name, new_above.fd, new_name, flags)
+    result = rename(above.fd, _below(name), new_above.fd, _below(new_name), flags)
     if result == 0 and not _has_come(above, new_above):
         rename(new_above.fd, new_name, above.fd, name, RENAME_EXCHANGE if exchanges else RENAME_NOREPLACE)
         raise ChangedError
     return Emulated(result)
+
+
+def _below(name: bytes) -> bytes:
+    """Return *name*, or for the root itself, which would be ours and on its mount, the directory: neither is moved."""
+    return name if name.strip(b"/") or not name else b"."
 
 
 def _seen_only(there: Resolved, name: bytes) -> bytes:

@@ -23,6 +23,8 @@ _DELETED: Final = b" (deleted)"
 
 _OWN_TABLE: Final = re.compile(rb"/proc/self(/map_files|(/task/\d+)?/fd)")
 
+_OWN_NAME: Final = re.compile(rb"/proc/self/task/\d+/comm")
+
 
 class Resolved:
     """
@@ -35,6 +37,7 @@ class Resolved:
     __slots__ = (
         "anonymous",
         "by_fd",
+        "by_magic_link",
         "entry",
         "error",
         "fd",
@@ -83,6 +86,8 @@ class Resolved:
         """Whether it is a pipe, a socket, a memfd or the like, which never had a name."""
         self.by_fd = False
         """Whether the target holds it already: an empty path, and an fd."""
+        self.by_magic_link = False
+        """Whether the last step was a magic link of /proc: then its directory is where that link is."""
         self.foreign = False
         """Whether it belongs to a process of /proc that is none of the supervised."""
         self.view: View | None = None
@@ -104,6 +109,11 @@ class Resolved:
     def is_own_table(self) -> bool:
         """Whether a process may do here what it likes, whatever the mode says (``proc_fd_permission``)."""
         return self.exists and _OWN_TABLE.fullmatch(self.canonical or b"") is not None
+
+    @property
+    def is_own_name(self) -> bool:
+        """Whether a process may read and write here, whatever the mode says (``proc_tid_comm_permission``)."""
+        return self.exists and _OWN_NAME.fullmatch(self.canonical or b"") is not None
 
     @property
     def name(self) -> bytes:

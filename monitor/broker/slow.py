@@ -208,6 +208,7 @@ class SlowWay(NamedTuple):
         resolved.missing = walked.missing
         resolved.must_be_directory = walked.must_be_directory
         resolved.foreign = walked.foreign
+        resolved.by_magic_link = walked.by_magic_link
         resolved.by_fd = not path
         if self.start.parent and walked.missing is None and not walked.error:
             resolved.take_entry()

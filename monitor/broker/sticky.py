@@ -25,6 +25,8 @@ _RULES: Final = {stat.S_IFREG: "protected_regular", stat.S_IFIFO: "protected_fif
 
 def may_create_in_sticky(resolved: Resolved) -> int:
     """Return the errno with which an existing object is not opened with O_CREAT, or 0."""
+    if resolved.by_magic_link:
+        return 0  # the directory is that of the link, in /proc: ``nd->dir_mode`` is not set anew
     held = resolved.object
     assert held is not None
     rule = _RULES.get(stat.S_IFMT(held.mode))

@@ -94,6 +94,7 @@ class Walked(NamedTuple):
         must_be_directory: whether slashes stand behind a last component that is not there.
         foreign: whether it went through a process in /proc that is none of the supervised.
         hidden: the name that it would have passed, and that is not there for who walks.
+        by_magic_link: whether the last step was a magic link.
     """
 
     error: int
@@ -102,6 +103,7 @@ class Walked(NamedTuple):
     must_be_directory: bool = False
     foreign: bool = False
     hidden: bytes | None = None
+    by_magic_link: bool = False
 
 
 class _Missing(Exception):  # the end of a walk, not an error of ours
@@ -132,7 +134,7 @@ def walk(start: int, path: bytes, surroundings: Surroundings, how: How) -> Walke
     if absolute and how.resolve & BENEATH:
         return Walked(EXDEV, os.dup(start))
     try:
-        here = open_at(start, b"/" if absolute else b".", os.O_PATH)
+        here = open_at(start, b"/", os.O_PATH) if absolute else _entered(start, surroundings)
     except OSError as error:
         if error.errno not in {EACCES, ENOTDIR}:
             raise
@@ -143,6 +145,17 @@ def walk(start: int, path: bytes, surroundings: Surroundings, how: How) -> Walke
     except BaseException:
         os.close(walker.here)
         raise
+
+
+def _entered(start: int, surroundings: Surroundings) -> int:
+    """Return *start* anew, if who walks may search it."""
+    try:
+        return open_at(start, b".", os.O_PATH)
+    except OSError as error:
+        if error.errno != EACCES or surroundings.owner(start) != surroundings.process:
+            raise
+    with ourselves():  # as in ``_open``: a process may enter what is its own
+        return open_at(start, b".", os.O_PATH)
 
 
 class _Walker:
@@ -157,6 +170,7 @@ class _Walker:
         self._how = how
         self._links = 0
         self._foreign = False
+        self._by_magic_link = False
         self._root = self._place(here) if how.resolve & (BENEATH | IN_ROOT) else None
 
     def result(self) -> Walked:
@@ -170,10 +184,11 @@ class _Walker:
             return Walked(0, self.here, missing.component, self._to_directory, self._foreign)
         if self._to_directory and not stat.S_ISDIR(os.fstat(self.here).st_mode):
             return Walked(ENOTDIR, self.here, foreign=self._foreign)
-        return Walked(0, self.here, foreign=self._foreign)
+        return Walked(0, self.here, foreign=self._foreign, by_magic_link=self._by_magic_link)
 
     def _step(self, component: bytes) -> None:
         """Go to *component* of where we are."""
+        self._by_magic_link = False
         if component == b"..":
             self._go_back()
             return
@@ -292,6 +307,7 @@ class _Walker:
             if owner is not None:
                 self._meet(owner, component)
             self._go_on_mount(self._opened(component, 0, 0), component)
+            self._by_magic_link = True
             return
         if not self._left and _is_protected(self.here, status):  # of links on the way nothing is asked
             raise _Stop(EACCES, component)

@@ -172,6 +172,8 @@ class Case:
 
     calls: Sequence[Call]
     user: int = 0
+    standing: str = ""
+    """One of ``STANDINGS``, or none."""
 
 
 def _limit(fds: int) -> Call:
@@ -294,6 +296,34 @@ CASES: Final[Mapping[str, Case]] = {
     "one's own fds": Case([Call("access", (Text(b"/proc/self/fd/"), 2)), Call("access", (Text(b"/dev/fd"), 7)),
                            Call("access", (Text(b"/proc/self/map_files"), 7)), Call("access", (Text(b"/proc/self"), 2)),
                            _open(b"/proc/self/fd", _O_TMPFILE | os.O_DIRECTORY | 1)], USER),
+    "a socket that was given away, made anew": Case([
+        Call("fchownat", (102, Text(b""), 99, 1, 0x1000)), Call("creat", (Text(b"/proc/self/fd/102"), 0o644)),
+        _open(b"/proc/self/fd/102", os.O_RDWR), _open(b"/dev/fd/102", os.O_CREAT | os.O_WRONLY),
+    ]),
+    "a file of somebody else in a sticky directory, by its fd": Case([
+        _open(b"sticky/other", os.O_RDWR), _open(b"sticky/other", os.O_CREAT | os.O_WRONLY),
+        _open(b"/proc/self/fd/4", os.O_CREAT | os.O_WRONLY), _open(b"/dev/fd/4", os.O_CREAT | os.O_TRUNC | os.O_RDWR),
+        _open(b"/proc/self/cwd/sticky/other", os.O_CREAT | os.O_WRONLY),
+    ]),
+    "beneath one's own fds, with other real ids": Case(
+        [Call("chdir", (Text(b"/proc/self/fd/"),)), Call("access", (Text(b"sub/up"), 0)),
+         Call("access", (Text(b"3"), 0)), Call("access", (Text(b"99"), 0)), Call("access", (Text(b"."), 7)),
+         Call("faccessat", (-100, Text(b"../fd/3"), 4))], 0, "real ids"
+    ),
+    "the root itself, of a program with another": Case(
+        [Call("rename", (Text(b"/"), Text(b"%"))), Call("rename", (Text(b"%"), Text(b"/"))),
+         Call("renameat2", (-100, Text(b"to-root/../deep"), -100, Text(b"//"), 2)),
+         Call("renameat2", (-100, Text(b"/"), 4, Text(b"%/"), 4)), Call("rename", (Text(b"/"), Text(b"/"))),
+         Call("rename", (Text(b"/"), Text(b"/proc/x"))), Call("link", (Text(b"/"), Text(b"%"))),
+         Call("rename", (Text(b"plain"), Text(b"/.")))], 0, "another root"
+    ),
+    "a name of one's own threads, asked about with other real ids": Case(
+        [Call(name, (*first, Text(path), mode, *flags)) for path in (b"/proc/thread-self/comm", b"/proc/self/comm",
+                                                                     b"/proc/self/task/../comm")
+         for mode in (0, 1, 2, 4, 6, 7)
+         for name, first, flags in (("access", (), ()), ("faccessat", (8,), ()), ("faccessat2", (8,), (0,)),
+                                    ("faccessat2", (8,), (0x200,)))], 0, "real ids"
+    ),
 }  # fmt: skip
 """What once differed; each begins with a FIFO at 3."""
 
@@ -431,10 +461,10 @@ def test_calls_of_who_stands_otherwise_have_the_same_results(
 @pytest.mark.seconds(120)
 @pytest.mark.parametrize("way", ["handler", "policy", "hiding"])
 def test_cases_have_the_same_results(places: Callable[..., Place], way: str) -> None:
-    for user in (0, USER):
-        names = [name for name, case in CASES.items() if case.user == user]
+    for user, standing in dict.fromkeys((case.user, case.standing) for case in CASES.values()):
+        names = [name for name, case in CASES.items() if (case.user, case.standing) == (user, standing)]
 
-        place = places(user, way=way)
+        place = places(user, way=way, standing=STANDINGS.get(standing, AS_ITS_SUPERVISOR))
         _, found = place.compare([[*BEFORE[:3], *CASES[name].calls] for name in names])
 
         found = [one for one in found if not any(known.holds(one, place) for known in KNOWN)]

@@ -487,4 +487,18 @@ FILE_MUTANTS = (
         "",
         (MOVING + "[names that look as if they were gone]",),
     ),
+    Mutant(
+        "a file lies where its name does, though it was reached by a link of /proc",
+        "monitor/broker/walk.py",
+        "            self._by_magic_link = True\n",
+        "",
+        (SAME + "[handler]",),
+    ),
+    Mutant(
+        "a thread may not ask about its own name",
+        "monitor/broker/metadata.py",
+        "(resolved.is_own_name and not mode & os.X_OK)",
+        "False",
+        (SAME + "[handler]",),
+    ),
 )
