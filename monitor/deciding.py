@@ -10,21 +10,19 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from datetime import date
 from typing import Final
 
+from monitor.granting import Granting
 from monitor.handlers.paths import PROTECTED, Ruling
 from monitor.notify.decode import Call
-from monitor.notify.target import glimpsed
 from monitor.origin import Origin
 from monitor.policy import action as actions
-from monitor.policy import tables
 from monitor.policy.access import CHANGE
 from monitor.policy.deciders import Deciders, PathDecision, deciders
 from monitor.policy.files import FileTable, Hide, strength
 from monitor.policy.model import Policy
 from monitor.policy.moving import Subtrees, leads
-from monitor.policy.paths import PathPattern
+from monitor.policy.tables import Grant
 
 KEPT: Final = 4096
 """How many answers are kept; programs ask about the same names again and again."""
@@ -51,6 +49,7 @@ class TableDecider:
         """Make *policy*'s tables ready; *resolve* says where links lead in the view of the targets."""
         self._deciders: Deciders = deciders(policy, resolve)
         self._policy = policy
+        self._granting = Granting(policy)
         self._kept: dict[tuple[str, bytes, bool], Ruling] = {}
         self._protected = frozenset(_files_of(policy))
         self._objects = frozenset(_object(name) for name in self._protected)
@@ -130,12 +129,17 @@ class TableDecider:
 
     def answer(self, call: Call, ruling: Ruling) -> Ruling:
         """Return what a grant says to what *ruling* asks; *ruling* itself: none does."""
-        for layer in self._policy.layers():
-            for grant in tables.grants(layer):
-                if _fits(grant, call, ruling):
-                    errno = 0 if grant.verdict == "allow" else grant.errno or ruling.errno
-                    return ruling._replace(errno=errno, origin=grant.origin, asked=False)
-        return ruling
+        if not ruling.asked:
+            return ruling
+        grants = [self._granting.answer(call, name, access) for access, name in ruling.questions]
+        for grant, (access, name) in zip(grants, ruling.questions, strict=True):
+            if grant is not None and grant.verdict == "deny":
+                errno = grant.errno or ruling.errno
+                return _granted(ruling, grant)._replace(errno=errno, access=access, name=name)
+        if not grants or None in grants:
+            return ruling
+        assert grants[0] is not None
+        return _granted(ruling, grants[0])
 
 
 def _ruling(decided: PathDecision, access: str, name: bytes) -> Ruling:
@@ -160,24 +164,13 @@ def _ruling(decided: PathDecision, access: str, name: bytes) -> Ruling:
         hidden=isinstance(decision.action, Hide),
         access=access,
         name=name,
+        questions=((access, name),) if isinstance(decision.action, actions.Ask) else (),
     )
 
 
-def _fits(grant: tables.Grant, call: Call, ruling: Ruling) -> bool:
-    """Whether *grant* is an answer to what *ruling* asks about *call*."""
-    if grant.call != call.name or ruling.name is None or _is_over(grant.expires):
-        return False
-    if not any(_covers(one, ruling.name) for one in grant.paths):
-        return False
-    return grant.program is None or _covers(grant.program, glimpsed(call.target).link("exe"))
-
-
-def _covers(written: tables.Written, name: bytes) -> bool:
-    return name.startswith(b"/") and PathPattern(written.expanded or written.text).covers(name)
-
-
-def _is_over(expires: date | None) -> bool:
-    return expires is not None and tables.is_over(expires)
+def _granted(ruling: Ruling, grant: Grant) -> Ruling:
+    """Return *ruling* as *grant* answers it, which allows it."""
+    return ruling._replace(errno=0, origin=grant.origin, asked=False, granted=True)
 
 
 def _files_of(policy: Policy) -> Iterator[bytes]:

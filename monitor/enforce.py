@@ -20,12 +20,14 @@ from typing import Final, NamedTuple, TypeGuard, assert_never, cast
 
 from monitor.abi.arch import Arch
 from monitor.errors import PolicyError, PolicyNotLoosenable
+from monitor.granting import Granting
 from monitor.notify import handler as notify_handler
-from monitor.notify.account import Outcome, Would
+from monitor.notify.account import Outcome
 from monitor.notify.decode import Call
 from monitor.notify.handler import Handler, no_opinion, notified_by
 from monitor.notify.respond import close_quietly
-from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
+from monitor.notify.verdict import Allow, Deny, InjectFd, Kill, Pass, Return, Verdict
+from monitor.observing import would_of, would_of_verdict
 from monitor.origin import NOWHERE, Origin
 from monitor.policy import action as actions
 from monitor.policy.action import Action, is_refusal
@@ -76,6 +78,7 @@ class PolicyJudge:
         self._noted: dict[int, Verdict] = {}
         self._before = routes
         self._found: dict[tuple[int, int], Route] = {}
+        self._granting = Granting(policy)
         self._installed = routes
         self._recompiled = recompiled
         self._bound = bound
@@ -93,19 +96,24 @@ class PolicyJudge:
         routes = self._recompiled(new)
         bound = self._bound(new, self, routes)
         _refuse_obstructed(self._installed, routes)
+        granting = Granting(new)
         changed = tuple(sorted(differing(self.routes, routes)))
         self._before, self.policy, self.routes, self._found = self.routes, new, routes, {}
+        self._granting = granting
         return Replaced(changed, bound)
 
     def decide(self, call: Call) -> Decision:
         """Return what the policy says about *call*."""
+        return self._route(call).decide(call.registers)
+
+    def _route(self, call: Call) -> Route:
         key = call.audit_arch, call.nr
         route = self._found.get(key)
         if route is None:
             route = self.routes.of(*key)
             if route.name is not None:  # numbers without a name are as many as a program likes
                 self._found[key] = route
-        return route.decide(call.registers)
+        return route
 
     def gives_elsewhere(self, call: Call) -> bool:
         """Return whether the last replacement gives *call* to a handler, or takes it from one."""
@@ -136,18 +144,25 @@ class PolicyJudge:
     def answers(self, call: Call) -> Outcome | None:
         """Return what the policy says where no handler has decided."""
         decision = self.decide(call)
+        granted = self._granted(call, decision.action)
+        outcome = _outcome(verdict_of(decision.action), decision) if granted is None else granted
         if self.routes.observe:
-            noted = self._noted.pop(call.id, None)
+            noted = self._noted.pop(call.id, None) if granted is None else granted.verdict
             would = would_of(decision.action) if noted is None else would_of_verdict(noted)
             if noted is not None or would is not None:
-                outcome = _outcome(Allow(racy="the policy is only observed"), decision)
+                outcome.verdict = Allow(racy="the policy is only observed")
                 outcome.would = would
                 outcome.told = would is not None
                 return outcome
-        outcome = _outcome(verdict_of(decision.action), decision)
         if isinstance(decision.action, actions.Log | actions.Audit):
             outcome.told = True
         return outcome
+
+    def _granted(self, call: Call, action: Action) -> Outcome | None:
+        """Return what was answered before to what *action* asks about *call*; None: it asks nothing, or nothing was."""
+        if not isinstance(action, actions.Ask):
+            return None
+        return self._granting.outcome(call, action, self._route(call).decisions(call.registers))
 
 
 def _gives(action: Action, handler: str) -> TypeGuard[actions.Handle]:
@@ -205,48 +220,6 @@ def verdict_of(action: Action) -> Verdict:  # noqa: PLR0911  # one for each of a
             return Deny(ENOSYS)
         case _:
             assert_never(action)
-
-
-def would_of(action: Action) -> Would | None:  # noqa: PLR0911  # one for each of a closed list
-    """Return what *action* does to a call, if it is not that the call runs."""
-    match action:
-        case actions.Allow() | actions.Log() | actions.Audit():
-            return None
-        case actions.Deny(errno):
-            return Would("return", value=0) if errno == 0 else Would("deny", errno)
-        case actions.Return(value):
-            return Would("return", value=value)
-        case actions.Ask(errno):
-            return Would("ask", errno)
-        case actions.Handle():
-            return Would("deny", EPERM)  # its handler passed
-        case actions.KillProcess():
-            return Would("kill")
-        case actions.KillThread():
-            return Would("kill-thread")
-        case actions.Trap():
-            return Would("trap")
-        case actions.Trace():
-            return Would("trace", ENOSYS)
-        case _:
-            assert_never(action)
-
-
-def would_of_verdict(verdict: Verdict) -> Would | None:
-    """Return what *verdict* does to a call, if it is not that the call runs."""
-    match verdict:
-        case Allow() | Pass() | Emulate():
-            return None
-        case Deny(errno):
-            return Would("deny", errno)
-        case Return(value):
-            return Would("return", value=value)
-        case InjectFd():
-            return Would("inject")
-        case Kill():
-            return Would("kill")
-        case _:
-            assert_never(verdict)
 
 
 class Enforced(NamedTuple):

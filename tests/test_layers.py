@@ -46,7 +46,9 @@ SAME_LAYER: Final = {
     "brokering": "supervisor",
     "deciding": "supervisor",
     "enforce": "supervisor",
+    "granting": "supervisor",
     "lifetime": "supervisor",
+    "observing": "supervisor",
     "run": "supervisor",
     "settings": "supervisor",
 }

@@ -21,7 +21,7 @@ from monitor.broker.resolved import Resolved
 from monitor.errors import TargetGone
 from monitor.handlers.access import EXCHANGED, LOOKS, accesses
 from monitor.handlers.moving import Mover, Refused, check
-from monitor.notify.account import FAILURE, Outcome
+from monitor.notify.account import FAILURE, By, Outcome
 from monitor.notify.decode import Call
 from monitor.notify.verdict import Deny, Emulate
 from monitor.origin import NOWHERE, Origin
@@ -40,6 +40,8 @@ class Ruling(NamedTuple):
         strength: how restrictive it is, next to others.
         hidden: whether there shall be nothing of that name.
         asked: whether somebody was to be asked, and nobody is there.
+        granted: whether that is the answer that somebody gave before.
+        questions: each class and name that is asked about, which may be answered differently.
     """
 
     errno: int
@@ -50,6 +52,8 @@ class Ruling(NamedTuple):
     hidden: bool = False
     access: str = ""
     name: bytes | None = None
+    granted: bool = False
+    questions: tuple[tuple[str, bytes], ...] = ()
 
 
 class Decider(Mover, Protocol):
@@ -137,7 +141,7 @@ class PathJudge:
             if ruling.errno:
                 return ruling
             found.append(resolved)
-            said = said or ruling
+            said = ruling if said is None or (ruling.granted and not said.granted) else said
         else:
             try:
                 check(self._decider, call, found)
@@ -181,14 +185,18 @@ class PathJudge:
     def _strongest(self, wanted: Collection[str], resolved: Resolved) -> Ruling:
         """Return the most restrictive of what is said of any of *wanted* under any of *names*."""
         found: Ruling | None = None
+        questions: list[tuple[str, bytes]] = []
         held, directory = _object_of(resolved), resolved.is_directory
         for name in resolved.names:
             for access in wanted:
                 ruling = self._decider(access, name, directory=directory)
                 if held is not None and not ruling.hidden and self._decider.protects(access, *held):
                     return PROTECTED._replace(access=access, name=name)
+                questions += ruling.questions
                 if found is None or ruling.strength > found.strength:
                     found = ruling
+        if found is not None and found.asked:
+            return found._replace(questions=tuple(sorted(questions)))
         return found or UNDECIDED
 
 
@@ -218,12 +226,16 @@ def _has(call: Call, plan: PathPlan, resolved: Resolved) -> bool:
 
 def refusal(ruling: Ruling) -> Outcome:
     """Return the outcome of a call that *ruling* refuses."""
-    return _marked(Outcome(Deny(ruling.errno), "policy"), ruling)
+    return _marked(Outcome(Deny(ruling.errno), _by(ruling)), ruling)
 
 
 def emulation(ruling: Ruling) -> Outcome:
     """Return the outcome of a call that *ruling* lets the broker do."""
-    return _marked(Outcome(Emulate(), "policy"), ruling)
+    return _marked(Outcome(Emulate(), _by(ruling)), ruling)
+
+
+def _by(ruling: Ruling) -> By:
+    return "grant" if ruling.granted else "policy"
 
 
 def _marked(outcome: Outcome, ruling: Ruling) -> Outcome:

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 FAILURE: Final = Deny(EPERM)
 """The answer when there is no verdict."""
 
-By = Literal["handler", "policy", "default", "error", "timeout", "closing"]
-"""Who decided: a handler, a policy, ``otherwise``, a handler's failure, its deadline, the end of supervision."""
+By = Literal["handler", "policy", "default", "grant", "user", "error", "timeout", "closing"]
+"""
+Who decided: a handler, a policy, ``otherwise``, a remembered answer, somebody who was asked, a handler's failure, its
+deadline, the end of supervision.
+"""
 
 
 class Seen(NamedTuple):
