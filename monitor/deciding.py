@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from monitor.granting import Granting
@@ -20,6 +21,7 @@ from monitor.policy import action as actions
 from monitor.policy.access import CHANGE
 from monitor.policy.deciders import Deciders, PathDecision, deciders
 from monitor.policy.files import FileTable, Hide, strength
+from monitor.policy.grants import files_of_grants
 from monitor.policy.model import Policy
 from monitor.policy.moving import Subtrees, leads
 from monitor.policy.tables import Grant
@@ -52,8 +54,8 @@ class TableDecider:
         self._granting = Granting(policy)
         self._kept: dict[tuple[str, bytes, bool], Ruling] = {}
         self._protected = frozenset(_files_of(policy))
-        self._objects = frozenset(_object(name) for name in self._protected)
-        self._above = frozenset(_object(above) for name in self._protected for above in _directories_above(name))
+        self._objects = frozenset(_objects(self._protected))
+        self._above = frozenset(_objects(above for name in self._protected for above in _directories_above(name)))
         self._tables = (*self._deciders.files, *self._deciders.exec)
         self._allows_all = all(_allows_all(one.table) for one in self._tables)
         self.hides = any(isinstance(rule.action, Hide) for one in self._tables for rule in one.table.rules)
@@ -174,13 +176,19 @@ def _granted(ruling: Ruling, grant: Grant) -> Ruling:
 
 
 def _files_of(policy: Policy) -> Iterator[bytes]:
-    """Yield the names of the files that *policy* was read from, and of the links that lead to them."""
+    """
+    Yield the names of the files that *policy* was read from, and of the links that lead to them.
+
+    A file of grants need not be there: whoever makes one of its name would answer what is asked.
+    """
+    grants = frozenset(files_of_grants(policy))
     for layer in policy.layers():
         extending: Policy | None = layer
         while extending is not None:
-            if os.path.exists(extending.origin.file):  # noqa: PTH110  # presets have words in its place
-                yield os.fsencode(os.path.realpath(extending.origin.file))
-                yield from links_to(os.fsencode(os.path.abspath(extending.origin.file)))  # noqa: PTH100  # no link
+            file = extending.origin.file
+            if file in grants or os.path.exists(file):  # noqa: PTH110  # presets have words in its place
+                yield os.fsencode(os.path.realpath(file))
+                yield from links_to(os.fsencode(os.path.abspath(file)))  # noqa: PTH100  # no link
             extending = extending.extends
 
 
@@ -217,10 +225,12 @@ def _allows_all(table: FileTable) -> bool:
     )
 
 
-def _object(name: bytes) -> tuple[int, int]:
-    """Return device and inode of a file, as ``Object`` has them."""
-    status = os.lstat(name)  # bytes
-    return os.major(status.st_dev) << 32 | os.minor(status.st_dev), status.st_ino
+def _objects(names: Iterable[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield device and inode of the files that are there, as ``Object`` has them."""
+    for name in names:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            status = os.lstat(name)  # bytes
+            yield os.major(status.st_dev) << 32 | os.minor(status.st_dev), status.st_ino
 
 
 def real_head(head: bytes) -> bytes:
