@@ -56,7 +56,7 @@ def remove_grant(text: str, index: int) -> str:
     data = _read(text)
     found = _elements(text, data, "grants")
     if not 0 <= index < len(found):
-        message = f"there is no grant {index}; there are {len(found)}"
+        message = f"there is no such grant; there are {len(found)}"
         raise PolicyError(message)
     lines = _lines(text)
     first, last = _with_comment(lines, found[index].first), found[index].last

@@ -27,7 +27,7 @@ from monitor.policy.layout import value_text
 from monitor.policy.model import Policy, bound
 from monitor.policy.paths import LONGEST_NAME, components, escape
 from monitor.policy.spelling import RESTARTS, errno_text
-from monitor.policy.tables import Grant, Grants, Written, is_over
+from monitor.policy.tables import Grant, Grants, Written, grants, is_over
 from monitor.policy.vocabulary import is_pointer
 
 _DELETED: Final = b" (deleted)"
@@ -41,7 +41,7 @@ _LAYER: Final = "remembered"
 
 
 def answering(
-    grants: Iterable[Grant],
+    given: Iterable[Grant],
     *,
     call: str,
     arch: Arch | None,
@@ -52,7 +52,7 @@ def answering(
     now: datetime | None = None,
 ) -> Grant | None:
     """
-    Return the first of *grants* that answers a question; None: none does.
+    Return the first of *given* that answers a question; None: none does.
 
     *path* is the canonical name that is asked about, and *access* the class; without a path it is asked
     about the six *registers*.  *exe* is asked once at most, and only if a grant names a program.
@@ -61,7 +61,7 @@ def answering(
         PolicyError: a pattern of a grant that was never read from a file is none.
     """
     program: bytes | None = None
-    for grant in grants:
+    for grant in given:
         if grant.call != call or not _is_about(grant, path, access) or not _holds(grant, arch, registers):
             continue
         if grant.expires is not None and is_over(grant.expires, now):
@@ -266,20 +266,27 @@ def _joined(texts: Sequence[str], last: str) -> str:
 # ---- a file of them, as a part of a policy ----
 
 
-def with_grants(policy: Policy, grants: Grants, file: str) -> Policy:
+def with_grants(policy: Policy, entries: Grants, file: str) -> Policy:
     """
-    Return *policy* with *grants*, which stand in *file*, behind its own, in the place of those it had of it.
+    Return *policy* with *entries*, which stand in *file*, behind its own, in the place of those it had of it.
 
     They are a layer that refuses nothing: calls of other ABIs are left to the layers above, of which each
     says at least what this one says.
     """
-    layer = Policy(_LAYER, tables={"grants": grants}, other_arch="enosys", origin=Origin(file, key=_LAYER))
+    layer = Policy(_LAYER, tables={"grants": entries}, other_arch="enosys", origin=Origin(file, key=_LAYER))
     kept = [one for one in policy.includes if one.origin != layer.origin]
     return attrs.evolve(policy, includes=(*kept, layer))
 
 
+def grants_of_file(policy: Policy, file: str) -> Grants:
+    """Return the grants of *file* that ``with_grants`` has added to *policy*."""
+    return next((Grants(grants(layer)) for layer in _layers_of_grants(policy) if layer.origin.file == file), Grants(()))
+
+
 def files_of_grants(policy: Policy) -> Iterator[str]:
-    """Yield the names of the files whose grants ``with_grants`` has added, whether they are there or not."""
-    for layer in policy.layers():
-        if layer.origin.key == _LAYER:
-            yield layer.origin.file
+    """Return the names of the files whose grants ``with_grants`` has added, whether they are there or not."""
+    return (layer.origin.file for layer in _layers_of_grants(policy))
+
+
+def _layers_of_grants(policy: Policy) -> Iterator[Policy]:
+    return (layer for layer in policy.layers() if layer.origin.key == _LAYER)

@@ -27,6 +27,7 @@ from attrs import field, frozen
 from monitor.errors import PolicyError
 from monitor.origin import Origin
 from monitor.policy import edit, tables
+from monitor.policy.layout import visible
 from monitor.policy.tables import Grant
 from monitor.policy.text import MAX_BYTES, loads, loads_grants, read_text
 from monitor.policy.variables import Variables
@@ -56,11 +57,13 @@ class GrantsFile:
     """
     A file of grants, or a policy with some; it need not be there.
 
-    What its methods do may take seconds: others may hold the lock.
+    What its methods do may take seconds: others may hold the lock.  What they return is for people, escaped.
     """
 
     path: str = field(converter=_named)
     variables: Variables | None = field(default=None, kw_only=True)
+    alone: bool = field(default=False, kw_only=True)
+    """Whether a policy is refused, of which only the grants would count."""
 
     def entries(self) -> tuple[Grant, ...]:
         """
@@ -108,7 +111,7 @@ class GrantsFile:
         """Return the grants that *text* says, as a policy if it is one."""
         origin = Origin(self.path)
         directory = Path(self.path).absolute().parent
-        if "policy" in edit.keys_of(text, origin):
+        if not self.alone and "policy" in edit.keys_of(text, origin):
             return tables.grants(loads(text, origin, variables=self.variables, directory=directory))
         variables = (self.variables or Variables()).with_project(str(directory))
         return loads_grants(text, origin, variables=variables).entries
@@ -126,7 +129,7 @@ class GrantsFile:
                     except PolicyError as error:
                         raise error.at(Origin(self.path)) from None
                     if _replaced(directory, str(real), file, before, after):
-                        return edit.difference(before.text, after, self.path)
+                        return visible(edit.difference(before.text, after, self.path))
         finally:
             os.close(directory)
         message = "others change it again and again; try once more"

@@ -254,7 +254,7 @@ def test_a_grant_that_is_not_there_is_not_revoked(path: Path) -> None:
         GrantsFile(path).revoke(0)
     assert not path.exists()
     GrantsFile(path).add(MKDIR)
-    with pytest.raises(PolicyError, match="there is no grant 1; there are 1"):
+    with pytest.raises(PolicyError, match="there is no such grant; there are 1"):
         GrantsFile(path).revoke(1)
 
 
