@@ -133,6 +133,20 @@ def test_what_a_layer_beneath_hands_to_a_handler_no_grant_lets_past_it() -> None
     ).verdict == Deny(EBUSY)
 
 
+@pytest.mark.parametrize("action", ['"deny"', '"kill"', '"return"\nvalue = 1'])
+def test_a_denial_that_is_mutable_is_lifted_by_no_grant(action: str) -> None:
+    """It comes to us, as an ask does."""
+    source = f'{HEAD}[[syscalls]]\nnames = ["mkdir"]\naction = {action}\nmutable = true\n'
+    given = judge(policy(source, grant("mkdir")))
+    one = made("mkdir")
+
+    refused, answered = given.refuses(one), given.answers(one)
+    assert refused is not None
+    assert answered is not None
+    assert {(each.by, str(each.rule)) for each in (refused, answered)} == {("policy", "mine.toml:5")}
+    assert refused.verdict == answered.verdict != Allow()
+
+
 def test_what_a_layer_beneath_logs_is_told_of() -> None:
     logged = loads(HEAD + '[[syscalls]]\nnames = ["mkdir"]\naction = "log"\n')
     both = attrs.evolve(loads(ASKS), includes=[logged])
