@@ -106,6 +106,27 @@ async def test_who_may_read_a_file_may_not_open_it_for_both(tmp_path: Path) -> N
     assert "<denied: test.toml:" in refusal
 
 
+async def test_an_answer_about_a_call_is_none_about_what_it_is_used_on(tmp_path: Path) -> None:
+    """A rule asks about mkdir(2), and a table about a name; both have to be answered."""
+    for name in ("mine", "asked", "other"):
+        (tmp_path / name).mkdir()
+    system = SYSTEM.replace(", READ", "")
+    tables = f'{FILES}{system}write = ["{tmp_path}/mine"]\nask = ["{tmp_path}/asked"]\n'
+    source = f'{tables}[[syscalls]]\nnames = ["mkdir"]\naction = "ask"\n'
+    script = f"for each in mine asked other; do mkdir {tmp_path}/$each/made; done"
+    about_calls, about_names = grant("mkdir"), grant("mkdir", f'paths = ["{tmp_path}/asked"]')
+    made = {}
+    for granted in ("", about_calls, about_names, about_calls + about_names):
+        done = await ran(policy(source, granted), script)
+        made[granted] = sorted(one.parent.name for one in tmp_path.glob("*/made"))
+        for one in tmp_path.glob("*/made"):
+            one.rmdir()
+
+    assert list(made.values()) == [[], ["mine"], [], ["asked", "mine"]]
+    by_name = {Path(os.fsdecode(one.path or b"")).parent.name: str(one.rule) for one in by_grant(done)}
+    assert by_name == {"mine": "grants.toml:1", "asked": "grants.toml:5"}
+
+
 async def test_observed_an_ask_is_told_as_one_and_what_a_grant_answers_as_what_it_is(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         (tmp_path / name).write_text(f"{name}\n")

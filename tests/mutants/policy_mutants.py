@@ -328,15 +328,16 @@ POLICY_MUTANTS = (
     Mutant(
         "a grant lifts a denial",
         "monitor/enforce.py",
-        "        if not isinstance(action, actions.Ask):\n            return None\n        return self._granting",
-        "        return self._granting",
+        "        if not isinstance(action, actions.Ask):\n            return None\n"
+        "        return self._granting.outcome(call, action, self._route(call).decisions(call.registers))\n",
+        "        return self._granting.outcome(call, actions.Ask(), ())\n",
         ("tests/test_granting.py::test_a_denial_that_is_mutable_is_lifted_by_no_grant",),
     ),
     Mutant(
         "a grant lifts what a table hides",
         "monitor/deciding.py",
         "        if not ruling.asked:\n            return ruling\n",
-        "",
+        '        ruling = ruling._replace(questions=((ruling.access, ruling.name or b"/"),))\n',
         ("tests/test_granting.py::test_what_a_table_refuses_no_grant_lifts",),
     ),
     Mutant(
