@@ -50,7 +50,7 @@ class AskingJudge:
         said = self._calls.answers(call)
         if said is None or said.by != "policy" or said.would is not None:
             return said
-        if isinstance(self._calls.decide(call).action, actions.Ask):
+        if isinstance(self._calls.decide(call).action, actions.Ask) and self._asks_alone(call):
             try:
                 said.asks = asks_of(call, said.rule or NOWHERE)
             except TargetGone:
@@ -60,6 +60,13 @@ class AskingJudge:
             except OSError:  # we have no fd to look with
                 return Outcome(Deny(ENFILE), "error")
         return said
+
+    def _asks_alone(self, call: Call) -> bool:
+        """Whether no layer says more than an answer can lift: one that gives the call to a handler is hidden by it."""
+        return all(
+            isinstance(one.action, actions.Ask | actions.Allow | actions.Log | actions.Audit)
+            for one in self._calls.decisions(call)
+        )
 
 
 def asks_about_files(routes: Routes) -> bool:

@@ -108,7 +108,9 @@ class BrokeringJudge:
         outcome.told = said.told
         outcome.would = said.would
         if ruling.errno:
-            outcome.would, outcome.told = Would("ask" if ruling.asks else "deny", ruling.errno), True
+            outcome.would, outcome.told = Would("ask" if ruling.asked else "deny", ruling.errno), True
+        elif said.by == "grant" and not ruling.granted:
+            outcome.by, outcome.rule = said.by, said.rule
         return outcome
 
     def asks_before(self, call: Call) -> Outcome | None:

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
+from monitor.granting import Granting
 from monitor.handlers.paths import PROTECTED, Ruling
 from monitor.notify.decode import Call
-from monitor.notify.target import glimpsed
 from monitor.origin import Origin
 from monitor.policy import action as actions
-from monitor.policy import tables
 from monitor.policy.access import CHANGE
 from monitor.policy.deciders import Deciders, PathDecision, deciders
 from monitor.policy.files import FileTable, Hide, strength
+from monitor.policy.grants import files_of_grants
 from monitor.policy.model import Policy
 from monitor.policy.moving import Subtrees, leads
-from monitor.policy.paths import PathPattern
 
 KEPT: Final = 4096
 """How many answers are kept; programs ask about the same names again and again."""
@@ -51,10 +50,11 @@ class TableDecider:
         """Make *policy*'s tables ready; *resolve* says where links lead in the view of the targets."""
         self._deciders: Deciders = deciders(policy, resolve)
         self._policy = policy
+        self._granting = Granting(policy)
         self._kept: dict[tuple[str, bytes, bool], Ruling] = {}
         self._protected = frozenset(_files_of(policy))
-        self._objects = frozenset(_object(name) for name in self._protected)
-        self._above = frozenset(_object(above) for name in self._protected for above in _directories_above(name))
+        self._objects = frozenset(_objects(self._protected))
+        self._above = frozenset(_objects(above for name in self._protected for above in _directories_above(name)))
         self._tables = (*self._deciders.files, *self._deciders.exec)
         self._allows_all = all(_allows_all(one.table) for one in self._tables)
         self.hides = any(isinstance(rule.action, Hide) for one in self._tables for rule in one.table.rules)
@@ -130,12 +130,13 @@ class TableDecider:
 
     def answer(self, call: Call, ruling: Ruling) -> Ruling:
         """Return what a grant says to what *ruling* asks; *ruling* itself: none does."""
-        for layer in self._policy.layers():
-            for grant in tables.grants(layer):
-                if _fits(grant, call, ruling):
-                    errno = 0 if grant.verdict == "allow" else grant.errno or ruling.errno
-                    return ruling._replace(errno=errno, origin=grant.origin, asked=False)
-        return ruling
+        if not ruling.asked:
+            return ruling
+        grant = self._granting.answer(call, ruling.name, ruling.access)
+        if grant is None:
+            return ruling
+        errno = 0 if grant.verdict == "allow" else grant.errno or ruling.errno
+        return ruling._replace(errno=errno, origin=grant.origin, asked=False, granted=True)
 
 
 def _ruling(decided: PathDecision, access: str, name: bytes) -> Ruling:
@@ -163,31 +164,20 @@ def _ruling(decided: PathDecision, access: str, name: bytes) -> Ruling:
     )
 
 
-def _fits(grant: tables.Grant, call: Call, ruling: Ruling) -> bool:
-    """Whether *grant* is an answer to what *ruling* asks about *call*."""
-    if grant.call != call.name or ruling.name is None or _is_over(grant.expires):
-        return False
-    if not any(_covers(one, ruling.name) for one in grant.paths):
-        return False
-    return grant.program is None or _covers(grant.program, glimpsed(call.target).link("exe"))
-
-
-def _covers(written: tables.Written, name: bytes) -> bool:
-    return name.startswith(b"/") and PathPattern(written.expanded or written.text).covers(name)
-
-
-def _is_over(expires: date | None) -> bool:
-    return expires is not None and tables.is_over(expires)
-
-
 def _files_of(policy: Policy) -> Iterator[bytes]:
-    """Yield the names of the files that *policy* was read from, and of the links that lead to them."""
+    """
+    Yield the names of the files that *policy* was read from, and of the links that lead to them.
+
+    A file of grants need not be there: whoever makes one of its name would answer what is asked.
+    """
+    grants = frozenset(files_of_grants(policy))
     for layer in policy.layers():
         extending: Policy | None = layer
         while extending is not None:
-            if os.path.exists(extending.origin.file):  # noqa: PTH110  # presets have words in its place
-                yield os.fsencode(os.path.realpath(extending.origin.file))
-                yield from links_to(os.fsencode(os.path.abspath(extending.origin.file)))  # noqa: PTH100  # no link
+            file = extending.origin.file
+            if file in grants or os.path.exists(file):  # noqa: PTH110  # presets have words in its place
+                yield os.fsencode(os.path.realpath(file))
+                yield from links_to(os.fsencode(os.path.abspath(file)))  # noqa: PTH100  # no link
             extending = extending.extends
 
 
@@ -224,10 +214,12 @@ def _allows_all(table: FileTable) -> bool:
     )
 
 
-def _object(name: bytes) -> tuple[int, int]:
-    """Return device and inode of a file, as ``Object`` has them."""
-    status = os.lstat(name)  # bytes
-    return os.major(status.st_dev) << 32 | os.minor(status.st_dev), status.st_ino
+def _objects(names: Iterable[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield device and inode of the files that are there, as ``Object`` has them."""
+    for name in names:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            status = os.lstat(name)  # bytes
+            yield os.major(status.st_dev) << 32 | os.minor(status.st_dev), status.st_ino
 
 
 def real_head(head: bytes) -> bytes:

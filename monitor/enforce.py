@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, TypeGuard, cast
 
 from monitor.abi.arch import Arch
 from monitor.errors import PolicyError, PolicyNotLoosenable
+from monitor.granting import Granting
 from monitor.notify import handler as notify_handler
 from monitor.notify.account import Outcome
 from monitor.notify.decode import Call
@@ -75,6 +76,7 @@ class PolicyJudge:
         self._noted: dict[int, Verdict] = {}
         self._before = routes
         self._found: dict[tuple[int, int], Route] = {}
+        self._granting = Granting(policy)
         self._installed = routes
         self._recompiled = recompiled
         self._bound = bound
@@ -92,19 +94,28 @@ class PolicyJudge:
         routes = self._recompiled(new)
         bound = self._bound(new, self, routes)
         _refuse_obstructed(self._installed, routes)
+        granting = Granting(new)
         changed = tuple(sorted(differing(self.routes, routes)))
         self._before, self.policy, self.routes, self._found = self.routes, new, routes, {}
+        self._granting = granting
         return Replaced(changed, bound)
 
     def decide(self, call: Call) -> Decision:
         """Return what the policy says about *call*."""
+        return self._route(call).decide(call.registers)
+
+    def decisions(self, call: Call) -> tuple[Decision, ...]:
+        """Return what each of its layers says, in their order."""
+        return self._route(call).decisions(call.registers)
+
+    def _route(self, call: Call) -> Route:
         key = call.audit_arch, call.nr
         route = self._found.get(key)
         if route is None:
             route = self.routes.of(*key)
             if route.name is not None:  # numbers without a name are as many as a program likes
                 self._found[key] = route
-        return route.decide(call.registers)
+        return route
 
     def gives_elsewhere(self, call: Call) -> bool:
         """Return whether the last replacement gives *call* to a handler, or takes it from one."""
@@ -139,18 +150,25 @@ class PolicyJudge:
     def answers(self, call: Call) -> Outcome | None:
         """Return what the policy says where no handler has decided."""
         decision = self.decide(call)
+        granted = self._granted(call, decision.action)
+        outcome = _outcome(verdict_of(decision.action), decision) if granted is None else granted
         if self.routes.observe:
-            noted = self._noted.pop(call.id, None)
+            noted = self._noted.pop(call.id, None) if granted is None else granted.verdict
             would = would_of(decision.action) if noted is None else would_of_verdict(noted)
             if noted is not None or would is not None:
-                outcome = _outcome(Allow(racy="the policy is only observed"), decision)
+                outcome.verdict = Allow(racy="the policy is only observed")
                 outcome.would = would
                 outcome.told = would is not None
                 return outcome
-        outcome = _outcome(verdict_of(decision.action), decision)
         if isinstance(decision.action, actions.Log | actions.Audit):
             outcome.told = True
         return outcome
+
+    def _granted(self, call: Call, action: Action) -> Outcome | None:
+        """Return what was answered before to what *action* asks about *call*; None: it asks nothing, or nothing was."""
+        if not isinstance(action, actions.Ask):
+            return None
+        return self._granting.outcome(call, action, self.decisions(call))
 
 
 def _gives(action: Action, handler: str) -> TypeGuard[actions.Handle]:

@@ -51,6 +51,7 @@ SAME_LAYER: Final = {
     "debugging": "supervisor",
     "deciding": "supervisor",
     "enforce": "supervisor",
+    "granting": "supervisor",
     "lifetime": "supervisor",
     "run": "supervisor",
     "settings": "supervisor",

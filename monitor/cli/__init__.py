@@ -34,13 +34,16 @@ VERBS: Final[Mapping[str, str]] = {
     "diff": "Say which calls two policies answer differently.",
     "convert": "Write a policy in another format.",
     "disasm": "Print the program of a policy, or a raw one.",
+    "grants": "List or revoke remembered answers.",
     "groups": "List the words that stand for several calls.",
     "presets": "List the policies that ship, or print one.",
     "doctor": "Try what this kernel, user and container allow.",
 }
 """Verb -> one line of help.  The module of a verb has its name, and a click command called ``command``."""
 
-RUN_NOTHING: Final = frozenset({"check", "why", "show", "diff", "convert", "disasm", "groups", "presets", "doctor"})
+RUN_NOTHING: Final = frozenset(
+    {"check", "why", "show", "diff", "convert", "disasm", "grants", "groups", "presets", "doctor"}
+)
 """The verbs that start no program: 0 clean, 1 findings, 2 usage."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -215,9 +215,13 @@ def _has(arch: Arch, name: str) -> bool:
     return syscalls.number_of(arch, name) is not None
 
 
-def _applies(name: str, condition: str, arches: Sequence[Arch]) -> Any:  # noqa: ANN401  # a predicate of calls
+def _always(_call: Call) -> bool:
+    return True
+
+
+def _applies(name: str, condition: str, arches: Sequence[Arch]) -> Callable[[Call], bool]:
     if not condition:
-        return lambda _call: True
+        return _always
     expression = Expression(condition)
     bound: dict[Arch, Condition] = {}
     for arch in arches:

@@ -21,6 +21,7 @@ import trio
 
 from monitor.abi.arch import Arch
 from monitor.cli.policies import Given, Surroundings, load_layers, surroundings_of
+from monitor.cli.remembering import Remembered
 from monitor.cli.reporting import tell
 from monitor.errors import PolicyError
 from monitor.events.hub import Wish
@@ -64,9 +65,11 @@ def surroundings_here(definitions: Sequence[str], caps: str | None, kernel: str 
     return given
 
 
-def load_for_run(words: Sequence[str], surroundings: Surroundings, *, quiet: bool) -> Policy:
+def load_for_run(
+    words: Sequence[str], surroundings: Surroundings, *, quiet: bool, grants: Remembered | None = None
+) -> Policy:
     """
-    Return the policy that *words* name, and tell what was noticed about it.
+    Return the policy that *words* name, with *grants* behind its own, and tell what was noticed about it.
 
     Raises:
         PolicyError: one of them cannot be read.
@@ -75,7 +78,7 @@ def load_for_run(words: Sequence[str], surroundings: Surroundings, *, quiet: boo
     if not quiet:
         _tell_findings(given)
         _tell_strange(given.policy)
-    return given.policy
+    return given.policy if grants is None else grants.added_to(given.policy)
 
 
 def _tell_strange(policy: Policy) -> None:
@@ -136,14 +139,18 @@ class Refusals:
 
 
 async def reload_when_changed(
-    run: ProcessRun, words: Sequence[str], surroundings: Surroundings, asked: trio.MemoryReceiveChannel[None]
+    run: ProcessRun,
+    words: Sequence[str],
+    surroundings: Surroundings,
+    asked: trio.MemoryReceiveChannel[None],
+    grants: Remembered | None = None,
 ) -> None:
     """
-    Read the policies again when one of their files has changed, or when *asked*; runs until it is cancelled.
+    Read the policies again when one of their files has changed, or *grants*, or when *asked*; until it is cancelled.
 
     What cannot be read, or cannot be put in force, is told, and what was in force stays.
     """
-    reader = _Reader(run, words, surroundings)
+    reader = _Reader(run, words, surroundings, grants)
     while True:
         is_asked = False
         with trio.move_on_after(reader.look_again_seconds):
@@ -167,8 +174,11 @@ class _Reader:
     blocks, while the program waits for answers.
     """
 
-    def __init__(self, run: ProcessRun, words: Sequence[str], surroundings: Surroundings) -> None:
+    def __init__(
+        self, run: ProcessRun, words: Sequence[str], surroundings: Surroundings, grants: Remembered | None = None
+    ) -> None:
         self._run = run
+        self._grants = grants
         self._words = words
         self._surroundings = surroundings
         self._limiter = trio.CapacityLimiter(_READERS)
@@ -181,6 +191,8 @@ class _Reader:
         self._changing: Stamps | None = None
         self._looks = 0
         self._told = ""
+        self._warned = False
+        """Whether it was told that the grants are not read again."""
 
     @property
     def look_again_seconds(self) -> float:
@@ -202,23 +214,29 @@ class _Reader:
     async def _read(self, now: Stamps, *, is_asked: bool) -> None:
         try:
             with trio.fail_after(_READ_SECONDS):
-                policy = await trio.to_thread.run_sync(self._load, now, abandon_on_cancel=True, limiter=self._limiter)
+                policy, warning = await trio.to_thread.run_sync(
+                    self._load, now, abandon_on_cancel=True, limiter=self._limiter
+                )
         except Exception as error:  # noqa: BLE001  # no file, and no want of threads, is a reason to end a program
             self._failed = True  # what it is waiting for may be a file that is not looked at
             why = f"it takes more than {_READ_SECONDS:g} seconds" if isinstance(error, trio.TooSlowError) else error
             self._tell(f"the policy was not read again: {why}; what was in force stays", is_asked=is_asked)
             return
         self._failed, self._seen, self._last_read = False, now, policy
+        if warning and not self._warned:
+            self._warned = True
+            tell(warning)
         if policy != self._run.policy or is_asked:
             self._replace(policy, is_asked=is_asked)
 
-    def _load(self, now: Stamps) -> Policy:
-        """Return the policy, if its files are files; in a thread."""
+    def _load(self, now: Stamps) -> tuple[Policy, str]:
+        """Return the policy, if its files are files, and what is to be told of it; in a thread."""
         for name, (mode, *_) in now.items():
             if mode and not stat.S_ISREG(mode):
                 message = "is no regular file any more"
                 raise PolicyError(message, Origin(name))
-        return load_layers(self._words, self._surroundings).policy
+        policy = load_layers(self._words, self._surroundings).policy
+        return (policy, "") if self._grants is None else self._grants.added_again(policy, self._run.policy)
 
     def _replace(self, policy: Policy, *, is_asked: bool) -> None:
         try:

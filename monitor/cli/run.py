@@ -40,6 +40,7 @@ from monitor.supervisor import supervise
 if TYPE_CHECKING:
     from monitor.cli.enforcing import Refusals
     from monitor.cli.policies import Surroundings
+    from monitor.cli.remembering import Remembered
     from monitor.policy.model import Policy
 
 
@@ -59,6 +60,7 @@ class Choices(NamedTuple):
     definitions: Sequence[str]
     caps: str | None
     kernel: str | None
+    grants: str | None
     observe: bool
     strict: bool | None
     seconds: float | None
@@ -79,10 +81,18 @@ class Choices(NamedTuple):
             return None
         from monitor.cli.enforcing import load_for_run, tell_unserved  # noqa: PLC0415  # likewise
 
-        policy = load_for_run(self.policies, self.surroundings(), quiet=self.quiet)
+        policy = load_for_run(self.policies, self.surroundings(), quiet=self.quiet, grants=self.remembered())
         if not self.quiet and not self.observe:
             tell_unserved(policy)
         return policy
+
+    def remembered(self) -> Remembered | None:
+        """Return the file of answers that were given before."""
+        if self.grants is None:
+            return None
+        from monitor.cli.remembering import Remembered  # noqa: PLC0415  # likewise
+
+        return Remembered.of(self.grants, self.definitions, observe=self.observe)
 
     def refusals(self, policy: Policy | None) -> Refusals | None:
         """Return what counts the refused calls, if that matters."""
@@ -108,6 +118,7 @@ class Choices(NamedTuple):
 @click.option("-e", "names", metavar="CALLS", multiple=True, help="Stop at these calls: names, %class, @group, !name.")
 @click.option("--handlers", "sources", metavar="FILE", multiple=True, help="Python file or module with handlers.")
 @click.option("--observe", is_flag=True, help="Refuse nothing: report what the policy would.")
+@click.option("--grants", metavar="FILE", help="Answers that were given before to what the policy asks.")
 @click.option("-D", "definitions", metavar="NAME=VALUE", multiple=True, help="Set a variable of the policy.")
 @click.option("--caps", metavar="LIST", help="The capabilities that a Docker profile shall assume; Docker's 14.")
 @click.option("--kernel", metavar="VERSION", help="The kernel that a Docker profile shall assume; this one.")
@@ -131,6 +142,8 @@ def command(
     chosen = Choices(**choices, quiet=quiet, denial_status=denial_status if fail_on_denial else 0)
     if chosen.observe and not chosen.policies:
         return failed("--observe says what a policy would refuse: name one with -p")
+    if chosen.grants is not None and not chosen.policies:
+        return failed("--grants answers what a policy asks: name one with -p")
     try:
         reporter = Reporter(log=log, quiet=quiet)
     except OSError as error:
@@ -176,5 +189,7 @@ def _keep_reading(nursery: trio.Nursery, run: ProcessRun, choices: Choices) -> t
     from monitor.cli.enforcing import reload_when_changed  # noqa: PLC0415  # likewise
 
     send, receive = trio.open_memory_channel[None](1)
-    nursery.start_soon(reload_when_changed, run, choices.policies, choices.surroundings(), receive)
+    nursery.start_soon(
+        reload_when_changed, run, choices.policies, choices.surroundings(), receive, choices.remembered()
+    )
     return None if has_terminal() else send

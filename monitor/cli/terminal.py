@@ -13,7 +13,7 @@ import contextlib
 import os
 import signal
 import termios
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,7 +30,7 @@ class Terminal:
             os.dup2(self._fd, number)
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
+    def taken(self) -> Generator[None]:
         """Be in its foreground for the length of the block."""
         before = os.tcgetpgrp(self._fd)
         modes = termios.tcgetattr(self._fd)

@@ -21,7 +21,7 @@ from monitor.broker.resolved import Resolved
 from monitor.errors import TargetGone
 from monitor.handlers.access import EXCHANGED, LOOKS, accesses
 from monitor.handlers.moving import Mover, Refused, check
-from monitor.notify.account import FAILURE, Outcome
+from monitor.notify.account import FAILURE, By, Outcome
 from monitor.notify.decode import Call
 from monitor.notify.verdict import Deny, Emulate
 from monitor.origin import NOWHERE, Origin
@@ -40,7 +40,8 @@ class Ruling(NamedTuple):
         strength: how restrictive it is, next to others.
         hidden: whether there shall be nothing of that name.
         asked: whether somebody is to be asked; *errno* is what is answered where nobody is there.
-        asks: what somebody is to be asked about, each as a ruling of its own.
+        granted: whether that is the answer that somebody gave before.
+        asks: what somebody is to be asked about, each class and name as a ruling of its own.
     """
 
     errno: int
@@ -51,6 +52,7 @@ class Ruling(NamedTuple):
     hidden: bool = False
     access: str = ""
     name: bytes | None = None
+    granted: bool = False
     asks: tuple[Ruling, ...] = ()
 
 
@@ -141,25 +143,18 @@ class PathJudge:
                 break  # the kernel looks at nothing behind it
             ruling = self._of(call, self._plans[call.name][register], resolved)
             if ruling.asked:
-                ruling, unanswered = self._answered(call, ruling)
+                ruling, unanswered = answered(self._decider, call, ruling)
                 asks += unanswered
             if ruling.errno and not ruling.asked:
                 return ruling
             found.append(resolved)
-            said = said or ruling
+            said = ruling if said is None or (ruling.granted and not said.granted) else said
         else:
             try:
                 check(self._decider, call, found)
             except Refused as refused:
                 return Ruling(refused.errno, refused.origin, explicit=True, access="rename-target", name=refused.name)
         return asks[0]._replace(asks=tuple(asks)) if asks else said or UNDECIDED
-
-    def _answered(self, call: Call, ruling: Ruling) -> tuple[Ruling, list[Ruling]]:
-        """Return what was answered before to all that *ruling* asks about *call*, and what nobody has answered."""
-        answers = [self._decider.answer(call, one) for one in ruling.asks]
-        refused = next((one for one in answers if one.errno and not one.asked), None)
-        unanswered = [one for one in answers if one.asked]
-        return refused or (unanswered or answers)[0], [] if refused else unanswered
 
     def _listed(self, call: Call) -> Ruling:
         """Leave with *call* which entries of the directory are hidden; that it is open was decided before."""
@@ -209,8 +204,16 @@ class PathJudge:
                 if found is None or ruling.strength > found.strength:
                     found = ruling
         if found is not None and found.asked:
-            return found._replace(asks=tuple(asks.values()))
+            return found._replace(asks=tuple(asks[key] for key in sorted(asks)))
         return found or UNDECIDED
+
+
+def answered(decider: Decider, call: Call, ruling: Ruling) -> tuple[Ruling, list[Ruling]]:
+    """Return what was answered before to all that *ruling* asks about *call*, and what nobody has answered."""
+    answers = [decider.answer(call, one) for one in ruling.asks]
+    refused = next((one for one in answers if one.errno and not one.asked), None)
+    unanswered = [one for one in answers if one.asked]
+    return refused or (unanswered or answers)[0], [] if refused else unanswered
 
 
 def _object_of(resolved: Resolved) -> tuple[int, int] | None:
@@ -239,12 +242,16 @@ def _has(call: Call, plan: PathPlan, resolved: Resolved) -> bool:
 
 def refusal(ruling: Ruling) -> Outcome:
     """Return the outcome of a call that *ruling* refuses."""
-    return _marked(Outcome(Deny(ruling.errno), "policy"), ruling)
+    return _marked(Outcome(Deny(ruling.errno), _by(ruling)), ruling)
 
 
 def emulation(ruling: Ruling) -> Outcome:
     """Return the outcome of a call that *ruling* lets the broker do."""
-    return _marked(Outcome(Emulate(), "policy"), ruling)
+    return _marked(Outcome(Emulate(), _by(ruling)), ruling)
+
+
+def _by(ruling: Ruling) -> By:
+    return "grant" if ruling.granted else "policy"
 
 
 def _marked(outcome: Outcome, ruling: Ruling) -> Outcome:

@@ -12,12 +12,13 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import unified_diff
 from pathlib import Path
 from typing import cast
 
 from monitor.errors import PolicyError
+from monitor.origin import Origin
 from monitor.policy.layout import block
 from monitor.policy.model import Rule
 from monitor.policy.positions import Block, blocks
@@ -55,7 +56,7 @@ def remove_grant(text: str, index: int) -> str:
     data = _read(text)
     found = _elements(text, data, "grants")
     if not 0 <= index < len(found):
-        message = f"there is no grant {index}; there are {len(found)}"
+        message = f"there is no such grant; there are {len(found)}"
         raise PolicyError(message)
     lines = _lines(text)
     first, last = _with_comment(lines, found[index].first), found[index].last
@@ -73,6 +74,19 @@ def remove_grant(text: str, index: int) -> str:
 def difference(before: str, after: str, name: str) -> str:
     """Return what an edit changes in the file *name*, as diff -u shows it."""
     return "".join(unified_diff(_lines(before), _lines(after), name, name))
+
+
+def keys_of(text: str, origin: Origin) -> Collection[str]:
+    """
+    Return the keys on the top of *text*.
+
+    Raises:
+        PolicyError: it is no TOML; *origin* says where it stands.
+    """
+    try:
+        return _read(text).keys()
+    except PolicyError as error:
+        raise error.at(origin) from None
 
 
 def save(path: str | os.PathLike[str], text: str) -> None:

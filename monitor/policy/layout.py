@@ -37,6 +37,11 @@ def shown(text: str) -> str:
     return text if text.isprintable() else _string(text)
 
 
+def visible(text: str) -> str:
+    """Return *text*, of several lines, for people: what cannot be seen, or would be obeyed, is escaped."""
+    return "".join(char if char.isprintable() or char in "\n\t" else f"\\U{ord(char):08x}" for char in text)
+
+
 def value_text(value: object) -> str:
     """Return *value* as it stands behind an equals sign.  Raises TypeError: TOML has no such values."""
     if isinstance(value, list | tuple):

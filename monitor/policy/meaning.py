@@ -15,12 +15,13 @@ from attrs import frozen
 
 from monitor.abi.arch import Arch
 from monitor.abi.groups import refuse_unknown
+from monitor.abi.syscalls import names
 from monitor.errors import PolicyError
 from monitor.origin import Origin
 from monitor.policy.action import Action, refuse_change
 from monitor.policy.addresses import AddressList, AddressPattern
 from monitor.policy.expression import Expression
-from monitor.policy.model import Rule, Version
+from monitor.policy.model import Rule, Version, bound
 from monitor.policy.paths import PathList, PathPattern, escape
 from monitor.policy.positions import Path
 from monitor.policy.shapes import (
@@ -219,22 +220,51 @@ class Reading:
 
     def _grant(self, shape: GrantShape, path: Path) -> Grant:
         at = self._keys(path)
-        self._calls([shape.call], (*path, "call"))
+        self._one_call(shape.call, at("call"))
+        for key in ("paths", "addresses"):
+            if getattr(shape, key) == []:
+                message = f"nothing is named; without {key!r} it is about calls, whatever they are used on"
+                raise PolicyError(message, at(key))
         if shape.errno is not None and shape.verdict != "deny":
             message = f"'errno' means nothing beside verdict = {shape.verdict!r}"
             raise PolicyError(message, at("errno"))
-        return Grant(
-            call=shape.call,
-            verdict=shape.verdict,
-            paths=self._patterns(shape.paths, (*path, "paths")),
-            addresses=self._addresses(shape.addresses, (*path, "addresses")),
-            program=None if shape.program is None else self._pattern(shape.program, (*path, "program")),
-            errno=None if shape.errno is None else errno_of(shape.errno, at("errno"), lowest=1),
-            expires=shape.expires,
-            when_granted=shape.when_granted,
-            why=shape.why,
-            origin=self.places.origin(path),
-        )
+        with self._at((*path, "access")):
+            return Grant(
+                call=shape.call,
+                verdict=shape.verdict,
+                when=None if shape.when is None else self._when(shape.when, shape.call, at("when")),
+                paths=self._patterns(shape.paths, (*path, "paths")),
+                access=None if shape.access is None else tuple(shape.access),
+                addresses=self._addresses(shape.addresses, (*path, "addresses")),
+                program=None if shape.program is None else self._pattern(shape.program, (*path, "program")),
+                errno=None if shape.errno is None else errno_of(shape.errno, at("errno"), lowest=1),
+                expires=shape.expires,
+                when_granted=shape.when_granted,
+                why=shape.why,
+                origin=self.places.origin(path),
+            )
+
+    def _one_call(self, name: str, origin: Origin) -> None:
+        """Refuse what stands for several calls, or for none: a grant answers what was asked about one."""
+        known = frozenset[str]().union(*map(names, Arch))
+        if name not in known:
+            message = f"one call is wanted here, and {name!r} is none{nearest(name, known)}"
+            raise PolicyError(message, origin)
+
+    def _when(self, text: str, call: str, origin: Origin) -> Expression:
+        """Return the condition *text*, which means something for *call* on one ABI at least."""
+        expression = Expression(text, origin=origin)
+        failed: PolicyError | None = None
+        for arch in Arch:
+            if call in names(arch):
+                try:
+                    bound(expression, arch, call)
+                except PolicyError as error:
+                    failed = failed or error
+                else:
+                    return expression
+        assert failed is not None  # some ABI has the call
+        raise failed
 
     def _patterns(self, texts: Sequence[str] | None, path: Path) -> tuple[Written, ...]:
         written = self._written(texts, path, self._expanded_path)

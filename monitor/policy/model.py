@@ -112,11 +112,7 @@ class Rule:
 
         Raises PolicyError where the condition names an argument that the call has not.
         """
-        if self.when is None:
-            return None
-        signature = signature_of(arch, name)
-        assert signature is not None  # calls() returns what the tables have
-        return _bound(self.when, signature, arch)
+        return None if self.when is None else bound(self.when, arch, name)
 
     def action_for(self, name: str) -> Action:
         """Return the action, with the errno that libc understands where nobody wrote one."""
@@ -132,6 +128,17 @@ def _expanded(names: tuple[str, ...], arch: Arch) -> frozenset[str]:
     except PolicyError:
         # Known words of which this ABI has none; unknown ones were refused when the rule was checked.
         return frozenset()
+
+
+def bound(when: When, arch: Arch, name: str) -> Condition:
+    """
+    Return what *when* asks of the registers of call *name*, which *arch* has.
+
+    Raises PolicyError where it names an argument that the call has not.
+    """
+    signature = signature_of(arch, name)
+    assert signature is not None
+    return _bound(when, signature, arch)
 
 
 @lru_cache(16384)

@@ -129,7 +129,9 @@ class GrantShape:
 
     call: str
     verdict: Literal["allow", "deny"]
+    when: str | None = None
     paths: list[str] | None = None
+    access: list[str] | None = None
     addresses: list[str] | None = None
     program: str | None = None
     errno: int | str | None = None

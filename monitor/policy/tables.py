@@ -8,7 +8,8 @@ asked about, and are refused by whoever runs a program under them until a broker
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
@@ -17,7 +18,9 @@ from attrs import evolve, field, frozen, validators
 from monitor.errors import PolicyError
 from monitor.origin import NOWHERE, Origin
 from monitor.policy.access import CLASSES
+from monitor.policy.expression import Expression
 from monitor.policy.model import Policy
+from monitor.policy.paths import PathList, PathPattern
 
 enforced: Final[frozenset[str]] = frozenset({"files"})
 """Those of ``NAMES`` that this version enforces."""
@@ -137,13 +140,33 @@ class Limits:
     origin: Origin = field(default=NOWHERE, eq=False)
 
 
+def _about_names(grant: Grant, _attribute: object, access: tuple[str, ...] | None) -> None:
+    if access is None:
+        return
+    if not grant.paths:
+        message = "'access' says what is done to a path, and there are no 'paths'"
+        raise PolicyError(message)
+    if not access:
+        message = "no class of access is named; without this key every class is meant"
+        raise PolicyError(message)
+
+
 @frozen(kw_only=True)
 class Grant:
-    """A remembered answer to an ask.  It lifts nothing else."""
+    """
+    A remembered answer to an ask.  It lifts nothing else.
+
+    With *paths* it answers asks about names, with *addresses* those about addresses, and without either
+    those of rules about calls.  Raises PolicyError when built with what no ask can be about.
+    """
 
     call: str
     verdict: Literal["allow", "deny"]
+    when: Expression | None = None
+    """What the registers hold of the calls that it is about; None: anything."""
     paths: tuple[Written, ...] = ()
+    access: tuple[str, ...] | None = field(default=None, validator=[_known_classes, _about_names])
+    """What is done to the paths, each class by itself: here no word is a bundle.  None: anything."""
     addresses: tuple[Written, ...] = ()
     program: Written | None = None
     errno: int | None = None
@@ -152,6 +175,20 @@ class Grant:
     when_granted: date | None = None
     why: str = ""
     origin: Origin = field(default=NOWHERE, eq=False)
+
+    @cached_property
+    def path_list(self) -> PathList:
+        """Its paths, made ready once.  Raises PolicyError: one that was never read from a file is no pattern."""
+        return PathList(_pattern(one) for one in self.paths)
+
+    @cached_property
+    def program_pattern(self) -> PathPattern | None:
+        """Its program, likewise."""
+        return None if self.program is None else _pattern(self.program)
+
+
+def _pattern(written: Written) -> PathPattern:
+    return PathPattern(written.expanded or written.text, origin=written.origin)
 
 
 @frozen
@@ -164,11 +201,16 @@ class Grants:
 Table: TypeAlias = Files | Network | Exec | Limits
 
 
-def is_over(moment: date) -> bool:
-    """Whether what expires at *moment*, a date or a moment of one, has expired: from its first instant on."""
-    if isinstance(moment, datetime):
-        return datetime.now(moment.tzinfo) >= moment
-    return date.today() >= moment  # noqa: DTZ011  # the user's own days
+def is_over(moment: date, now: datetime | None = None) -> bool:
+    """
+    Whether what expires at *moment*, a date or a moment of one, has expired: from its first instant on.
+
+    *now* has a time zone; None: it is now.  What has none in a file is of the user's own days and hours.
+    """
+    here = datetime.now(UTC).astimezone() if now is None else now.astimezone()
+    if not isinstance(moment, datetime):
+        return here.date() >= moment
+    return (here if moment.tzinfo is not None else here.replace(tzinfo=None)) >= moment
 
 
 def of(policy: Policy) -> Mapping[str, Table]:
@@ -178,20 +220,30 @@ def of(policy: Policy) -> Mapping[str, Table]:
 
 
 def grants(policy: Policy) -> tuple[Grant, ...]:
-    """Return the remembered answers that stand in one layer."""
+    """Return the remembered answers that stand in one layer, without those of what it extends."""
     found = policy.tables.get("grants")
     return found.entries if isinstance(found, Grants) else ()
 
 
-def unenforced(policy: Policy) -> Iterator[tuple[str, Origin]]:
-    """Yield every table, of all layers and what they extend, that this version does not enforce, and where."""
+def remembered(policy: Policy) -> tuple[Grant, ...]:
+    """Return the remembered answers of all layers in their order, of each those of what it extends behind its own."""
+    return tuple(grant for part in _parts(policy) for grant in grants(part))
+
+
+def _parts(policy: Policy) -> Iterator[Policy]:
     for layer in policy.layers():
         extending: Policy | None = layer
         while extending is not None:
-            for name, table in of(extending).items():
-                if name not in enforced:
-                    yield name, table.origin
+            yield extending
             extending = extending.extends
+
+
+def unenforced(policy: Policy) -> Iterator[tuple[str, Origin]]:
+    """Yield every table, of all layers and what they extend, that this version does not enforce, and where."""
+    for part in _parts(policy):
+        for name, table in of(part).items():
+            if name not in enforced:
+                yield name, table.origin
 
 
 def refuse_unenforced(policy: Policy) -> None:

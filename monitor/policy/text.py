@@ -30,7 +30,18 @@ from monitor.policy.variables import Variables
 from monitor.policy.verify import verify
 from monitor.policy.writing import dumps
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_LAYERS", "Presets", "dumps", "load", "load_grants", "loads"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_LAYERS",
+    "Presets",
+    "dumps",
+    "load",
+    "load_grants",
+    "loads",
+    "loads_grants",
+    "read_text",
+]
 
 MAX_BYTES: Final = 1 << 20
 """Of one file."""
@@ -88,8 +99,18 @@ def load_grants(path: str | PathLike[str], *, variables: Variables | None = None
         PolicyError: the file cannot be read, or has something else in it.
     """
     source = _source_of(fspath(path), Path())
-    shape, places = read(_text_of(source, shipped.text), GrantsShape, source.name)
-    return Reading(places, _placed(variables, source)).grants(shape.grants or ())
+    return loads_grants(_text_of(source, shipped.text), Origin(source.name), variables=_placed(variables, source))
+
+
+def loads_grants(text: str, origin: Origin = NOWHERE, *, variables: Variables | None = None) -> Grants:
+    """
+    Return the remembered answers that *text* says, which has nothing else; its errors name ``origin.file``.
+
+    Raises:
+        PolicyError: it has something else in it.
+    """
+    shape, places = read(text, GrantsShape, origin.file)
+    return Reading(places, variables or Variables()).grants(shape.grants or ())
 
 
 _TOO_LONG: Final = f"longer than {MAX_BYTES} bytes, as no policy is"
@@ -142,13 +163,23 @@ def _text_of(source: _Source, presets: Presets) -> str:
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
         raise PolicyError(message, Origin(source.name)) from None
+    return read_text(data, source.name)
+
+
+def read_text(data: bytes, name: str) -> str:
+    """
+    Return the text of the file *name*, of which *data* are the bytes.
+
+    Raises:
+        PolicyError: it is longer than ``MAX_BYTES``, or no UTF-8.
+    """
     if len(data) > MAX_BYTES:
-        raise PolicyError(_TOO_LONG, Origin(source.name))
+        raise PolicyError(_TOO_LONG, Origin(name))
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         before = data[: error.start]
-        place = Origin(source.name, before.count(b"\n") + 1, len(before) - before.rfind(b"\n"))
+        place = Origin(name, before.count(b"\n") + 1, len(before) - before.rfind(b"\n"))
         byte = data[error.start]
         message = f"not UTF-8: byte {byte:#04x}; in a pattern such a byte is written \\x{byte:02x}"
         raise PolicyError(message, place) from None

@@ -92,8 +92,12 @@ def rule_keys(rule: Rule) -> Mapping[str, object]:
 def grant_keys(grant: Grant) -> Mapping[str, object]:
     """Return the keys of a grant, in their order."""
     keys: dict[str, object] = {"call": grant.call}
+    if grant.when is not None:
+        keys["when"] = grant.when.source
     if grant.paths:
         keys["paths"] = _texts(grant.paths)
+    if grant.access is not None:
+        keys["access"] = list(grant.access)
     if grant.addresses:
         keys["addresses"] = _texts(grant.addresses)
     if grant.program is not None:

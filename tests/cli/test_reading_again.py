@@ -137,7 +137,7 @@ async def test_what_changes_while_it_is_read_is_noticed(
     """It is read, and then written before anybody looks again: the stamp must be that of before."""
     original = enforcing._Reader._load
 
-    def load_and_change(reader: enforcing._Reader, now: Stamps) -> Policy:
+    def load_and_change(reader: enforcing._Reader, now: Stamps) -> tuple[Policy, str]:
         policy = original(reader, now)
         again.path.write_text(OTHER)
         return policy

@@ -92,7 +92,9 @@ allow = ['/usr/bin']
 processes = 64
 [[grants]]
 call = "openat"
-paths = ["/a"]
+paths = ["/a", "!/a/*"]
+access = ["read", "write"]
+when = "flags & O_ACCMODE == O_RDONLY"
 verdict = "allow"
 expires = 2027-01-01T00:00:00Z
 """

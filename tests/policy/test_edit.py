@@ -122,7 +122,7 @@ def test_a_grant_is_added_in_one_piece_and_removed_without_a_trace(text: str, gr
 def test_a_grant_is_removed_in_one_piece(text: str, data: st.DataObject) -> None:
     grants = data_of(text).get("grants", [])
     if not grants:
-        with pytest.raises(PolicyError, match="there is no grant 0; there are 0"):
+        with pytest.raises(PolicyError, match="there is no such grant; there are 0"):
             edit.remove_grant(text, 0)
         return
     index = data.draw(st.integers(0, len(grants) - 1))

@@ -503,7 +503,7 @@ def test_verify_is_what_makes_a_built_policy_loadable() -> None:
 def test_the_errors_that_the_page_of_the_policy_file_prints() -> None:
     page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
     example, *_ = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    mistyped, unenforced = re.findall(r"```text\n(.*?)\n```", page, re.DOTALL)
+    mistyped, unenforced, *_ = re.findall(r"```text\n(.*?)\n```", page, re.DOTALL)
 
     with pytest.raises(PolicyError) as caught:
         text.loads(example.replace("AF_UNIX ", "AF_UNX "), Origin("agent.toml"))

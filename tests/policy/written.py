@@ -150,10 +150,24 @@ NETWORKS = st.builds(
 EXECS = st.builds(tables.Exec, allow=PATTERNS, deny=PATTERNS, ask=PATTERNS, otherwise=OTHERWISE)
 LIMITS = st.builds(tables.Limits, processes=st.none() | st.integers(1, 1 << 40))
 MOMENTS = st.none() | st.dates() | st.datetimes() | st.just(datetime(2027, 1, 1, tzinfo=UTC))
+
+
+def _grant(verdict: str, errno: int | None, access: tuple[str, ...] | None, **more: Any) -> tables.Grant:
+    return tables.Grant(
+        verdict=verdict,  # type: ignore[arg-type]
+        errno=errno if verdict == "deny" else None,
+        access=access if more["paths"] else None,
+        **more,
+    )
+
+
 GRANT = st.builds(
-    tables.Grant,
+    _grant,
+    st.sampled_from(["allow", "deny"]),
+    st.none() | st.sampled_from([1, 13, 4095]),
+    st.none() | st.lists(st.sampled_from(sorted(CLASSES)), min_size=1, max_size=3, unique=True).map(tuple),
     call=st.sampled_from(["openat", "connect"]),
-    verdict=st.just("allow"),
+    when=st.none() | WHENS,
     paths=PATTERNS,
     addresses=ADDRESSES,
     program=st.none() | st.just(Written("/usr/bin/git")),

@@ -1,0 +1,414 @@
+"""``seccomp-monitor debug`` on a terminal: what is asked, what each command does, and whose the terminal is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from monitor.cli.debugger import COMMANDS
+from tests.terminal import SECONDS, Session
+
+POLICY = """
+[policy]
+version = 1
+known-as-of = "6.1"
+[[syscalls]]
+names = ["mkdir"]
+action = "deny"
+errno = "EROFS"
+[[syscalls]]
+names = ["sethostname"]
+action = "ask"
+[files]
+read = ["/", "!{place}"]
+write = ["/dev", "{place}/free"]
+ask = ["{place}"]
+exec = "unverified"
+unix = "unmediated"
+"""
+
+MAIN = [sys.executable, "-m", "monitor"]
+PROMPT = "(debug) "
+
+Start = Callable[..., Session]
+
+
+@pytest.fixture
+def place(public_directory: Path) -> Path:
+    directory = Path(os.path.realpath(public_directory)) / f"debugged-{os.urandom(4).hex()}"
+    directory.mkdir()
+    (directory / "secret").write_text("told\n")
+    (directory / "policy.toml").write_text(POLICY.format(place=directory))
+    return directory
+
+
+@pytest.fixture
+def start(place: Path) -> Iterator[Start]:
+    made: list[Session] = []
+
+    def begin(*argv: str, options: tuple[str, ...] = (), policy: bool = True) -> Session:
+        given = ("-p", "policy.toml") if policy else ()
+        made.append(Session([*MAIN, "debug", *given, *options, "--", *argv], str(place)))
+        return made[-1]
+
+    yield begin
+    for session in made:
+        session.close()
+
+
+def question(session: Session) -> str:
+    """Return what is asked next, up to the prompt."""
+    session.hear("--- question ")
+    return session.hear(PROMPT)
+
+
+# ---- what is asked, and each answer ----
+
+
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [
+        ("allow", "told"),
+        ("al", "told"),
+        ("allow once", "told"),
+        ("deny", "Permission denied"),
+        ("errno ENOENT", "No such file"),
+        ("errno eio run", "Input/output error"),
+        ("return 0", "cat:"),
+    ],
+)
+def test_each_answer_does_what_it_says(start: Start, place: Path, typed: str, printed: str) -> None:
+    session = start("cat", f"{place}/secret")
+    shown = question(session)
+    session.say(f"{typed}\n")
+    session.hear(printed)
+
+    assert f'openat(AT_FDCWD<{place}>, "{place}/secret", O_RDONLY)' in shown
+    assert f"read {place}/secret; " in shown
+    assert "policy.toml:15 asks" in shown
+    assert "otherwise: deny EACCES" in shown
+    assert f"program {os.path.realpath('/usr/bin/cat')}, process " in shown
+    assert "libc.so.6+0x" in shown
+    assert session.status() == (0 if printed == "told" else 1)
+
+
+def test_what_is_refused_can_be_done_all_the_same(start: Start, place: Path) -> None:
+    session = start("mkdir", f"{place}/made")
+    assert "policy.toml:5 refuses this" in question(session)
+    session.say("allow\n")
+
+    assert session.status() == 0
+    assert (place / "made").is_dir()
+
+
+def test_an_answer_may_hold_for_more_than_one_call(start: Start, place: Path) -> None:
+    session = start("sh", "-c", f"cat {place}/secret; cat {place}/secret; echo end")
+    question(session)
+    session.say("allow program\n")
+    session.hear("told\r\ntold\r\nend")
+
+    assert session.status() == 0
+
+
+def test_an_empty_line_repeats(start: Start, place: Path) -> None:
+    session = start("sh", "-c", f"cat {place}/secret; cat {place}/secret")
+    question(session)
+    session.say("errno EIO\n")
+    question(session)
+    session.say("\n")
+
+    assert session.status() == 1
+    assert session.all.count(b"Input/output error") == 2
+
+
+def test_always_needs_a_file_and_an_ask(start: Start, place: Path) -> None:
+    session = start("mkdir", f"{place}/made")
+    question(session)
+    session.say("always\n")
+    session.hear("not for always: the policy refuses this")
+    session.say("deny\n")
+    session.status()
+
+
+# ---- what is shown ----
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("regs", "arg0 "),
+        ("fds", "0: /dev/pts/"),
+        ("maps", "libc.so.6"),
+        ("env", "PATH="),
+        ("tree", "cat "),
+        ("rules", "(debug) "),
+        ("list", "* 1: cat"),
+        ("show", "--- question 1"),
+        ("breaks", "(debug) "),
+        ("help", "delete N"),
+        ("nonsense", "is no command"),
+        ("re", "return"),
+        ("r", "may be return, regs, rules"),
+        ("mem 0 4", "not done"),
+        ("mem", "usage: mem ADDRESS LENGTH"),
+        ("errno", "usage: errno NAME"),
+        ("errno EWHAT", "not done: errno is a name"),
+        ("return x", "usage: return N"),
+        ("allow for-ever", "not done: scope is one of"),
+        ("deny once more", "usage: deny"),
+        ("delete 7", "not done: there is no breakpoint 7"),
+        ("break nonsense", "is no system call"),
+        ("break mkdir if what", "not done"),
+        ('show "', "No closing quotation"),
+    ],
+)  # fmt: skip
+def test_each_look_shows_something_and_the_question_stays(start: Start, place: Path, typed: str, wanted: str) -> None:
+    session = start("cat", f"{place}/secret")
+    question(session)
+    session.say(f"{typed}\n")
+    session.hear(wanted)
+    session.say("allow\n")
+    session.hear("told")
+
+    assert session.status() == 0
+
+
+def test_memory_is_shown_as_it_is(start: Start, place: Path) -> None:
+    session = start("cat", f"{place}/secret")
+    question(session)
+    session.say("regs\n")
+    address = session.hear("arg2").rpartition("arg1 ")[2].strip()
+    session.say(f"mem {address} {len(str(place))}\n")
+    row = session.hear(str(place)[:16])
+    session.say("allow\n")
+
+    assert str(place)[:16].encode().hex(" ") in row
+    assert session.status() == 0
+
+
+def test_every_command_is_in_some_test() -> None:
+    source = Path(__file__).read_text()
+
+    assert [one for one in COMMANDS if f'"{one}' not in source and f"{one}\\n" not in source] == []
+
+
+# ---- breakpoints ----
+
+
+def test_a_program_stops_at_a_breakpoint_and_goes_on(start: Start, place: Path) -> None:
+    session = start("sh", "-c", "exit 7", options=("-b", "exit_group if error_code == 7"), policy=False)
+    shown = question(session)
+    session.say("allow\n")
+
+    assert "exit_group(7)" in shown
+    assert "a breakpoint asks" in shown
+    assert session.status() == 7
+
+
+def test_breakpoints_are_set_and_taken_away_while_it_runs(start: Start, place: Path) -> None:
+    session = start("sh", "-c", f"cat {place}/secret; kill -0 $$; kill -0 $$; echo end")
+    question(session)
+    session.say("break kill if sig == 0\n")
+    session.hear("breakpoint 1: kill if sig == 0")
+    session.say("breaks\n")
+    session.hear("breakpoint 1: kill if sig == 0")
+    session.say("allow\n")
+    assert "kill(" in question(session)
+    session.say("delete 1\n")
+    session.hear(PROMPT)
+    session.say("allow\n")
+    session.hear("end")
+
+    assert session.status() == 0
+
+
+def test_a_breakpoint_that_makes_no_sense_is_refused_before_anything_runs(place: Path) -> None:
+    for text in ("nonsense", "mkdir if what == 1", "mkdir if mode =="):
+        words = [*MAIN, "debug", "--control", f"{place}/socket", "-b", text, "--", "touch", f"{place}/ran"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 125
+        assert "seccomp-monitor: " in done.stderr
+    assert not (place / "ran").exists()
+
+
+# ---- several questions ----
+
+
+def test_next_leaves_one_open_and_shows_another(start: Start, place: Path) -> None:
+    session = start("sh", "-c", f"cat {place}/secret & (sleep 0.3; mkdir {place}/made) & wait")
+    first = question(session)
+    sleep(1)
+    session.say("next\n")
+    second = question(session)
+    session.say("list\n")
+    session.hear("cat (")
+    session.say("deny\n")
+    session.hear("Read-only")
+    question(session)
+    session.say("allow\n")
+    session.hear("told")
+
+    assert ("cat," in first, "mkdir," in second) == (True, True)
+
+
+def test_a_question_whose_program_dies_goes_away(start: Start, place: Path) -> None:
+    session = start("sh", "-c", f"cat {place}/secret & sleep 0.5; kill -9 $!; wait; echo end")
+    question(session)
+    sleep(1.5)
+    session.say("show\n")
+    session.hear("question 1 was withdrawn")
+    session.hear("end")
+
+    assert session.status() == 0
+
+
+# ---- the end of it ----
+
+
+@pytest.mark.parametrize("typed", ["quit\n", "\x04"])
+def test_who_leaves_is_asked_no_more(start: Start, place: Path, typed: str) -> None:
+    session = start("sh", "-c", f"cat {place}/secret; cat {place}/secret; echo end")
+    question(session)
+    session.say(typed)
+    session.hear("end")
+
+    assert session.all.count(b"Permission denied") == 2
+    assert session.status() == 0
+
+
+def test_kill_ends_the_program(start: Start, place: Path) -> None:
+    session = start("sh", "-c", f"cat {place}/secret; echo end")
+    question(session)
+    session.say("kill\n")
+
+    assert session.status() == 128 + signal.SIGKILL
+    assert b"end" not in session.all.rpartition(b"kill")[2]
+
+
+def test_interrupts_and_stops_at_the_prompt_reach_nobody(start: Start, place: Path) -> None:
+    session = start("sh", "-c", f"cat {place}/secret; echo end")
+    question(session)
+    session.say("\x03")
+    session.hear("^C does nothing here")
+    session.say("\x1a")
+    session.resize(10, 30)
+    session.say("allow\n")
+    session.hear("told")
+    session.hear("end")
+
+    assert session.status() == 0
+
+
+def test_a_terminal_that_is_closed_leaves_nothing_running(start: Start, place: Path) -> None:
+    session = start("sh", "-c", f"cat {place}/secret; sleep 1000")
+    question(session)
+    session.hang_up()
+    deadline = monotonic() + SECONDS
+    while session_has_processes(session.pid):
+        assert monotonic() < deadline
+        sleep(0.05)
+        os.waitpid(-1, os.WNOHANG)
+
+
+def session_has_processes(number: int) -> bool:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == number and fields[0] != "Z":
+                return True
+    return False
+
+
+# ---- whose the terminal is ----
+
+
+def test_a_shell_keeps_its_terminal_and_its_jobs(start: Start, place: Path) -> None:
+    session = start("bash", "--norc", "--noprofile", "--noediting", "-i")
+    session.hear("prompt> ")
+    session.say(f"cat {place}/secret\n")
+    question(session)
+    session.say("allow run\n")
+    session.hear("told")
+    session.say("sleep 100\n")
+    session.hear("sleep 100")
+    sleep(0.5)
+    session.say("\x1a")
+    session.hear("Stopped")
+    session.say("fg\n")
+    session.hear("sleep 100")
+    sleep(0.5)
+    session.say("\x03")
+    session.hear("prompt> ")
+    session.say("read x; echo got-$x\n")
+    session.hear("read x")
+    session.say("this\n")
+    session.hear("got-this")
+    session.say(f"cat {place}/secret; exit 3\n")
+    session.hear("told")
+
+    assert session.status() == 3
+
+
+def test_a_program_that_reads_while_another_is_asked_about_reads_afterwards(start: Start, place: Path) -> None:
+    session = start("sh", "-c", f"cat {place}/secret & sleep 0.5; read line; echo got-$line; wait")
+    question(session)
+    sleep(1)  # the shell has tried to read, and was stopped
+    session.say("allow\n")
+    session.hear("told")
+    session.say("this\n")
+    session.hear("got-this")
+
+    assert session.status() == 0
+
+
+# ---- from another terminal ----
+
+
+def test_another_terminal_answers_over_the_socket(place: Path) -> None:
+    words = [*MAIN, "debug", "-p", "policy.toml", "--control", "socket", "--", "cat", "secret"]
+    with subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+        deadline = monotonic() + SECONDS
+        while not (place / "socket").exists():
+            assert monotonic() < deadline
+            sleep(0.05)
+        session = Session([*MAIN, "debug", "--connect", "socket"], str(place))
+        try:
+            question(session)
+            session.say("allow\n")
+            output, _ = process.communicate(timeout=SECONDS)
+            assert session.status() == 0
+        finally:
+            session.close()
+
+    assert (process.returncode, output) == (0, b"told\n")
+    assert not (place / "socket").exists()
+
+
+def test_without_a_terminal_a_socket_is_needed(place: Path) -> None:
+    words = ["setsid", *MAIN, "debug", "--", "touch", f"{place}/ran"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+    assert done.returncode == 125
+    assert "--control SOCK" in done.stderr
+    assert not (place / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [["--connect", "nowhere"], ["--connect", "policy.toml"], [], ["--connect", "x", "--", "cat"]]
+)
+def test_what_cannot_be_meant_is_said(place: Path, options: list[str]) -> None:
+    done = subprocess.run([*MAIN, "debug", *options], cwd=place, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 125
+    assert done.stderr.startswith("seccomp-monitor: ")
+    assert "Traceback" not in done.stderr
