@@ -40,7 +40,8 @@ class Run:
         self, stats: Stats, hub: Hub, observer: HubObserver, answered_all: trio.Event, change: PolicyChange | None
     ) -> None:
         """Made by ``supervise``."""
-        self._change = change
+        self.change = change
+        """How the policy is read and replaced; None: there is none."""
         self._stats = stats
         self._hub = hub
         self._observer = observer
@@ -54,7 +55,7 @@ class Run:
     @property
     def policy(self) -> Policy | None:
         """The policy in force, or None."""
-        return None if self._change is None else self._change.policy()
+        return None if self.change is None else self.change.policy()
 
     def replace_policy(self, new: Policy) -> tuple[str, ...]:
         """
@@ -67,10 +68,10 @@ class Run:
             PolicyError: *new* cannot be enforced; nothing changed.
             RuntimeError: the run began without a policy.
         """
-        if self._change is None:
+        if self.change is None:
             msg = "the run began without a policy: there is nothing to replace"
             raise RuntimeError(msg)
-        return self._change.replace(new)
+        return self.change.replace(new)
 
     @property
     def denials(self) -> Sequence[CallAnswered]:

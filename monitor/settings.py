@@ -8,6 +8,7 @@ is started.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from attrs import field, frozen, validators
@@ -47,6 +48,10 @@ def _to_sinks(given: Sink | Sequence[Sink] | None) -> tuple[Sink, ...]:
     return sinks
 
 
+def _to_name(given: str | PathLike[str] | None) -> str | None:
+    return None if given is None else fspath(given)
+
+
 @frozen(kw_only=True)
 class Settings:
     """The keyword arguments of ``supervise``, checked."""
@@ -58,6 +63,7 @@ class Settings:
     otherwise: Verdict = field(validator=validators.instance_of((Allow, Deny, Return, Kill)))
     sinks: tuple[Sink, ...] = field(converter=_to_sinks)
     strict: bool
+    grants: str | None = field(converter=_to_name)
     breakpoints: Breakpoints | None
     approver: Approver | None = field(validator=validators.optional(validators.is_callable()))
     ask_seconds: float | None = field(validator=validators.optional(validators.gt(0)))
@@ -88,6 +94,9 @@ class Settings:
         if approver is not None and self.policy is None:
             msg = "an approver answers what a policy asks: give a policy"
             raise ValueError(msg)
+        if self.grants is not None and self.policy is None:
+            msg = "grants answer what a policy asks: give a policy"
+            raise ValueError(msg)
         if approver is None and self.breakpoints is not None:
             msg = "whoever is to be told of breakpoints and refusals is an approver: give one"
             raise ValueError(msg)
@@ -98,13 +107,22 @@ class Settings:
             from monitor.brokering import judge_of_files  # noqa: PLC0415
             from monitor.enforce import enforced  # noqa: PLC0415
 
+            policy = self._with_grants(self.policy)
             program, judge, routes = enforced(
-                self.policy, self.handlers, _abis(others=True), observe=self.observe, refusals=self.notify_refusals
+                policy, self.handlers, _abis(others=True), observe=self.observe, refusals=self.notify_refusals
             )
             calls = self._asking(judge)
-            files = judge_of_files(self.policy, calls, observe=self.observe)
+            files = judge_of_files(policy, calls, observe=self.observe)
             return Plan(program, routes, self._options(self._debugging(files or calls)), judge, files)
         return Plan(None, routes_of(self.handlers, _abis(others=True)), self._options(None), None, None)
+
+    def _with_grants(self, policy: Policy) -> Policy:
+        """Return *policy* with what was answered before."""
+        if self.grants is None:
+            return policy
+        from monitor.remembering import with_file  # noqa: PLC0415  # few runs remember anything
+
+        return with_file(policy, self.grants)
 
     def _asking(self, judge: PolicyJudge) -> PolicyJudge | AskingJudge:
         """Return *judge*, as one that asks if there is somebody to ask."""

@@ -22,7 +22,7 @@ import of the package costs little more than that of trio.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from errno import EPERM
 from functools import partial
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from monitor.events.hub import Hub, Sink
     from monitor.events.observer import HubObserver
     from monitor.policy.model import Policy
+    from monitor.policy.tables import Grant
     from monitor.sources.launch import Launch, Started
 
 Words: TypeAlias = Sequence[str | bytes | PathLike[str]]
@@ -72,6 +73,7 @@ def supervise(
     strict: bool = ...,
     approver: Approver | None = ...,
     ask_seconds: float | None = ...,
+    grants: str | PathLike[str] | None = ...,
     breakpoints: Breakpoints | None = ...,
     answer_seconds: float = ...,
     linger_seconds: float = ...,
@@ -94,6 +96,7 @@ def supervise(
     strict: bool = ...,
     approver: Approver | None = ...,
     ask_seconds: float | None = ...,
+    grants: str | PathLike[str] | None = ...,
     breakpoints: Breakpoints | None = ...,
     answer_seconds: float = ...,
     linger_seconds: float = ...,
@@ -114,6 +117,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     strict: bool = True,
     approver: Approver | None = None,
     ask_seconds: float | None = None,
+    grants: str | PathLike[str] | None = None,
     breakpoints: Breakpoints | None = None,
     answer_seconds: float = 30.0,
     linger_seconds: float = 0.0,
@@ -136,7 +140,8 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     are; all but ENOSYS, ``trap`` and ``kill-thread``, which stay in the kernel.
 
     What the policy asks, the *approver* answers, for *ask_seconds* at the most; without one it is denied
-    at once.  Equal questions are asked once, and an answer may hold for more than one call.  With
+    at once.  Equal questions are asked once, and an answer may hold for more than one call.  *grants* is a
+    file of answers that hold always: what stands there answers first, and more are written there.  With
     *breakpoints* it is also asked about what the policy refuses, and about calls that reach one of them.
 
     An exception of a handler denies its call; with ``handler_errors="raise"`` it also ends the
@@ -170,6 +175,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
         strict=strict,
         approver=approver,
         ask_seconds=ask_seconds,
+        grants=grants,
         breakpoints=breakpoints,
         answer_seconds=answer_seconds,
         linger_seconds=linger_seconds,
@@ -218,7 +224,7 @@ async def _supervised_launch(launch: Launch, settings: Settings) -> AsyncGenerat
     fast = None
     if plan.files is not None and broker is not None and settings.breakpoints is None:  # where nobody sees calls pass
         fast = plan.files.fast_path(broker, plan.routes)
-    options = _with_approvals(plan, settings, observer)
+    options = _with_approvals(plan, settings, hub, observer, lambda: run.change)
     dispatcher = Dispatcher(started.listener, plan.routes, options, observer, broker=broker, fast=fast)
     answered_all = trio.Event()
     run = ProcessRun(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher), process)
@@ -268,7 +274,8 @@ async def _supervised_listener(listener: AnyListener, settings: Settings) -> Asy
     if plan.files is not None:
         msg = "[files] is enforced for programs that are launched here: of others it is not known what rights they have"
         raise PolicyError(msg)
-    dispatcher = Dispatcher(listener, plan.routes, _with_approvals(plan, settings, observer), observer, seen)
+    options = _with_approvals(plan, settings, hub, observer, lambda: run.change)
+    dispatcher = Dispatcher(listener, plan.routes, options, observer, seen)
     answered_all = trio.Event()
     run = Run(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher))
 
@@ -316,13 +323,28 @@ def _asks_about_files(plan: Plan, settings: Settings) -> bool:
     return asks_about_files(plan.judge.routes)
 
 
-def _with_approvals(plan: Plan, settings: Settings, observer: HubObserver) -> Options:
+def _with_approvals(
+    plan: Plan, settings: Settings, hub: Hub, observer: HubObserver, change: Callable[[], PolicyChange | None]
+) -> Options:
     """Return what dispatch has to know, with who answers what the policy asks."""
     if settings.approver is None:
         return plan.options
     from monitor.approve.approvals import Asking  # noqa: PLC0415  # likewise
+    from monitor.remembering import Remembering, suggestion  # noqa: PLC0415
 
-    approvals = Asking(settings.approver, observer=observer, ask_seconds=settings.ask_seconds)
+    async def remember(grant: Grant) -> None:
+        assert settings.grants is not None
+        changing = change()
+        assert changing is not None  # there is a policy, or nothing would be asked
+        await Remembering(settings.grants, changing, hub).write(grant)
+
+    approvals = Asking(
+        settings.approver,
+        observer=observer,
+        ask_seconds=settings.ask_seconds,
+        remember=None if settings.grants is None else remember,
+        suggest=suggestion,
+    )
     return plan.options._replace(approvals=approvals)
 
 

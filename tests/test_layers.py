@@ -53,6 +53,7 @@ SAME_LAYER: Final = {
     "enforce": "supervisor",
     "granting": "supervisor",
     "lifetime": "supervisor",
+    "remembering": "supervisor",
     "run": "supervisor",
     "settings": "supervisor",
     "verdicts": "supervisor",

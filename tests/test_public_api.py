@@ -23,7 +23,7 @@ ROOT: Final = Path(__file__).parent.parent
 
 PUBLIC: Final = [
     "About", "Allow", "Answer", "Approver", "Arch", "Arguments", "Call", "CallAnswered", "Deny", "Dropped",
-    "Emulate", "Event", "Handler",
+    "Emulate", "Event", "GrantFailed", "GrantWritten", "Handler",
     "HandlerError", "HandlerFailed", "HandlerFunction", "InjectFd", "KernelFeatureError", "Kill", "Launch",
     "LaunchError", "LaunchStage", "Listener", "Look", "MonitorError", "OutOfFds", "Pass", "Policy",
     "PolicyError", "PolicyNotLoosenable", "ProcessRun", "ProgramTooLongError", "Question", "RacyAllow", "Rendered",

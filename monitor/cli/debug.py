@@ -23,10 +23,12 @@ from monitor.abi import syscalls
 from monitor.abi.arch import Arch
 from monitor.approve.control import ControlSocket, listening
 from monitor.approve.wire import Json, WireError, number_of
+from monitor.cli.remembering import Remembered
 from monitor.cli.reporting import Reporter
 from monitor.cli.running import TIMEOUT_HELP, environment, failed, has_terminal, minded_signals, run_to_status, watch
 from monitor.debugging import Breakpoint, Breakpoints
 from monitor.errors import PolicyError
+from monitor.events.record import Event, GrantFailed, GrantWritten
 from monitor.notify.decode import Call
 from monitor.notify.handler import Handler, no_opinion
 from monitor.policy.action import Allow
@@ -48,8 +50,14 @@ class Choices(NamedTuple):
     definitions: Sequence[str]
     breaks: Sequence[str]
     control: str | None
+    grants: str | None
     ask_seconds: float | None
     seconds: float | None
+
+    def remembered(self) -> Remembered:
+        """Return the file of answers that hold always."""
+        assert self.grants is not None
+        return Remembered.of(self.grants, self.definitions, observe=False)
 
 
 @click.command(
@@ -62,6 +70,7 @@ class Choices(NamedTuple):
 @click.option("-D", "definitions", metavar="NAME=VALUE", multiple=True, help="Set a variable of the policy.")
 @click.option("--control", metavar="SOCK", help="Ask over this socket, not on the terminal.")
 @click.option("--connect", metavar="SOCK", help="Answer what another run asks over this socket.")
+@click.option("--grants", metavar="FILE", help="Where answers that hold always stand, and are written.")
 @click.option("--ask-timeout", "ask_seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True))
 @click.option("--log", metavar="FILE", type=click.Path(dir_okay=False), help="Report to FILE, not to standard error.")
 @click.option("--timeout", "seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), help=TIMEOUT_HELP)
@@ -69,6 +78,8 @@ class Choices(NamedTuple):
 def command(*, connect: str | None, log: str | None, **given: Any) -> int:  # noqa: ANN401  # of Choices
     """Run CMD, and decide on the terminal what its policy refuses or asks."""
     choices = Choices(**given)
+    if choices.grants is not None and not choices.policies:
+        return failed("--grants answers what a policy asks: name one with -p")
     if connect is not None:
         return _answer_for(connect) if not choices.words else failed("--connect is for a run that is there: no CMD")
     if not choices.words:
@@ -120,8 +131,9 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
                 notify_refusals=True,
                 approver=control,
                 ask_seconds=choices.ask_seconds,
+                grants=None if choices.grants is None else choices.remembered().file,
                 breakpoints=breakpoints,
-                events=reporter,
+                events=[reporter, _tell_of_grants],
             ) as run,
             trio.open_nursery() as nursery,
         ):
@@ -142,7 +154,18 @@ def _policy(choices: Choices) -> Policy:
         return Policy("debug", Allow())
     from monitor.cli.enforcing import load_for_run, surroundings_here  # noqa: PLC0415  # only who has a policy pays
 
-    return load_for_run(choices.policies, surroundings_here(choices.definitions, None, None), quiet=False)
+    grants = None if choices.grants is None else choices.remembered()
+    return load_for_run(
+        choices.policies, surroundings_here(choices.definitions, None, None), quiet=False, grants=grants
+    )
+
+
+def _tell_of_grants(event: Event) -> None:
+    """Show what was written into a file, or why nothing was: a sink."""
+    if isinstance(event, GrantWritten | GrantFailed):
+        from monitor.events.strace import trouble_text  # noqa: PLC0415  # most runs write nothing
+
+        click.echo(trouble_text(event), err=True)
 
 
 async def _show(path: str, control: ControlSocket) -> None:

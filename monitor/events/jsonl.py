@@ -21,6 +21,8 @@ from monitor.events.record import (
     CallAnswered,
     Dropped,
     Event,
+    GrantFailed,
+    GrantWritten,
     HandlerFailed,
     OutOfFds,
     RacyAllow,
@@ -78,15 +80,18 @@ def record_of(event: Event, seq: int) -> dict[str, Json]:  # noqa: PLR0911  # on
             return {**_trouble(head, event), "tid": event.tid, "syscall": event.name, "handler": event.handler}
         case SlowHandler():
             return {**_trouble(head, event), "syscall": event.name, "handler": event.handler}
-        case OutOfFds() | SupervisionFailed():
+        case GrantWritten():
+            return {**head, "event": "grant", "file": event.file, "difference": event.difference}
+        case OutOfFds() | GrantFailed() | SupervisionFailed():
             return _trouble(head, event)
         case _:
             assert_never(event)
 
 
-def _trouble(
-    head: Mapping[str, Json], event: HandlerFailed | RacyAllow | SlowHandler | OutOfFds | SupervisionFailed
-) -> dict[str, Json]:
+_Trouble: TypeAlias = HandlerFailed | RacyAllow | SlowHandler | OutOfFds | GrantFailed | SupervisionFailed
+
+
+def _trouble(head: Mapping[str, Json], event: _Trouble) -> dict[str, Json]:
     return {**head, "event": "error", "kind": type(event).__name__, "message": trouble_text(event)}
 
 

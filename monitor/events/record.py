@@ -148,6 +148,24 @@ class OutOfFds:
 
 
 @frozen(kw_only=True, eq=False)
+class GrantWritten:
+    """A remembered answer was written to *file*, and is in force.  *difference* is what changed, as diff -u has it."""
+
+    file: str
+    difference: str
+    time: float = field(factory=_now)
+
+
+@frozen(kw_only=True, eq=False)
+class GrantFailed:
+    """A remembered answer could not be written to *file*, or not be put in force; what was answered holds."""
+
+    file: str
+    error: Exception
+    time: float = field(factory=_now)
+
+
+@frozen(kw_only=True, eq=False)
 class SupervisionFailed:
     """The supervisor itself failed while the body raised something of its own."""
 
@@ -171,6 +189,8 @@ Event: TypeAlias = (
     | RacyAllow
     | SlowHandler
     | OutOfFds
+    | GrantWritten
+    | GrantFailed
     | SupervisionFailed
     | Dropped
 )

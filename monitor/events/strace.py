@@ -22,6 +22,8 @@ from monitor.events.record import (
     CallAnswered,
     Dropped,
     Event,
+    GrantFailed,
+    GrantWritten,
     HandlerFailed,
     OutOfFds,
     RacyAllow,
@@ -263,10 +265,17 @@ def _exit_text(event: TargetExited) -> str:
     return f"+++ exited with {event.status} +++"
 
 
-def trouble_text(
-    event: HandlerFailed | RacyAllow | SlowHandler | OutOfFds | SupervisionFailed | Dropped,
+def trouble_text(  # noqa: PLR0911  # one for each of a closed list
+    event: HandlerFailed
+    | RacyAllow
+    | SlowHandler
+    | OutOfFds
+    | GrantWritten
+    | GrantFailed
+    | SupervisionFailed
+    | Dropped,
 ) -> str:
-    """Return what went wrong on our side, as one line."""
+    """Return what happened on our side, as one line; of what was written, what changed."""
     match event:
         case HandlerFailed():
             return (
@@ -284,6 +293,10 @@ def trouble_text(
             )
         case OutOfFds():
             return "seccomp-monitor: no file descriptor left in the supervisor; working with its reserve"
+        case GrantWritten():
+            return event.difference.rstrip("\n")
+        case GrantFailed():
+            return f"seccomp-monitor: the answer was not written to {text.printable(event.file)}: {event.error}"
         case Dropped():
             return f"seccomp-monitor: {event.count} events were dropped"
         case SupervisionFailed():

@@ -72,7 +72,7 @@ def every_verdict(verdict: monitor.Verdict) -> str:
             assert_never(verdict)
 
 
-def every_event(event: monitor.Event) -> float:
+def every_event(event: monitor.Event) -> float:  # noqa: PLR0911  # one for each kind
     match event:
         case monitor.CallAnswered(verdict=verdict, latency_seconds=latency):
             every_verdict(verdict)
@@ -87,7 +87,9 @@ def every_event(event: monitor.Event) -> float:
             return seconds
         case monitor.OutOfFds(times=times):
             return times
-        case monitor.SupervisionFailed(error=error):
+        case monitor.GrantWritten(difference=difference):
+            return len(difference)
+        case monitor.SupervisionFailed(error=error) | monitor.GrantFailed(error=error):
             raise error
         case monitor.Dropped(count=count):
             return count
