@@ -14,7 +14,7 @@ from termios import TIOCSWINSZ
 from time import monotonic
 from typing import Final
 
-SECONDS: Final = 20
+SECONDS: Final = 12
 
 
 class Session:
@@ -27,7 +27,11 @@ class Session:
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             os.chdir(cwd)
-            os.execvpe(argv[0], list(argv), {**os.environ, "TERM": "dumb", "PS1": "prompt> ", **(environment or {})})
+            os.execvpe(
+                argv[0],
+                list(argv),
+                {**os.environ, "TERM": "dumb", "PS1": "prompt> ", "HISTFILE": "", **(environment or {})},
+            )
 
     def say(self, text: str) -> None:
         """Type *text*."""
@@ -41,6 +45,16 @@ class Session:
             assert self._read(0.1), (wanted, self.shown)
         before, _, self.shown = self.shown.partition(wanted.encode())
         return before.decode()
+
+    def hears(self, wanted: str, seconds: float) -> bool:
+        """Whether *wanted* is shown within so many seconds; what comes before it is gone then."""
+        deadline = monotonic() + seconds
+        while wanted.encode() not in self.shown and monotonic() < deadline:
+            self._read(0.1)
+        if wanted.encode() not in self.shown:
+            return False
+        self.hear(wanted)
+        return True
 
     def _read(self, seconds: float) -> bool:
         """Read what is there; False: nobody writes any more."""
@@ -80,6 +94,7 @@ class Session:
         """Hang up, and leave nothing."""
         self.hang_up()
         if self._ended is None:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
             self._ended = 128 + signal.SIGKILL

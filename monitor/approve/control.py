@@ -104,8 +104,6 @@ class ControlSocket:
         self._nursery = nursery
         self._program = program
         self._patient = patient
-        self._is_over = False
-        self._changed = trio.Event()
         self._run: Supervised | None = None
         self._commands: Mapping[str, Command] = {}
         self._clients: dict[int, _Client] = {}
@@ -125,15 +123,9 @@ class ControlSocket:
 
     def close(self) -> None:
         """Let nobody in any more, and send everybody away who is there: the run is over."""
-        self._is_over = True
         self.give_up()
         for client in self._clients.values():
             client.send.close()  # what is queued is sent
-
-    async def deserted(self) -> None:
-        """Wait until nobody is connected."""
-        while self._clients:
-            await self._changed.wait()
 
     def give_up(self) -> None:
         """Wait for nobody any more: without a client there is nobody to ask."""
@@ -190,8 +182,6 @@ class ControlSocket:
                 await self._attend(client, stream)
             finally:
                 del self._clients[client.number]
-                self._changed.set()
-                self._changed = trio.Event()
                 if client.events is not None:
                     client.events.close()
                 if not self._clients and not self._patient:

@@ -7,11 +7,12 @@ What it is not: what is typed (``debugger``, a process of its own on the termina
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -123,6 +124,9 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
             path = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seccomp-monitor-")), "control"))
         control = await stack.enter_async_context(listening(path, program=choices.words[0], patient=True))
         received = stack.enter_context(minded_signals())
+        for number in (signal.SIGTTIN, signal.SIGTTOU):
+            # Who of the program reads while the debugger has the terminal is stopped, with its whole process group.
+            signal.signal(number, lambda _number, _frame: None)  # and no SIG_IGN, which the program would inherit
         async with (
             supervise(
                 Launch(choices.words, env=environment()),
@@ -142,8 +146,6 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
                 nursery.start_soon(_show, path, control)
             status = await watch(run, received, seconds=choices.seconds, wait_all=False)
             control.close()
-            with trio.move_on_after(_LEAVE_SECONDS):
-                await control.deserted()
             nursery.cancel_scope.cancel()
     return status
 
@@ -176,8 +178,10 @@ async def _show(path: str, control: ControlSocket) -> None:
         try:
             await process.wait()
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
+            process.terminate()  # it may wait for somebody to type, and has the terminal
+            with trio.move_on_after(_LEAVE_SECONDS, shield=True):
+                await process.wait()
+            process.kill()
     finally:
         control.give_up()
 

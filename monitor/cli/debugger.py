@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import readline
 import shlex
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -66,6 +67,7 @@ class Debugger:
 
     def run(self) -> None:
         """Show questions until the supervisor has gone, or somebody leaves."""
+        signal.signal(signal.SIGTERM, _end)  # the program has ended while somebody is to type
         readline.set_completer(_complete)
         readline.parse_and_bind("tab: complete")
         self._say(f"debugging {_text(self._connection.hello.get('program'))}; help lists the commands. {WAITS}")
@@ -306,6 +308,10 @@ _SHOWS: Final[Mapping[str, Callable[[Debugger, Sequence[str], int], None]]] = {
     "kill": Debugger.kill,
     "help": Debugger.help,
 }
+
+
+def _end(_number: int, _frame: object) -> None:
+    raise Ended
 
 
 def _split(line: str) -> list[str]:
