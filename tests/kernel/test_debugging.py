@@ -123,6 +123,23 @@ async def test_a_brokered_call_reaches_its_breakpoint_and_is_done_with_the_name_
     assert [{one.path for one in question.about} for question in hit] == [{os.fsencode(place / "made")}]
 
 
+async def test_what_is_refused_is_never_remembered(place: Path) -> None:
+    somebody = Somebody(None)
+    grants = place.parent / f"{place.name}.toml"
+    await ran(
+        ["mkdir", f"{place}/made"],
+        loads(HEAD + MKDIR),
+        somebody,
+        breakpoints=Breakpoints(),
+        notify_refusals=True,
+        grants=grants,
+    )
+
+    (question,) = somebody.questions
+    assert question.suggestion is None
+    assert "always" not in question.scopes
+
+
 def test_breakpoints_come_and_go_by_number() -> None:
     breakpoints = Breakpoints()
     first = breakpoints.add("read", "", lambda call: True)

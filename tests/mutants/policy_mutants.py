@@ -329,7 +329,7 @@ POLICY_MUTANTS = (
         "a grant lifts a denial",
         "monitor/enforce.py",
         "        if not isinstance(action, actions.Ask):\n            return None\n"
-        "        return self._granting.outcome(call, action, self._route(call).decisions(call.registers))\n",
+        "        return self._granting.outcome(call, action, self.decisions(call))\n",
         "        return self._granting.outcome(call, actions.Ask(), ())\n",
         ("tests/test_granting.py::test_a_denial_that_is_mutable_is_lifted_by_no_grant",),
     ),
@@ -349,9 +349,9 @@ POLICY_MUTANTS = (
     ),
     Mutant(
         "of two questions one answer is enough",
-        "monitor/deciding.py",
-        "        if not grants or None in grants:\n",
-        "        if not any(grants):\n",
+        "monitor/handlers/paths.py",
+        "    return refused or (unanswered or answers)[0], [] if refused else unanswered\n",
+        "    return refused or max(answers, key=lambda one: one.granted), []\n",
         ("tests/test_granting.py::test_who_may_read_a_name_may_not_write_it",),
     ),
     Mutant(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants.approve_mutants import APPROVE_MUTANTS
 from tests.mutants.blocking_mutants import BLOCKING_MUTANTS
 from tests.mutants.file_mutants import FILE_MUTANTS
 from tests.mutants.hidden_mutants import HIDDEN_MUTANTS
@@ -29,6 +30,7 @@ MUTANTS = (
     *POLICY_MUTANTS,
     *FILE_MUTANTS,
     *HIDDEN_MUTANTS,
+    *APPROVE_MUTANTS,
     *BLOCKING_MUTANTS,
     *RIGHTS_MUTANTS,
     Mutant(
