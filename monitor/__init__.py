@@ -41,12 +41,14 @@ if _TYPE_CHECKING:
         TargetMemoryError,
     )
     from monitor.events.hub import Sink, Subscription, Wish
+    from monitor.events.jsonl import JsonLines
     from monitor.events.record import (
         CallAnswered,
         Dropped,
         Event,
         HandlerFailed,
         OutOfFds,
+        PolicyReplaced,
         RacyAllow,
         SlowHandler,
         SupervisionFailed,
@@ -86,12 +88,14 @@ _HOMES = {
         "TargetMemoryError",
     ),
     "events.hub": ("Sink", "Subscription", "Wish"),
+    "events.jsonl": ("JsonLines",),
     "events.record": (
         "CallAnswered",
         "Dropped",
         "Event",
         "HandlerFailed",
         "OutOfFds",
+        "PolicyReplaced",
         "RacyAllow",
         "SlowHandler",
         "SupervisionFailed",
@@ -154,6 +158,7 @@ __all__ = [
     "HandlerFailed",
     "HandlerFunction",
     "InjectFd",
+    "JsonLines",
     "KernelFeatureError",
     "Kill",
     "Launch",
@@ -167,6 +172,7 @@ __all__ = [
     "Policy",
     "PolicyError",
     "PolicyNotLoosenable",
+    "PolicyReplaced",
     "ProcessRun",
     "ProgramTooLongError",
     "RacyAllow",

@@ -23,12 +23,12 @@ ROOT: Final = Path(__file__).parent.parent
 
 PUBLIC: Final = [
     "Allow", "Arch", "Arguments", "Call", "CallAnswered", "Deny", "Dropped", "Emulate", "Event", "Handler",
-    "HandlerError", "HandlerFailed", "HandlerFunction", "InjectFd", "KernelFeatureError", "Kill", "Launch",
-    "LaunchError", "LaunchStage", "Listener", "Look", "MonitorError", "OutOfFds", "Pass", "Policy",
-    "PolicyError", "PolicyNotLoosenable", "ProcessRun", "ProgramTooLongError", "RacyAllow", "Rendered",
-    "Return", "Run", "Sink", "SlowHandler", "Stats", "Subscription", "SupervisionFailed", "SupervisorError",
-    "Target", "TargetExited", "TargetGone", "TargetMemoryError", "TargetPath", "TargetStarted", "Verdict",
-    "Wish", "Would", "handles", "load_policy", "supervise",
+    "HandlerError", "HandlerFailed", "HandlerFunction", "InjectFd", "JsonLines", "KernelFeatureError", "Kill",
+    "Launch", "LaunchError", "LaunchStage", "Listener", "Look", "MonitorError", "OutOfFds", "Pass", "Policy",
+    "PolicyError", "PolicyNotLoosenable", "PolicyReplaced", "ProcessRun", "ProgramTooLongError", "RacyAllow",
+    "Rendered", "Return", "Run", "Sink", "SlowHandler", "Stats", "Subscription", "SupervisionFailed",
+    "SupervisorError", "Target", "TargetExited", "TargetGone", "TargetMemoryError", "TargetPath", "TargetStarted",
+    "Verdict", "Wish", "Would", "handles", "load_policy", "supervise",
 ]  # fmt: skip
 
 ALIASES: Final = {"Event", "HandlerFunction", "Sink", "Verdict"}

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 FAILURE: Final = Deny(EPERM)
 """The answer when there is no verdict."""
 
-By = Literal["handler", "policy", "default", "error", "timeout", "closing"]
-"""Who decided: a handler, a policy, ``otherwise``, a handler's failure, its deadline, the end of supervision."""
+By = Literal["handler", "policy", "default", "grant", "user", "error", "timeout", "closing"]
+"""
+Who decided: a handler, a policy, ``otherwise``, a remembered answer, somebody who was asked, a handler's failure,
+its deadline, the end of supervision.
+"""
 
 
 class Seen(NamedTuple):
@@ -70,7 +73,7 @@ class Would(NamedTuple):
 class Outcome:
     """A verdict, and who gave it.  A plain class, because one is made for every call."""
 
-    __slots__ = ("access", "by", "done", "handler", "path", "rule", "seen", "told", "verdict", "would")
+    __slots__ = ("access", "by", "done", "handler", "hidden", "path", "rule", "seen", "told", "verdict", "would")
 
     def __init__(self, verdict: Verdict, by: By = "default", handler: str | None = None) -> None:
         """Take the default answer's place for whoever is not named."""
@@ -88,6 +91,8 @@ class Outcome:
         """The class of access that was decided about, where a policy did so by a name."""
         self.path: bytes | None = None
         """The name that it was decided by."""
+        self.hidden = False
+        """Whether the target is to believe that there is nothing of that name."""
         self.told = verdict.__class__ in _REFUSALS
         """Whether it is told of even if nobody wants to know of every answer."""
 
@@ -141,6 +146,8 @@ class Decision(NamedTuple):
     """The class of access that a policy decided about by a name."""
     path: bytes | None = None
     """That name."""
+    hidden: bool = False
+    """Whether the target is to believe that there is nothing of that name."""
 
 
 class Judge(Protocol):
@@ -190,12 +197,29 @@ class Watcher(Protocol):
         ...
 
 
+class Scribe(Protocol):
+    """Who alone writes down calls that run on and are not told to everybody, and of those no record is made."""
+
+    def look(self, call: Call) -> object:
+        """Note what can be seen only while the thread waits.  Raises ClosedResourceError alone."""
+        ...
+
+    def tell(self, call: Call, outcome: Outcome, noted: object, seconds: float, *, delivered: bool) -> None:
+        """Write such a call down, after its answer; *noted* is what ``look`` returned, or None."""
+        ...
+
+
 class Observer(Protocol):
     """Who is told what happened.  Called after the answer; what it raises ends the supervision."""
 
     @property
     def watcher(self) -> Watcher | None:
         """Who alone is told of calls that nobody decides about, if somebody is."""
+        ...
+
+    @property
+    def scribe(self) -> Scribe | None:
+        """Who alone writes down calls that run on, if somebody does."""
         ...
 
     @property
