@@ -160,7 +160,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
         on_leave=on_leave,
     )
     if isinstance(source, Launch):
-        return finishing(settings.sinks, _supervised_launch(source, settings))
+        return finishing(settings.sinks, _launched(source, settings))
     if isinstance(source, str | bytes | PathLike):
         msg = f"the program is a list of words, not {source!r}: a shell would have to split it"
         raise TypeError(msg)
@@ -176,6 +176,14 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
         msg = "leave_running and grace_seconds are for programs that are launched here; a Listener has on_leave"
         raise TypeError(msg)
     return finishing(settings.sinks, _supervised_listener(source, settings))
+
+
+def _launched(launch: Launch, settings: Settings) -> AbstractAsyncContextManager[ProcessRun]:
+    if not launch.denials:
+        return _supervised_launch(launch, settings)
+    from monitor.denials import told_of_denials  # noqa: PLC0415  # most programs are told nothing
+
+    return told_of_denials(launch, settings, _supervised_launch)
 
 
 @asynccontextmanager

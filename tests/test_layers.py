@@ -45,6 +45,7 @@ MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
 SAME_LAYER: Final = {
     "brokering": "supervisor",
     "deciding": "supervisor",
+    "denials": "supervisor",
     "enforce": "supervisor",
     "lifetime": "supervisor",
     "run": "supervisor",
