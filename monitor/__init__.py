@@ -44,6 +44,7 @@ if _TYPE_CHECKING:
         TargetMemoryError,
     )
     from monitor.events.hub import Sink, Subscription, Wish
+    from monitor.events.jsonl import JsonLines
     from monitor.events.record import (
         CallAnswered,
         Dropped,
@@ -52,6 +53,7 @@ if _TYPE_CHECKING:
         GrantWritten,
         HandlerFailed,
         OutOfFds,
+        PolicyReplaced,
         RacyAllow,
         SlowHandler,
         SupervisionFailed,
@@ -94,6 +96,7 @@ _HOMES = {
         "TargetMemoryError",
     ),
     "events.hub": ("Sink", "Subscription", "Wish"),
+    "events.jsonl": ("JsonLines",),
     "events.record": (
         "CallAnswered",
         "Dropped",
@@ -102,6 +105,7 @@ _HOMES = {
         "GrantWritten",
         "HandlerFailed",
         "OutOfFds",
+        "PolicyReplaced",
         "RacyAllow",
         "SlowHandler",
         "SupervisionFailed",
@@ -170,6 +174,7 @@ __all__ = [
     "HandlerFailed",
     "HandlerFunction",
     "InjectFd",
+    "JsonLines",
     "KernelFeatureError",
     "Kill",
     "Launch",
@@ -183,6 +188,7 @@ __all__ = [
     "Policy",
     "PolicyError",
     "PolicyNotLoosenable",
+    "PolicyReplaced",
     "ProcessRun",
     "ProgramTooLongError",
     "Question",

@@ -12,12 +12,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Protocol, cast
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import trio
 
 from monitor.errors import HandlerError, SupervisorError
+
+if TYPE_CHECKING:
+    from monitor.events.hub import Served, Sink
+
+T = TypeVar("T")
 
 
 class Leave(Protocol):
@@ -173,3 +178,26 @@ async def _leave(leave: Leave, background: Background) -> None:
             return
         else:
             return
+
+
+def finishing(sinks: Sequence[Sink], run: AbstractAsyncContextManager[T]) -> AbstractAsyncContextManager[T]:
+    """Return *run*, after which, however it ends or fails to begin, those of *sinks* that want to finish do."""
+    if not sinks:
+        return run
+    from monitor.events.hub import served  # noqa: PLC0415  # many runs have no sinks
+
+    finished = served(sinks)
+    return _finishing(finished, run) if finished else run
+
+
+@asynccontextmanager
+@trio.lowlevel.enable_ki_protection
+async def _finishing(sinks: Sequence[Served], run: AbstractAsyncContextManager[T]) -> AsyncGenerator[T, None]:
+    try:
+        async with run as entered:
+            yield entered
+    finally:
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                for sink in sinks:
+                    nursery.start_soon(sink.finish)

@@ -71,7 +71,11 @@ class Run:
         if self.change is None:
             msg = "the run began without a policy: there is nothing to replace"
             raise RuntimeError(msg)
-        return self.change.replace(new)
+        from monitor.events.record import PolicyReplaced  # noqa: PLC0415  # most runs keep their policy
+
+        calls = self.change.replace(new)
+        self._hub.publish(PolicyReplaced(name=new.name, calls=calls))
+        return calls
 
     @property
     def denials(self) -> Sequence[CallAnswered]:

@@ -45,6 +45,9 @@ def _to_sinks(given: Sink | Sequence[Sink] | None) -> tuple[Sink, ...]:
         if not callable(sink):
             msg = f"events takes functions that are called with each event, not {sink!r}"
             raise TypeError(msg)
+        if getattr(sink, "closed", False) is True:
+            msg = f"{sink!r} is closed: the run that it was given to before has ended (with a block it lasts longer)"
+            raise ValueError(msg)
     return sinks
 
 

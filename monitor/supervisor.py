@@ -33,7 +33,7 @@ import attrs
 import trio
 
 from monitor.errors import PolicyError
-from monitor.lifetime import block
+from monitor.lifetime import block, finishing
 from monitor.notify.ask import Options
 from monitor.notify.dispatch import Dispatcher
 from monitor.notify.dumpable import make_undumpable
@@ -185,12 +185,12 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
         on_leave=on_leave,
     )
     if isinstance(source, Launch):
-        return _supervised_launch(source, settings)
+        return finishing(settings.sinks, _launched(source, settings))
     if isinstance(source, str | bytes | PathLike):
         msg = f"the program is a list of words, not {source!r}: a shell would have to split it"
         raise TypeError(msg)
     if isinstance(source, Sequence):
-        return _supervised_launch(Launch(source), settings)
+        return finishing(settings.sinks, _supervised_launch(Launch(source), settings))
     if isinstance(source, int) or not callable(getattr(source, "exchange", None)):
         msg = (
             "the source is the words of a program, a Launch or a Listener (Listener.from_fd takes an fd), "
@@ -200,7 +200,15 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     if leave_running or grace_seconds:
         msg = "leave_running and grace_seconds are for programs that are launched here; a Listener has on_leave"
         raise TypeError(msg)
-    return _supervised_listener(source, settings)
+    return finishing(settings.sinks, _supervised_listener(source, settings))
+
+
+def _launched(launch: Launch, settings: Settings) -> AbstractAsyncContextManager[ProcessRun]:
+    if not launch.denials:
+        return _supervised_launch(launch, settings)
+    from monitor.denials import told_of_denials  # noqa: PLC0415  # most programs are told nothing
+
+    return told_of_denials(launch, settings, _supervised_launch)
 
 
 @asynccontextmanager
@@ -249,7 +257,7 @@ async def _supervised_launch(launch: Launch, settings: Settings) -> AsyncGenerat
     try:
         async with block(
             serve=serve,
-            others=[process.watch, tell_of_end],
+            others=[process.watch, tell_of_end, *hub.tasks],
             leave=leave,
             close=lambda: _close(started.listener),
             tell=lambda error: hub.publish(SupervisionFailed(error=error)),
@@ -287,7 +295,7 @@ async def _supervised_listener(listener: AnyListener, settings: Settings) -> Asy
     try:
         async with block(
             serve=partial(_serve, dispatcher, answered_all),
-            others=[],
+            others=hub.tasks,
             leave=leave,
             close=lambda: _close(listener),
             tell=lambda error: hub.publish(SupervisionFailed(error=error)),

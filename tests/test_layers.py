@@ -50,6 +50,7 @@ SAME_LAYER: Final = {
     "brokering": "supervisor",
     "debugging": "supervisor",
     "deciding": "supervisor",
+    "denials": "supervisor",
     "enforce": "supervisor",
     "granting": "supervisor",
     "lifetime": "supervisor",

@@ -23,13 +23,14 @@ ROOT: Final = Path(__file__).parent.parent
 
 PUBLIC: Final = [
     "About", "Allow", "Answer", "Approver", "Arch", "Arguments", "Call", "CallAnswered", "Deny", "Dropped",
-    "Emulate", "Event", "GrantFailed", "GrantWritten", "Handler",
-    "HandlerError", "HandlerFailed", "HandlerFunction", "InjectFd", "KernelFeatureError", "Kill", "Launch",
-    "LaunchError", "LaunchStage", "Listener", "Look", "MonitorError", "OutOfFds", "Pass", "Policy",
-    "PolicyError", "PolicyNotLoosenable", "ProcessRun", "ProgramTooLongError", "Question", "RacyAllow", "Rendered",
-    "Return", "Run", "Sink", "SlowHandler", "Stats", "Subscription", "SupervisionFailed", "SupervisorError",
-    "Target", "TargetExited", "TargetGone", "TargetMemoryError", "TargetPath", "TargetStarted", "Verdict",
-    "Wish", "Would", "always_says", "chain", "handles", "load_policy", "supervise", "within",
+    "Emulate", "Event", "GrantFailed", "GrantWritten", "Handler", "HandlerError", "HandlerFailed",
+    "HandlerFunction", "InjectFd", "JsonLines", "KernelFeatureError", "Kill", "Launch", "LaunchError",
+    "LaunchStage", "Listener", "Look", "MonitorError", "OutOfFds", "Pass", "Policy", "PolicyError",
+    "PolicyNotLoosenable", "PolicyReplaced", "ProcessRun", "ProgramTooLongError", "Question", "RacyAllow",
+    "Rendered", "Return", "Run", "Sink", "SlowHandler", "Stats", "Subscription", "SupervisionFailed",
+    "SupervisorError", "Target", "TargetExited", "TargetGone", "TargetMemoryError", "TargetPath",
+    "TargetStarted", "Verdict", "Wish", "Would", "always_says", "chain", "handles", "load_policy", "supervise",
+    "within",
 ]  # fmt: skip
 
 ALIASES: Final = {"Approver", "Event", "HandlerFunction", "Sink", "Verdict"}

@@ -16,7 +16,7 @@ from typing import Final
 
 from monitor.approve.wire import Json, WireError, number_of
 from monitor.errors import TargetGone, TargetMemoryError
-from monitor.events.jsonl import text_or_bytes
+from monitor.events.fields import text_or_bytes
 from monitor.notify.memory import Memory
 
 MOST_MEMORY: Final = 4096

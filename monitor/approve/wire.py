@@ -17,7 +17,7 @@ from typing import Final, TypeAlias, assert_never, cast
 
 from monitor.abi.constants import errno_name
 from monitor.approve.question import SCOPES, Answer, Question, Scope
-from monitor.events.jsonl import text_or_bytes
+from monitor.events.fields import text_of, text_or_bytes
 from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
 from monitor.policy.tables import Grant
 
@@ -92,7 +92,7 @@ def question_fields(question: Question) -> dict[str, Json]:
         "text": question.text,
         "tid": question.tid,
         "pid": question.pid,
-        "comm": text_or_bytes(question.comm.encode("utf-8", "surrogateescape")),
+        "comm": text_of(question.comm),
         "exe": text_or_bytes(question.exe),
         "cwd": text_or_bytes(question.cwd),
         "about": [

@@ -14,7 +14,7 @@ import click
 
 from monitor.events.hub import Wish
 from monitor.events.output import Output
-from monitor.events.record import CallAnswered, HandlerFailed, TargetExited, TargetStarted
+from monitor.events.record import CallAnswered, HandlerFailed, PolicyReplaced, TargetExited, TargetStarted
 
 if TYPE_CHECKING:
     from monitor.events.record import Event
@@ -53,7 +53,7 @@ class Reporter:
 
     def __call__(self, event: Event) -> None:
         """Write what *event* has to tell the user; nothing for what went as it should."""
-        if isinstance(event, TargetStarted | TargetExited) or self._quiet:
+        if isinstance(event, TargetStarted | TargetExited | PolicyReplaced) or self._quiet:
             return
         # Here and not above: most runs have nothing to report.
         from monitor.events.strace import call_text, trouble_text, who_text  # noqa: PLC0415

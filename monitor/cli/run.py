@@ -41,8 +41,15 @@ if TYPE_CHECKING:
     from monitor.cli.enforcing import Refusals
     from monitor.cli.policies import Surroundings
     from monitor.cli.remembering import Remembered
+    from monitor.events.jsonl import JsonLines
     from monitor.policy.model import Policy
 
+
+EVENTS_HELP: Final = "Write each event as JSON to DEST, for programs: FILE, fd:N, unix:PATH or unix:@NAME."
+
+DENIALS_HELP: Final = (
+    "Let the program read, as JSON from the descriptor SECCOMP_MONITOR_DENIALS, why its calls are refused."
+)
 
 FAIL_HELP: Final = (
     "Exit with the denial status if any call was refused. What a policy refuses comes to us then, which is slower; "
@@ -66,8 +73,12 @@ class Choices(NamedTuple):
     seconds: float | None
     wait_all: bool
     quiet: bool
+    denials: bool
+    """Whether the program is told why its calls were refused."""
     denial_status: int
     """The exit status if any call was refused; 0: the program's own."""
+    events: JsonLines | None
+    """Where every event goes, for programs."""
 
     def surroundings(self) -> Surroundings:
         """Return what the policies may depend on."""
@@ -125,6 +136,8 @@ class Choices(NamedTuple):
 @click.option("--strict/--no-strict", default=None, help="Refuse every answer that the program could race.")
 @click.option("--quiet", is_flag=True, help="Do not report refused calls.")
 @click.option("--log", metavar="FILE", type=click.Path(dir_okay=False), help="Report to FILE, not to standard error.")
+@click.option("--events", "destination", metavar="DEST", help=EVENTS_HELP)
+@click.option("--denials", is_flag=True, help=DENIALS_HELP)
 @click.option("--timeout", "seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), help=TIMEOUT_HELP)
 @click.option("--wait-all/--no-wait-all", default=False, help="Wait for the last process instead of the first.")
 @click.option("--fail-on-denial", is_flag=True, help=FAIL_HELP)
@@ -136,20 +149,29 @@ def command(
     quiet: bool,
     fail_on_denial: bool,
     denial_status: int,
+    destination: str | None,
     **choices: Any,  # noqa: ANN401  # of Choices
 ) -> int:
     """Run CMD; policies and Python handlers decide its system calls."""
-    chosen = Choices(**choices, quiet=quiet, denial_status=denial_status if fail_on_denial else 0)
-    if chosen.observe and not chosen.policies:
+    status = denial_status if fail_on_denial else 0
+    if choices["observe"] and not choices["policies"]:
         return failed("--observe says what a policy would refuse: name one with -p")
-    if chosen.grants is not None and not chosen.policies:
+    if choices["grants"] is not None and not choices["policies"]:
         return failed("--grants answers what a policy asks: name one with -p")
     try:
+        events = None if destination is None else _events_to(destination)
         reporter = Reporter(log=log, quiet=quiet)
     except OSError as error:
         return failed(str(error))
+    chosen = Choices(**choices, quiet=quiet, denial_status=status, events=events)
     with reporter:
         return run_to_status(partial(_run, chosen, reporter))
+
+
+def _events_to(destination: str) -> JsonLines:
+    from monitor.cli.destinations import events_to  # noqa: PLC0415  # only who wants events pays for it
+
+    return events_to(destination)
 
 
 async def _run(choices: Choices, reporter: Reporter) -> int:
@@ -164,13 +186,13 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
         received = loaded.enter_context(minded_signals())
         async with (
             supervise(
-                Launch(choices.words, env=environment()),
+                Launch(choices.words, env=environment(), denials=choices.denials),
                 policy=policy,
                 observe=choices.observe,
-                notify_refusals=bool(choices.denial_status),
+                notify_refusals=bool(choices.denial_status or choices.events),
                 handlers=handlers,
                 otherwise=Allow(racy="no policy"),
-                events=reporter if refusals is None else [reporter, refusals],
+                events=[sink for sink in (reporter, refusals, choices.events) if sink is not None],
                 strict=choices.is_strict(),
                 linger_seconds=LINGER_SECONDS,
             ) as run,

@@ -24,6 +24,7 @@ from monitor.cli import OUR_FAILURE
 from monitor.cli.loading import HandlersNotLoaded
 from monitor.errors import HandlerError, LaunchError, LaunchStage, MonitorError
 from monitor.run import ProcessRun
+from monitor.sources.launch import DENIALS_VARIABLE
 
 TIMED_OUT: Final = 124
 NOT_EXECUTABLE: Final = 126
@@ -53,6 +54,7 @@ def environment() -> Mapping[bytes, bytes]:
     there at the start (proc_pid_environ(5)).
     """
     current = dict(os.environb)
+    current.pop(DENIALS_VARIABLE, None)  # of who supervises us: the descriptor that it names is not passed on
     with contextlib.suppress(OSError):
         at_first = Path("/proc/self/environ").read_bytes().split(b"\0")
         if not any(variable.startswith(b"LC_CTYPE=") for variable in at_first):

@@ -32,7 +32,7 @@ from monitor.cli.running import (
     words_of,
 )
 from monitor.errors import PolicyError
-from monitor.events.jsonl import JsonLines
+from monitor.events.jsonl import TracedJson
 from monitor.events.output import Output
 from monitor.events.strace import Clock, StraceLines
 from monitor.events.summary import Summary
@@ -114,7 +114,7 @@ def command(*, follow: bool, **given: Any) -> int:  # noqa: ANN401, ARG001  # of
 
 def _writer(choices: Choices, output: Output, look: Look, *, launch_shown: bool) -> Sink:
     if choices.as_json:
-        return JsonLines(output, look)
+        return TracedJson(output, look)
     clock = Clock.RELATIVE if choices.relative else _CLOCKS[min(choices.clock, len(_CLOCKS) - 1)]
     return StraceLines(output, look=look, clock=clock, names=choices.output is None, launch_shown=launch_shown)
 

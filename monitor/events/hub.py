@@ -8,14 +8,15 @@ at most its capacity and then drops the newest, and says so at that place.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Final, Self, TypeAlias, cast
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, Protocol, Self, TypeAlias, cast, runtime_checkable
 
 import trio
 from attrs import frozen
 
+from monitor.events.known import KnownThreads
 from monitor.events.record import Dropped, Event
-from monitor.notify.account import Watcher
+from monitor.notify.account import Scribe, Watcher
 from monitor.notify.look import Look
 
 Sink: TypeAlias = Callable[[Event], None]
@@ -24,6 +25,28 @@ Called for each event, on the loop, after the answer: must not block.  What it r
 
 What its events shall hold it says in an attribute ``wish``, a ``Wish``.
 """
+
+
+@runtime_checkable
+class Served(Protocol):
+    """A sink that has something to do besides being called."""
+
+    async def serve(self) -> None:
+        """Do it; cancelled when the run ends."""
+        ...
+
+    async def finish(self) -> None:
+        """Bring to an end what was begun; the run has ended, and waits for this."""
+        ...
+
+
+@runtime_checkable
+class Writing(Served, Protocol):
+    """A sink that can write calls down without a record of them."""
+
+    def scribe(self, threads: KnownThreads, look: Look | None) -> Scribe:
+        """Return what does, for one run; *look* is what that shows of each call."""
+        ...
 
 
 @frozen
@@ -134,6 +157,15 @@ class Subscription:
             self._busy = False
 
 
+def served(sinks: Iterable[object]) -> Sequence[Served]:
+    """Return those of *sinks* that have something to do besides being called."""
+    return [sink for sink in sinks if isinstance(sink, Served)]
+
+
+def _wish_of(sink: Sink) -> Wish:
+    return cast("Wish", getattr(sink, "wish", _PLAIN))
+
+
 class Hub:
     """Every sink and subscription of one run."""
 
@@ -144,13 +176,17 @@ class Hub:
         self._ended = False
         self._wish_of_sinks = Wish(refusals_only=True, comm=False)
         for sink in self._sinks:
-            self._wish_of_sinks |= cast("Wish", getattr(sink, "wish", _PLAIN))
+            self._wish_of_sinks |= _wish_of(sink)
         self.active = False
         """Whether somebody wants to know of every answer.  An attribute, because it is asked at every call."""
         self.wish: Wish | None = None
         """What anybody wants to know; None: nobody would be told of anything."""
         self.watcher: Watcher | None = None
         """The only sink, if it is one."""
+        self.scribe: Scribe | None = None
+        """What the only sink writes with that wants to know of calls which are not told to everybody, if it can."""
+        self.threads = KnownThreads()
+        """Who made calls."""
         self._count_listeners()
 
     def _count_listeners(self) -> None:
@@ -159,6 +195,14 @@ class Hub:
         alone = self._sinks[0] if len(self._sinks) == 1 and not self._subscriptions else None
         self.watcher = cast("Watcher", alone) if hasattr(alone, "look") and hasattr(alone, "tell") else None
         self.active = not wish.refusals_only
+        curious = [sink for sink in self._sinks if not _wish_of(sink).refusals_only]
+        only = curious[0] if len(curious) == 1 and not self._subscriptions else None
+        self.scribe = only.scribe(self.threads, wish.look) if isinstance(only, Writing) else None
+
+    @property
+    def tasks(self) -> Sequence[Callable[[], Awaitable[None]]]:
+        """What is to run beside the supervision."""
+        return [sink.serve for sink in served(self._sinks)]
 
     def subscribe(self, capacity: int) -> Subscription:
         """Return a subscription to everything from now on."""
@@ -184,6 +228,7 @@ class Hub:
             subscription.end()
         self._subscriptions.clear()
         self._count_listeners()
+        self.threads.close()
 
     def _forget(self, subscription: Subscription) -> None:
         if subscription in self._subscriptions:

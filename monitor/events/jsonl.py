@@ -2,20 +2,33 @@
 Events as JSON Lines, one object each, for programs.
 
 What it is not: for people (``strace``).  The schema has a number; within it fields are only added.
-Bytes that are not UTF-8 are ``{"b64": "..."}``; control characters are JSON's own escapes.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from base64 import b64encode
-from collections.abc import Mapping
-from typing import Final, TypeAlias, assert_never
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Final, Self, TypeAlias, assert_never
 
-from monitor.abi import syscalls
-from monitor.abi.constants import errno_name, signal_name
+from monitor.abi.constants import signal_name
+from monitor.events.callline import CallScribe, CallTexts
+from monitor.events.fields import (
+    Json,
+    as_json,
+    call_fields,
+    decided_fields,
+    register_fields,
+    said_fields,
+    text_of,
+    text_or_bytes,
+    who_fields,
+)
 from monitor.events.hub import Wish
+from monitor.events.known import KnownThreads
+from monitor.events.lines import CAPACITY, Lines
+from monitor.events.opening import Opened, opened_fd, opened_file, opened_socket
 from monitor.events.output import Output
 from monitor.events.record import (
     CallAnswered,
@@ -25,6 +38,7 @@ from monitor.events.record import (
     GrantWritten,
     HandlerFailed,
     OutOfFds,
+    PolicyReplaced,
     RacyAllow,
     SlowHandler,
     SupervisionFailed,
@@ -32,56 +46,210 @@ from monitor.events.record import (
     TargetStarted,
 )
 from monitor.events.strace import trouble_text
-from monitor.notify.account import Would
 from monitor.notify.look import Look
-from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
 
 SCHEMA: Final = 1
-
-Json: TypeAlias = str | int | float | list["Json"] | dict[str, "Json"] | None
 
 
 class JsonLines:
     """
-    A sink that writes an object for each event; docs/events.md lists the fields.
+    A sink that writes an object for each event, as docs/events.md lists the fields.
 
-    Each call is written with its process, its program and its words, which costs three looks into
-    /proc and one into the target's memory.
+    ``JsonLines(path)`` writes to a file, ``to_fd`` to what somebody has opened, ``to_socket`` to a UNIX
+    socket.  The run that it is given to closes it when it ends; used as a context manager it serves every
+    run of its block, one after another or at once, and the block closes it.
+
+    The supervision never waits for a reader.  What a pipe, a terminal or a socket has no room for is held,
+    *capacity* bytes at most; then the newest events are dropped, and ``"event": "dropped"`` with their
+    number marks the place as soon as there is room again.  At the end a reader that still reads has a
+    second for what is held.  When nothing can be written any more (the reader is gone, the disk is full)
+    *tell* is called once with the reason, ``failure`` has it, and the run goes on.
+
+    *look* is how much of each call is shown; *container* is in every line, for who supervises several.
     """
 
-    def __init__(self, output: Output, look: Look | None = None) -> None:
-        """Write to *output*, which is borrowed."""
+    def __init__(
+        self,
+        path: str | bytes | os.PathLike[str],
+        *,
+        look: Look | None = None,
+        container: str | None = None,
+        capacity: int = CAPACITY,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        """
+        Write to the file *path*, from its beginning.
+
+        Raises:
+            OSError: it cannot be opened; ENXIO for a FIFO that nobody reads.
+        """
+        self._begin(opened_file(path), look, container, capacity, tell)
+
+    @classmethod
+    def to_fd(
+        cls,
+        owned_fd: int,
+        *,
+        look: Look | None = None,
+        container: str | None = None,
+        capacity: int = CAPACITY,
+        tell: Callable[[str], None] | None = None,
+    ) -> Self:
+        """
+        Write to a file, a pipe, a terminal or a stream socket that is open already.
+
+        It is taken over and closed in the end, a pipe or a terminal at once: it is opened once more, so
+        that whoever else has it keeps its flags.
+
+        Raises:
+            OSError: it is none of these, or not open for writing; it is still the caller's then.
+        """
+        self = cls.__new__(cls)
+        self._begin(opened_fd(owned_fd), look, container, capacity, tell)
+        return self
+
+    @classmethod
+    def to_socket(
+        cls,
+        address: str | bytes | os.PathLike[str],
+        *,
+        look: Look | None = None,
+        container: str | None = None,
+        capacity: int = CAPACITY,
+        tell: Callable[[str], None] | None = None,
+    ) -> Self:
+        """
+        Write to a UNIX stream socket; the *address* of an abstract one begins with ``@``.
+
+        Raises:
+            OSError: nobody listens there.
+        """
+        self = cls.__new__(cls)
+        self._begin(opened_socket(address), look, container, capacity, tell)
+        return self
+
+    def _begin(
+        self,
+        opened: Opened,
+        look: Look | None,
+        container: str | None,
+        capacity: int,
+        tell: Callable[[str], None] | None,
+    ) -> None:
         self.wish = Wish(process=True, look=look or Look())
+        """What its events shall hold."""
+        self._container = container
+        self._is_lent = True
+        self._texts = CallTexts(SCHEMA, container)
+        try:
+            self._lines = Lines(opened, capacity=capacity, mark=partial(_mark, container), tell=tell)
+        except BaseException:
+            opened.close()
+            raise
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is written any more."""
+        return self._lines.closed
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why nothing is written any more, if something went wrong."""
+        return self._lines.failure
+
+    @property
+    def dropped(self) -> int:
+        """How many events were dropped in all."""
+        return self._lines.dropped
+
+    def __call__(self, event: Event) -> None:
+        """Write *event*."""
+        if self._lines.ready():
+            self._lines.put(_line(event, self._lines.number, self._container))
+        else:
+            self._lines.drop()
+
+    def scribe(self, threads: KnownThreads, look: Look | None) -> CallScribe:
+        """Return what writes down calls of one run, of which no record is made."""
+        return CallScribe(self._lines, self._texts, threads, look)
+
+    async def serve(self) -> None:
+        """Write what is held whenever there is room for it; the run that it is given to has this done."""
+        await self._lines.serve()
+
+    async def finish(self) -> None:
+        """Give a reader that still reads a second; the run that it is given to has this done when it ends."""
+        await self._lines.finish()
+        if self._is_lent:
+            self.close()
+
+    def close(self) -> None:
+        """Write no more; what is held is lost."""
+        self._lines.close()
+
+    def __enter__(self) -> Self:
+        """Belong to a block, and not to a run."""
+        self._is_lent = False
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+
+class TracedJson:
+    """A sink that writes the same objects as the lines of a trace: each waits until there is room for it."""
+
+    def __init__(self, output: Output, look: Look) -> None:
+        """Write to *output*, which is borrowed."""
+        self.wish = Wish(process=True, look=look)
         self._output = output
         self._count = 0
 
     def __call__(self, event: Event) -> None:
         """Write *event*."""
-        line = json.dumps(record_of(event, self._count), separators=(",", ":"), ensure_ascii=True)
+        line = as_json(record_of(event, self._count))
         self._count += 1
         self._output.write_line(line)
 
 
-def record_of(event: Event, seq: int) -> dict[str, Json]:  # noqa: PLR0911  # one for each kind of event
+def _line(event: Event, number: int, container: str | None) -> bytes:
+    return as_json(record_of(event, number, container)).encode("ascii") + b"\n"
+
+
+def _mark(container: str | None, count: int, number: int) -> bytes:
+    """Return the line that stands where *count* are missing; no part of the stream itself, which so has no cycle."""
+    return _line(Dropped(count=count), number, container)
+
+
+def record_of(event: Event, seq: int, container: str | None = None) -> dict[str, Json]:  # noqa: PLR0911  # one for each
     """Return the object of *event*, which is the *seq*-th of its stream."""
-    head: dict[str, Json] = {"schema": SCHEMA, "seq": seq, "ts": round(event.time, 6)}
+    where = None if container is None else text_of(container)
+    head: dict[str, Json] = {"schema": SCHEMA, "seq": seq, "ts": round(event.time, 6), "container": where}
     match event:
         case CallAnswered():
-            return {**head, "event": "call", **_call_fields(event)}
+            return {**head, "event": "call", **_fields(event)}
         case TargetStarted():
             argv: list[Json] = [text_or_bytes(word) for word in event.argv]
             return {**head, "event": "start", "pid": event.pid, "exe": text_or_bytes(event.path), "argv": argv}
         case TargetExited():
             signal = signal_name(event.killed_by) if event.killed_by else None
             return {**head, "event": "exit", "pid": event.pid, "status": event.status, "signal": signal}
+        case PolicyReplaced():
+            calls: list[Json] = list(event.calls)
+            return {**head, "event": "policy", "policy": text_of(event.name), "calls": calls}
         case Dropped():
             return {**head, "event": "dropped", "count": event.count}
         case HandlerFailed() | RacyAllow():
-            return {**_trouble(head, event), "tid": event.tid, "syscall": event.name, "handler": event.handler}
+            handler = None if event.handler is None else text_of(event.handler)
+            return {**_trouble(head, event), "tid": event.tid, "syscall": event.name, "handler": handler}
         case SlowHandler():
-            return {**_trouble(head, event), "syscall": event.name, "handler": event.handler}
+            return {**_trouble(head, event), "syscall": event.name, "handler": text_of(event.handler)}
         case GrantWritten():
-            return {**head, "event": "grant", "file": event.file, "difference": event.difference}
+            written = {"file": text_of(event.file), "difference": text_of(event.difference)}
+            return {**head, "event": "grant", **written}
         case OutOfFds() | GrantFailed() | SupervisionFailed():
             return _trouble(head, event)
         case _:
@@ -92,99 +260,15 @@ _Trouble: TypeAlias = HandlerFailed | RacyAllow | SlowHandler | OutOfFds | Grant
 
 
 def _trouble(head: Mapping[str, Json], event: _Trouble) -> dict[str, Json]:
-    return {**head, "event": "error", "kind": type(event).__name__, "message": trouble_text(event)}
+    return {**head, "event": "error", "kind": type(event).__name__, "message": text_of(trouble_text(event))}
 
 
-def _call_fields(event: CallAnswered) -> dict[str, Json]:
-    verdict, number, value = _answer(event.verdict)
-    if event.result is not None:
-        number, value = (-event.result, -1) if event.result < 0 else (None, event.result)
+def _fields(event: CallAnswered) -> dict[str, Json]:
     return {
-        "pid": event.pid,
-        "tid": event.tid,
-        "comm": text_or_bytes(os.fsencode(event.comm)),
-        "exe": text_or_bytes(event.exe),
-        "arch": None if event.arch is None else event.arch.table,
-        "nr": event.nr,
-        "syscall": event.name,
-        "args": [f"{register:#x}" for register in event.args],
-        "decoded": _decoded(event),
-        "path": _first(event, "path"),
-        "access": event.access or None,
-        "canonical": None if event.path is None else text_or_bytes(event.path),
-        "address": _first(event, "sockaddr"),
-        "verdict": verdict,
-        "errno": number,
-        "errno_name": None if number is None else errno_name(number),
-        "ret": value,
-        "rule": event.handler if event.rule is None else str(event.rule),
-        "would": None if event.would is None else _would(event.would),
-        "by": event.by,
-        "scope": event.scope or None,
-        "observed": event.observed,
-        "delivered": event.delivered,
+        **who_fields(event.tid, event.pid, event.comm, event.exe),
+        **call_fields(event.arch, event.nr, event.name),
+        **register_fields(event.args),
+        **said_fields(event.rendered, event.arch, event.name),
+        **decided_fields(event, result=event.result, observed=event.observed, delivered=event.delivered),
         "latency_us": round(event.latency_seconds * 1e6, 1),
     }
-
-
-def _answer(verdict: Verdict) -> tuple[str, int | None, int | None]:  # noqa: PLR0911  # one for each kind of verdict
-    """Return a verdict's name, errno, and value."""
-    match verdict:
-        case Allow():
-            return "allow", None, None
-        case Deny(number):
-            return "deny", number, -1
-        case Return(value):
-            return "return", None, value
-        case InjectFd():
-            return "inject", None, None
-        case Kill():
-            return "kill", None, None
-        case Pass():
-            return "pass", None, None
-        case Emulate():
-            return "emulate", None, None
-        case _:
-            assert_never(verdict)
-
-
-def _would(would: Would) -> Json:
-    """Return what an observed policy says; -1 is what a call that fails returns."""
-    name = None if would.errno is None else errno_name(would.errno)
-    return {"verdict": would.action, "errno_name": name, "ret": would.value if name is None else -1}
-
-
-def _decoded(event: CallAnswered) -> dict[str, Json]:
-    """Return argument names and what they are: strings whole, all else as strace writes it."""
-    rendered = event.rendered
-    if rendered is None:
-        return {}
-    return {
-        name: text_or_bytes(rendered.strings[name]) if name in rendered.strings else text
-        for name, text in zip(rendered.names, rendered.texts, strict=False)
-    }
-
-
-def _first(event: CallAnswered, kind: str) -> Json:
-    """Return the first argument of *kind*, if the call has one that could be read."""
-    rendered = event.rendered
-    signature = None if event.arch is None else syscalls.signature_of(event.arch, event.name)
-    if rendered is None or signature is None:
-        return None
-    for argument in signature.arguments:
-        if argument.kind != kind:
-            continue
-        if argument.name in rendered.strings:
-            return text_or_bytes(rendered.strings[argument.name])
-        if kind == "sockaddr" and argument.name in rendered.names:
-            text = rendered.texts[rendered.names.index(argument.name)]
-            return text if text.startswith("{") else None
-    return None
-
-
-def text_or_bytes(data: bytes) -> Json:
-    """Return *data* as text, or as base64 where it is not UTF-8."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return {"b64": b64encode(data).decode("ascii")}

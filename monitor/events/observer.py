@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from monitor.errors import TargetGone
 from monitor.events.hub import Hub
 from monitor.events.record import CallAnswered, HandlerFailed, OutOfFds, RacyAllow, SlowHandler
-from monitor.notify.account import NOTHING, Decision, Seen, Watcher
+from monitor.notify.account import NOTHING, Decision, Scribe, Seen, Watcher
 from monitor.notify.decode import Call
 from monitor.notify.look import DEFAULT_LOOK, Look
 from monitor.notify.memory import Memory
@@ -49,6 +48,11 @@ class HubObserver:
         return self._hub.watcher
 
     @property
+    def scribe(self) -> Scribe | None:
+        """What the only curious sink writes with, if it takes calls that run on without a record."""
+        return self._hub.scribe
+
+    @property
     def active(self) -> bool:
         """Whether anybody wants to know of every answer."""
         return self._hub.active
@@ -60,12 +64,10 @@ class HubObserver:
             return NOTHING
         look = wish.look or (DEFAULT_LOOK if told else None)
         memory = glimpsed(call.target)
-        return Seen(
-            memory.comm() if wish.comm else "",
-            _process_of(memory) if wish.process else 0,
-            _exe_of(memory) if wish.process else b"",
-            None if look is None else _rendered(call, memory, look),
-        )
+        rendered = None if look is None else _rendered(call, memory, look)
+        if wish.process:
+            return Seen(*self._hub.threads.names(call), rendered)
+        return Seen(memory.comm() if wish.comm else "", rendered=rendered)
 
     @property
     def denials(self) -> Sequence[CallAnswered]:
@@ -95,6 +97,7 @@ class HubObserver:
             access=decision.access,
             path=decision.path,
             scope=decision.scope,
+            hidden=decision.hidden,
             observed=call.looked,
             delivered=decision.delivered,
             latency_seconds=decision.seconds,
@@ -136,17 +139,3 @@ def _rendered(call: Call, memory: Memory, look: Look) -> Rendered | None:
     except OSError:  # we have no fd to read a module with: the next call may find one
         return None
     return render(call.name, call.arch, call.registers, memory, look)
-
-
-def _process_of(memory: Memory) -> int:
-    try:
-        return memory.process()
-    except TargetGone:
-        return 0
-
-
-def _exe_of(memory: Memory) -> bytes:
-    try:
-        return memory.link("exe")
-    except TargetGone:
-        return b""

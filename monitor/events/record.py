@@ -69,6 +69,8 @@ class CallAnswered:
     """For what else the answer of somebody who was asked holds: once, process, program, run or always."""
     path: bytes | None = None
     """That name: absolute, links followed, as the target sees it."""
+    hidden: bool = False
+    """Whether a policy has the target believe that there is nothing of that name: nobody tells it otherwise."""
     observed: bool
     delivered: bool
     latency_seconds: float
@@ -91,6 +93,16 @@ class TargetStarted:
     argv: tuple[bytes, ...]
     variables: int
     """The size of its environment."""
+    time: float = field(factory=_now)
+
+
+@frozen(kw_only=True, eq=False)
+class PolicyReplaced:
+    """``Run.replace_policy`` has put another policy in force."""
+
+    name: str
+    calls: tuple[str, ...]
+    """The calls that it decides differently."""
     time: float = field(factory=_now)
 
 
@@ -185,6 +197,7 @@ Event: TypeAlias = (
     CallAnswered
     | TargetStarted
     | TargetExited
+    | PolicyReplaced
     | HandlerFailed
     | RacyAllow
     | SlowHandler

@@ -26,6 +26,7 @@ from monitor.events.record import (
     GrantWritten,
     HandlerFailed,
     OutOfFds,
+    PolicyReplaced,
     RacyAllow,
     SlowHandler,
     SupervisionFailed,
@@ -91,6 +92,8 @@ class StraceLines:
                     self._write(event.pid, "", event.time, _launch_text(event, self._look), "0")
             case TargetExited():
                 self._write(event.pid, "", event.time, _exit_text(event))
+            case PolicyReplaced():
+                pass  # no call, and no trouble
             case _:
                 trouble = trouble_text(event)
                 if trouble:

@@ -258,4 +258,5 @@ def _marked(outcome: Outcome, ruling: Ruling) -> Outcome:
     outcome.rule = None if ruling.origin == NOWHERE else ruling.origin
     outcome.access = ruling.access
     outcome.path = ruling.name
+    outcome.hidden = ruling.hidden
     return outcome

@@ -74,7 +74,10 @@ class Would(NamedTuple):
 class Outcome:
     """A verdict, and who gave it.  A plain class, because one is made for every call."""
 
-    __slots__ = ("access", "asks", "by", "done", "handler", "path", "rule", "scope", "seen", "told", "verdict", "would")
+    __slots__ = (
+        *("access", "asks", "by", "done", "handler", "hidden", "path"),
+        *("rule", "scope", "seen", "told", "verdict", "would"),
+    )
 
     def __init__(self, verdict: Verdict, by: By = "default", handler: str | None = None) -> None:
         """Take the default answer's place for whoever is not named."""
@@ -96,6 +99,8 @@ class Outcome:
         """What somebody is to be asked before; then the verdict is what holds where nobody answers."""
         self.scope = ""
         """For what else the answer of somebody who was asked holds."""
+        self.hidden = False
+        """Whether the target is to believe that there is nothing of that name."""
         self.told = verdict.__class__ in _REFUSALS
         """Whether it is told of even if nobody wants to know of every answer."""
 
@@ -153,6 +158,8 @@ class Decision(NamedTuple):
     """That name."""
     scope: str = ""
     """For what else the answer of somebody who was asked holds."""
+    hidden: bool = False
+    """Whether the target is to believe that there is nothing of that name."""
 
 
 class Judge(Protocol):
@@ -206,12 +213,29 @@ class Watcher(Protocol):
         ...
 
 
+class Scribe(Protocol):
+    """Who alone writes down calls that run on and are not told to everybody, and of those no record is made."""
+
+    def look(self, call: Call) -> object:
+        """Note what can be seen only while the thread waits.  Raises ClosedResourceError alone."""
+        ...
+
+    def tell(self, call: Call, outcome: Outcome, noted: object, seconds: float, *, delivered: bool) -> None:
+        """Write such a call down, after its answer; *noted* is what ``look`` returned, or None."""
+        ...
+
+
 class Observer(Protocol):
     """Who is told what happened.  Called after the answer; what it raises ends the supervision."""
 
     @property
     def watcher(self) -> Watcher | None:
         """Who alone is told of calls that nobody decides about, if somebody is."""
+        ...
+
+    @property
+    def scribe(self) -> Scribe | None:
+        """Who alone writes down calls that run on, if somebody does."""
         ...
 
     @property

@@ -17,7 +17,7 @@ import trio
 
 from monitor._native import RawNotification
 from monitor.errors import TargetGone
-from monitor.notify.account import FAILURE, Decision, Observer, Outcome, Stats
+from monitor.notify.account import FAILURE, Decision, Observer, Outcome, Scribe, Stats
 from monitor.notify.decode import Call
 from monitor.notify.emulation import Emulated
 from monitor.notify.listener import CONTINUE, AnyListener
@@ -41,6 +41,9 @@ class Responder:
         """Respond to *call* and receive the next notification, in one call of C where that can be."""
         verdict = outcome.verdict
         kind = verdict.__class__
+        scribe = self._observer.scribe
+        if scribe is not None and kind is Allow and outcome.done is None and not outcome.told:
+            return self._allow(call, outcome, started, scribe)
         if outcome.done is None and (self._observer.active or kind is not Allow or outcome.told):
             try:
                 self._look(call, outcome)
@@ -66,6 +69,31 @@ class Responder:
             received = self._listener.exchange(call.id, *words)
         try:
             self._account(call, outcome, started, self._listener.sent)
+        except BaseException:
+            if isinstance(received, tuple):
+                self._abandon(received)
+            raise
+        return received
+
+    def _allow(self, call: Call, outcome: Outcome, started: float, scribe: Scribe) -> RawNotification | int:
+        """Let *call* run, have it written down, and receive the next."""
+        noted: object = None
+        try:
+            noted = scribe.look(call)
+        except trio.ClosedResourceError:  # the answer itself will say so
+            pass
+        except BaseException as error:
+            self.deny_because(error, call, started)
+            raise
+        received = self._listener.exchange(call.id, 0, 0, CONTINUE)
+        sent = self._listener.sent
+        try:
+            if sent == 0 and call.settle is None:
+                self._stats.allowed += 1
+            else:
+                self._settle(call, outcome, sent)
+            scribe.tell(call, outcome, noted, perf_counter() - started, delivered=sent == 0)
+            self._tell_of_reserve()
         except BaseException:
             if isinstance(received, tuple):
                 self._abandon(received)
@@ -176,11 +204,7 @@ class Responder:
 
     def _account(self, call: Call, outcome: Outcome, started: float, sent: int) -> None:
         """Count one answer and tell of it."""
-        if sent not in {0, -ENOENT}:
-            raise OSError(-sent, f"cannot respond to {call.name}")
-        if sent == 0 and call.settle is not None:
-            call.settle()
-        self._count(outcome, delivered=sent == 0)
+        self._settle(call, outcome, sent)
         observer = self._observer
         if observer.active or outcome.told:
             seconds = perf_counter() - started
@@ -200,19 +224,31 @@ class Responder:
                     outcome.access,
                     outcome.path,
                     outcome.scope,
+                    outcome.hidden,
                 )
             )
+        self._tell_of_reserve()
+
+    def _settle(self, call: Call, outcome: Outcome, sent: int) -> None:
+        """Count one answer, which has arrived or come too late."""
+        if sent not in {0, -ENOENT}:
+            raise OSError(-sent, f"cannot respond to {call.name}")
+        if sent == 0 and call.settle is not None:
+            call.settle()
+        self._count(outcome, delivered=sent == 0)
+
+    def _tell_of_reserve(self) -> None:
         needed = self._listener.reserve.needed
         if needed != self._reserve_told:
             self._reserve_told = needed
-            observer.out_of_fds(needed)
+            self._observer.out_of_fds(needed)
 
     def _count(self, outcome: Outcome, *, delivered: bool) -> None:
         stats = self._stats
         verdict = outcome.verdict
         if not delivered:
             stats.gone += 1
-        elif isinstance(verdict, Allow):
+        elif verdict.__class__ is Allow:
             stats.allowed += 1
         elif isinstance(verdict, Deny):
             stats.denied += 1

@@ -43,6 +43,9 @@ _NAMESPACE_FLAGS: Final[Mapping[Namespace, int]] = {
 }
 """``CLONE_NEW*``, include/uapi/linux/sched.h."""
 
+DENIALS_VARIABLE: Final = b"SECCOMP_MONITOR_DENIALS"
+"""Tells a program from which of its descriptors it can read why its calls were refused."""
+
 _MAX_ID: Final = 0xFFFFFFFE
 _ID = validators.optional([validators.instance_of(int), validators.ge(0), validators.le(_MAX_ID)])
 """A user or group id; 0xffffffff is -1, which to the kernel means "leave it"."""
@@ -163,6 +166,10 @@ class Launch:
     supervisor injects.  Linux 5.13."""
     end_with_supervisor: bool = True
     """Kill the whole tree when the supervisor is gone, even by SIGKILL."""
+    denials: bool = False
+    """Let the program read why its calls were refused, as JSON Lines, from the descriptor that its variable
+    ``SECCOMP_MONITOR_DENIALS`` names; all that it starts share that.  What a policy refuses comes to the supervisor
+    then, as with ``notify_refusals``."""
     handover: Literal["auto", "cookie"] = "auto"
     """How the listener is fetched: with pidfd_getfd(2), or sent by the child where that is forbidden."""
 
@@ -271,7 +278,9 @@ def _request(
     launch: Launch, program: Program, cookie: tuple[int, int, int], stdio: Mapping[int, int]
 ) -> _native.LaunchRequest:
     """Take every decision that is left; what remains is done in C."""
-    env = dict(os.environb) if launch.env is None else launch.env
+    env = dict(os.environb) if launch.env is None else dict(launch.env)
+    if launch.env is None:
+        env.pop(DENIALS_VARIABLE, None)  # of who supervises us: the descriptor that it names is not passed on
     return _native.LaunchRequest(
         paths=_candidates(launch.argv[0], env),
         argv=launch.argv,

@@ -25,8 +25,8 @@ from monitor import Allow, Answer, Deny, Kill, Question, Return
 from monitor.abi.arch import Arch
 from monitor.approve.control import MOST_CLIENTS, ControlSocket, listening
 from monitor.approve.wire import MAX_LINE, WireError, answer_of, bytes_of, line_of, parsed, question_fields
+from monitor.events.fields import text_or_bytes
 from monitor.events.hub import Hub, Subscription
-from monitor.events.jsonl import text_or_bytes
 from monitor.notify.approval import About
 from monitor.origin import Origin
 from monitor.policy.tables import Grant

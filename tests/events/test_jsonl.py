@@ -14,20 +14,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor import testing
-from monitor.events.jsonl import JsonLines, record_of
+from monitor.events.fields import as_json
+from monitor.events.jsonl import JsonLines, TracedJson, record_of
 from monitor.events.output import Output
 from monitor.events.record import (
     Dropped,
     Event,
     HandlerFailed,
     OutOfFds,
+    PolicyReplaced,
     RacyAllow,
     SlowHandler,
     SupervisionFailed,
     TargetExited,
     TargetStarted,
 )
+from monitor.notify.look import Look
+from monitor.notify.render import Rendered
 from monitor.notify.verdict import Allow, InjectFd, Kill, Return, Verdict
+from monitor.origin import Origin
 from tests.events.made import answered, refused
 
 
@@ -50,6 +55,7 @@ def test_a_call_has_every_field() -> None:
         "schema": 1,
         "seq": 7,
         "ts": 1_700_000_000.25,
+        "container": None,
         "event": "call",
         "pid": 4710,
         "tid": 4711,
@@ -147,11 +153,90 @@ def test_what_is_missing_is_counted() -> None:
     assert parsed(Dropped(count=3))["count"] == 3
 
 
+def test_another_policy_is_told() -> None:
+    found = parsed(PolicyReplaced(name="strict", calls=("mkdir", "rmdir")))
+
+    assert (found["event"], found["policy"], found["calls"]) == ("policy", "strict", ["mkdir", "rmdir"])
+
+
+def test_every_line_names_the_container_of_its_run(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    with JsonLines(path, container="web\n1") as sink:
+        sink(answered())
+        sink(OutOfFds(times=1))
+
+    assert [json.loads(line)["container"] for line in path.read_text().splitlines()] == ["web\n1"] * 2
+
+
 def test_lines_are_numbered_in_their_order(tmp_path: Path) -> None:
     path = tmp_path / "lines"
-    with Output.to_file(str(path), print) as output:
-        sink = JsonLines(output)
+    with JsonLines(path) as sink:
         for _ in range(3):
             sink(answered())
 
     assert [json.loads(line)["seq"] for line in path.read_text().splitlines()] == [0, 1, 2]
+
+
+def test_the_objects_of_a_trace_are_the_same(tmp_path: Path) -> None:
+    with Output.to_file(str(tmp_path / "traced"), print) as output, JsonLines(tmp_path / "lines") as sink:
+        traced = TracedJson(output, Look())
+        for event in (answered(), OutOfFds(times=1, time=1.0)):
+            sink(event)
+            traced(event)
+
+    assert (tmp_path / "traced").read_bytes() == (tmp_path / "lines").read_bytes()
+
+
+ERRNOS = range(-4095, 0)
+
+ANY_TEXT = st.text(st.characters(), max_size=20)
+"""Control characters, line separators, and halves of surrogate pairs too."""
+
+
+def read_back(value: Any) -> bytes:
+    """Return the bytes that a text stood for."""
+    return base64.b64decode(value["b64"]) if isinstance(value, dict) else value.encode()
+
+
+def meant(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+@given(
+    texts=st.tuples(*[ANY_TEXT] * 4),
+    data=st.tuples(*[st.binary(max_size=30)] * 3),
+    args=st.tuples(*[st.integers(0, (1 << 64) - 1)] * 6),
+    value=st.integers(-(1 << 63), (1 << 64) - 1).filter(lambda value: value % (1 << 64) <= (1 << 64) - 4096),
+    number=st.integers(0, 1 << 70),
+)
+def test_what_a_reader_decodes_is_what_the_record_held(
+    texts: tuple[str, ...], data: tuple[bytes, ...], args: tuple[int, ...], value: int, number: int
+) -> None:
+    """Whatever is in it, an event is one line of ASCII, and a strict reader of UTF-8 gets each field back."""
+    handler, shown, file, name = texts
+    path, exe, canonical = data
+    rendered = Rendered("openat", ("dirfd", "pathname"), (shown, ""), {"pathname": path})
+    event = answered(
+        rendered=rendered, comm=os.fsdecode(exe), exe=exe, path=canonical, args=args, verdict=Return(value),
+        handler=handler, nr=number, latency_seconds=1e-6 * (number % 1000),
+    )  # fmt: skip
+    line = as_json(record_of(event, number, name)).encode()
+    found = json.loads(line, parse_constant=fail)
+
+    assert line.isascii()
+    assert all(0x20 <= byte < 0x7F for byte in line)
+    assert found["args"] == [hex(word) for word in args]
+    assert (found["seq"], found["nr"], found["ret"]) == (number, number, value)
+    assert (read_back(found["path"]), read_back(found["exe"]), read_back(found["canonical"])) == (path, exe, canonical)
+    assert read_back(found["comm"]) == exe
+    assert read_back(found["decoded"]["dirfd"]) == meant(shown)
+    assert read_back(found["rule"]) == meant(handler)
+    assert read_back(found["container"]) == meant(name)
+    assert read_back(parsed(answered(rule=Origin(file, 3)))["rule"]) == meant(str(Origin(file, 3)))
+
+
+def fail(constant: str) -> None:
+    raise AssertionError(constant)

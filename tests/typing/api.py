@@ -72,7 +72,7 @@ def every_verdict(verdict: monitor.Verdict) -> str:
             assert_never(verdict)
 
 
-def every_event(event: monitor.Event) -> float:  # noqa: PLR0911  # one for each kind
+def every_event(event: monitor.Event) -> float:  # noqa: C901, PLR0911  # one for each kind of event
     match event:
         case monitor.CallAnswered(verdict=verdict, latency_seconds=latency):
             every_verdict(verdict)
@@ -91,6 +91,8 @@ def every_event(event: monitor.Event) -> float:  # noqa: PLR0911  # one for each
             return len(difference)
         case monitor.SupervisionFailed(error=error) | monitor.GrantFailed(error=error):
             raise error
+        case monitor.PolicyReplaced(calls=calls):
+            return len(calls)
         case monitor.Dropped(count=count):
             return count
         case _:
@@ -106,6 +108,12 @@ async def launches() -> None:
         assert_type(run.stats, monitor.Stats)
         async for event in run.events(capacity=10):
             every_event(event)
+    with monitor.JsonLines(b"/tmp/events", container="web", look=monitor.Look()) as lines:
+        async with monitor.supervise(["true"], handlers=handlers, events=[lines, print]):
+            assert_type(lines.dropped, int)
+            assert_type(lines.failure, OSError | None)
+    async with monitor.supervise(["true"], handlers=handlers, events=monitor.JsonLines.to_fd(3, capacity=1 << 16)):
+        assert_type(monitor.JsonLines.to_socket("@name", tell=print), monitor.JsonLines)
     program = monitor.Launch(
         ["cat"],
         env={"PATH": "/bin"},

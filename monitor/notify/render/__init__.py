@@ -22,7 +22,7 @@ from monitor.notify.render.plan import Plan, Step, plan_behind, plan_of
 from monitor.notify.render.scene import Scene
 from monitor.notify.render.text import address, hexadecimal
 
-__all__ = ["LineRenderer", "Look", "Rendered", "render"]
+__all__ = ["LineRenderer", "Look", "Rendered", "has_words", "render"]
 
 
 class Rendered(NamedTuple):
@@ -62,6 +62,12 @@ def render(name: str, arch: Arch | None, registers: tuple[int, ...], memory: Mem
         plan, scene = _behind(scene, plan)
     steps = plan.shown(scene)
     return Rendered(scene.name, tuple([step.name for step in steps]), tuple(_texts(scene, steps)), scene.strings)
+
+
+def has_words(name: str, arch: Arch | None) -> bool:
+    """Whether ``render`` says anything of a call of this name but the name."""
+    plan = None if arch is None else plan_of(arch, name)
+    return plan is None or bool(plan.steps) or plan.behind is not None
 
 
 class LineRenderer:
