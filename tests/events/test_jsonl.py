@@ -187,8 +187,6 @@ def test_the_objects_of_a_trace_are_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "traced").read_bytes() == (tmp_path / "lines").read_bytes()
 
 
-ERRNOS = range(-4095, 0)
-
 ANY_TEXT = st.text(st.characters(), max_size=20)
 """Control characters, line separators, and halves of surrogate pairs too."""
 
