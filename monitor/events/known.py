@@ -5,13 +5,17 @@ What it is not: for a decision, or exact about a program that wants to deceive. 
 
 A number of a thread is used again when the thread has gone, so nothing is kept by that number alone: the
 file /proc/TID/comm that was opened while the thread waited belongs to that thread, and reading it fails
-with ESRCH as soon as it has ended (fs/proc/base.c, ``comm_show``).  So one read(2) for each call says both
-that it is still the same thread and what its name is now, however that was changed.
+with ESRCH as soon as it has ended (fs/proc/base.c, ``comm_show``).  So one read(2) says both that it is still
+the same thread and what its name is now, however that was changed.
 
-What its process executes is looked at again when something says that it may be another program: a name
-that has changed, as by execve(2), or a call from an address from which this thread has made none since
-the last look, since the next program is loaded elsewhere.  And when that look is ``EXE_SECONDS`` old: a
-program that takes care to keep the name and the addresses is shown as the one before it for so long.
+It is read for a call from an address from which this thread has made none lately: a program that was
+executed is loaded elsewhere, and who changes a name mostly goes on to do something else.  And when the last
+read is ``NAME_SECONDS`` old: so long a thread is shown under the name before, and for so long, if that is
+possible at all, another thread as the one that had its number.
+
+What its process executes is looked at again when the name has changed, as by execve(2), for a call from such
+an address, and when the last look is ``EXE_SECONDS`` old: so long a program that takes care to keep the name and
+the addresses is shown as the one before it.
 """
 
 from __future__ import annotations
@@ -25,6 +29,9 @@ from monitor.errors import TargetGone
 from monitor.notify.decode import Call
 from monitor.notify.memory import KernelMemory, Memory
 from monitor.notify.target import glimpsed
+
+NAME_SECONDS: Final = 0.001
+"""How old a thread's name may be, and the certainty that it is the same thread."""
 
 EXE_SECONDS: Final = 0.010
 """How old the look at what a process executes may be where nothing says that it has changed."""
@@ -59,14 +66,16 @@ NOBODY: Final = Names("", 0, b"")
 
 
 class _Known:
-    __slots__ = ("fd", "names", "places", "raw", "until")
+    __slots__ = ("exe_until", "fd", "name_until", "names", "places", "raw")
 
     def __init__(self, fd: int, raw: bytes, names: Names, place: int) -> None:
         self.fd = fd
         self.raw = raw
         self.names = names
         self.places = {place}
-        self.until = monotonic() + EXE_SECONDS
+        now = monotonic()
+        self.name_until = now + NAME_SECONDS
+        self.exe_until = now + EXE_SECONDS
 
 
 class KnownThreads:
@@ -79,16 +88,22 @@ class KnownThreads:
 
     def names(self, call: Call) -> Names:
         """Return who makes *call*, whose thread waits.  Raises ClosedResourceError: there is no listener any more."""
-        known = self._known.get(call.tid)
+        notification = call._raw  # noqa: SLF001  # hot: no properties
+        tid, place = notification[1], notification[5]
+        known = self._known.get(tid)
         if known is not None:
+            now = monotonic()
+            if now < known.name_until and place in known.places:
+                return known.names
             try:
                 raw = os.pread(known.fd, _COMM_BYTES, 0)
             except OSError:  # ESRCH: it has ended, and another thread has got its number
-                self._forget(call.tid)
+                self._forget(tid)
             else:
-                if raw == known.raw and call.instruction_pointer in known.places and monotonic() < known.until:
+                known.name_until = now + NAME_SECONDS
+                if raw == known.raw and place in known.places and now < known.exe_until:
                     return known.names
-                return _looked_at_again(known, raw, call.instruction_pointer, glimpsed(call.target))
+                return _looked_at_again(known, raw, place, glimpsed(call.target))
         return self._meet(call, glimpsed(call.target))
 
     def _meet(self, call: Call, memory: Memory) -> Names:
@@ -132,7 +147,7 @@ def _looked_at_again(known: _Known, raw: bytes, place: int, memory: Memory) -> N
     known.places.add(place)
     known.raw = raw
     known.names = Names(os.fsdecode(raw.removesuffix(b"\n")), known.names.pid, exe)
-    known.until = monotonic() + EXE_SECONDS
+    known.exe_until = monotonic() + EXE_SECONDS
     return known.names
 
 

@@ -70,6 +70,8 @@ class Lines:
         """Why nothing is written any more, if something went wrong."""
         self.dropped = 0
         """How many lines were dropped in all."""
+        self.waits = False
+        """Whether ``ready`` has anything to do: an attribute, because it is asked for each call."""
         self.number = 0
         """That of the next line: how many have been taken to be written, marks among them."""
 
@@ -87,6 +89,7 @@ class Lines:
         """
         if self._held or self._missing:
             self._flush()
+        self.waits = not self._is_open or bool(self._held)
         return self._is_open and not self._missing
 
     def put(self, line: bytes) -> None:
@@ -111,6 +114,7 @@ class Lines:
             self.drop()
             return
         self._held += line[done:]
+        self.waits = True
         self.number += 1
         self._something_held.set()
 
@@ -118,6 +122,7 @@ class Lines:
         """Count a line that is not written."""
         if self._is_open:
             self._missing += 1
+            self.waits = True
             self.dropped += 1
             self._something_held.set()
 
@@ -174,7 +179,7 @@ class Lines:
             await trio.lowlevel.wait_writable(self._opened.fd)
         except trio.ClosedResourceError:
             pass
-        except OSError:  # a device that epoll(7) does not know
+        except OSError:  # epoll(7) does not know files, which have no room for a part when the disk is full
             await trio.sleep(_LOOK_SECONDS)
 
     async def finish(self, seconds: float = FINISH_SECONDS) -> None:
@@ -189,6 +194,7 @@ class Lines:
         """Write no more; what is held is lost."""
         self._held = bytearray()
         self._missing = 0
+        self.waits = True
         self._something_held.set()
         if self._is_open:
             self._is_open = False

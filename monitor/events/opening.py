@@ -165,17 +165,8 @@ def _connection(connection: socket.socket, name: str) -> Opened:
 
 def _descriptor(fd: int, name: str) -> Opened:
     """Return an open file to write to, of a description that does not make us wait."""
-    write = _write_to_pipe if _kind(fd) == stat.S_IFIFO else _write_to_file if _kind(fd) == stat.S_IFREG else os.write
+    write = _write_to_pipe if _kind(fd) == stat.S_IFIFO else os.write
     return Opened(fd, name, partial(write, fd), partial(os.close, fd))
-
-
-def _write_to_file(fd: int, data: Buffer) -> int:
-    """Write all of *data*: a file that takes less is full, and says so when it is asked again."""
-    size = len(data)
-    done = os.write(fd, data)
-    while done < size:
-        done += os.write(fd, data[done:])
-    return done
 
 
 def _write_to_pipe(fd: int, data: Buffer) -> int:

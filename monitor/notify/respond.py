@@ -93,7 +93,8 @@ class Responder:
             else:
                 self._settle(call, outcome, sent)
             scribe.tell(call, outcome, noted, perf_counter() - started, delivered=sent == 0)
-            self._tell_of_reserve()
+            if self._listener.reserve.needed != self._reserve_told:
+                self._tell_of_reserve()
         except BaseException:
             if isinstance(received, tuple):
                 self._abandon(received)

@@ -110,11 +110,16 @@ def test_it_is_looked_at_once(threads: KnownThreads, program: subprocess.Popen[s
     assert len(looks) <= 4  # it may have taken more than a hundredth of a second
 
 
-def test_a_new_name_is_seen_with_the_next_call(threads: KnownThreads, program: subprocess.Popen[str]) -> None:
+def test_a_new_name_is_seen_in_a_moment_and_elsewhere_at_once(
+    threads: KnownThreads, program: subprocess.Popen[str]
+) -> None:
     threads.names(call(program.pid))
     tell(program, "name an other\\one")
-
+    time.sleep(known.NAME_SECONDS)
     assert threads.names(call(program.pid)).comm == "an other\\one"
+    tell(program, "name a third")
+
+    assert threads.names(call(program.pid, 0x2000)).comm == "a third"
 
 
 def test_another_program_is_seen_by_its_name_or_its_address_or_in_a_moment(
@@ -154,6 +159,7 @@ def test_a_thread_that_has_ended_is_not_taken_for_the_next_of_its_number(
     program.kill()
     program.wait()
     looks.clear()
+    time.sleep(known.NAME_SECONDS)
 
     assert threads.names(call(pid)) == Names("", 0, b"")  # as it would be of the next thread: looked at anew
     assert looks == ["process", "exe"]

@@ -25,7 +25,7 @@ from monitor._native.fastacts import FastRunner
 from monitor.broker import listing, metadata, mounts, resolve, walk, worker
 from monitor.broker.acting import Acting
 from monitor.errors import KernelFeatureError, SupervisorError, TargetGone
-from monitor.notify import dispatch
+from monitor.notify import waiting
 from monitor.origin import Origin
 from monitor.policy.text import load, loads
 
@@ -371,8 +371,8 @@ async def test_a_thread_that_gets_an_fd_from_a_worker_is_not_taken_for_gone(
     """
     for module in (mounts, resolve):
         monkeypatch.setattr(module, "LOCAL", frozenset[str]())
-    monkeypatch.setattr(dispatch, "LOOK_FIRST_SECONDS", 0)
-    monkeypatch.setattr(dispatch, "LOOK_LAST_SECONDS", 0)
+    monkeypatch.setattr(waiting, "LOOK_FIRST_SECONDS", 0)
+    monkeypatch.setattr(waiting, "LOOK_LAST_SECONDS", 0)
     monkeypatch.setattr(Acting, "gives_before_it_answers", False)  # as where a signal takes calls away
     launch = monitor.Launch([*python(_TEMPORARY), str(room), str(tmp_path)], cwd="/")
     with trio.fail_after(50):

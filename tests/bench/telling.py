@@ -1,0 +1,151 @@
+"""
+What it costs to write every event down for a program: makes the tables of events in docs/performance.md.
+
+What it is not: a test of single absolute times.  The same program makes the same notified calls, decided by
+an inline handler, with and without a sink, in turn in one round and pinned alike.
+
+    python -m tests.bench.telling               print the tables
+    python -m tests.bench.telling --write       and put them into docs/performance.md
+    python -m tests.bench.telling --check       and fail where a bound does not hold
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import trio
+from attrs import frozen
+
+import monitor
+from tests.bench.bench import PINNINGS, build, machine, pinned, printed, rounds, write
+from tests.bench.supervised import resident_kib
+
+BEGIN, END = "<!-- event tables: begin -->", "<!-- event tables: end -->"
+
+ALONE: Final = "no sink"
+FILE: Final = "JsonLines, to a file"
+STALLED: Final = "JsonLines, to a pipe that nobody reads"
+
+FILE_AT_MOST: Final = 6.0
+"""Microseconds that the lines in a file may add to a call without arguments."""
+
+STALLED_AT_MOST: Final = 0.10
+"""Of what a call costs that a stalled reader is told of while it still reads: it may not slow the loop down."""
+
+PROGRAMS: Final[Mapping[str, str]] = {"getppid(2)": "caller", "openat(2)": "opener"}
+
+
+@monitor.handles("getppid", "openat")
+def inline(_call: monitor.Call) -> monitor.Verdict:
+    """Let it run, by its number alone."""
+    return monitor.Allow()
+
+
+def sink(kind: str, directory: str) -> tuple[monitor.JsonLines | None, Sequence[int]]:
+    """Return what events go to, and the fds that are to stay open meanwhile."""
+    if kind == ALONE:
+        return None, ()
+    if kind == FILE:
+        return monitor.JsonLines(os.path.join(directory, "events")), ()  # noqa: PTH118  # measured, and no more
+    reader, writer = os.pipe()
+    return monitor.JsonLines.to_fd(writer), (reader,)
+
+
+async def one(kind: str, directory: str, program: str, calls: str) -> None:
+    """Measure once: the program prints us per call, and after it stands by how many KiB we have grown."""
+    events, kept = sink(kind, directory)
+    async with monitor.supervise([program, calls], handlers=[inline], events=events) as run:
+        while run.stats.received < int(calls) // 5 and run.returncode is None:
+            await trio.sleep(0.005)
+        before = resident_kib()
+        await run.wait()
+        grown = resident_kib() - before
+    print(f"grown {grown}", file=sys.stderr)
+    for fd in kept:
+        os.close(fd)
+
+
+@frozen
+class Table:
+    """One call with several sinks, measured."""
+
+    title: str
+    bound: float | None
+    results: Mapping[str, Sequence[float]]
+
+    def added(self, name: str) -> float:
+        """Return what a sink adds to a call: the median over the rounds."""
+        pairs = zip(self.results[name], self.results[ALONE], strict=True)
+        return statistics.median(value - alone for value, alone in pairs)
+
+    def lines(self) -> list[str]:
+        """Return it as Markdown."""
+        lines = [f"### {self.title}", "", "| what | median us | lowest | highest | added us | bound |"]
+        lines.append("| --- | --- | --- | --- | --- | --- |")
+        for name, values in self.results.items():
+            added = "" if name == ALONE else f"{self.added(name):.2f}"
+            bound = self.bound or "" if name == FILE else ""
+            middle = f"{statistics.median(values):.2f} | {min(values):.2f} | {max(values):.2f}"
+            lines.append(f"| {name} | {middle} | {added} | {bound} |")
+        return [*lines, ""]
+
+    def broken(self) -> list[str]:
+        """Return the bounds that do not hold."""
+        found = []
+        if self.added(FILE) > (self.bound or math.inf):
+            found.append(f"{self.title}: a file adds {self.added(FILE):.2f} us > {self.bound}")
+        reading, stalled = (statistics.median(self.results[name]) for name in (FILE, STALLED))
+        if stalled > reading * (1 + STALLED_AT_MOST):
+            found.append(f"{self.title}: {stalled:.2f} us with a reader that stalls, {reading:.2f} with a file")
+        return found
+
+
+def tables(directory: Path, calls: int, count: int) -> list[Table]:
+    """Measure everything."""
+    found: list[Table] = []
+    for title, program in PROGRAMS.items():
+        built = build(program, directory)
+        for label, cpus in PINNINGS.items():
+            commands = {
+                kind: pinned(cpus, [sys.executable, "-m", "tests.bench.telling", "--one", kind, str(directory), built])
+                for kind in (ALONE, FILE, STALLED)
+            }
+            measured = rounds({kind: [*words, str(calls)] for kind, words in commands.items()}, printed, count)
+            found.append(Table(f"{title}, {label}", FILE_AT_MOST if program == "caller" else None, measured))
+    return found
+
+
+def main() -> int:
+    """Measure, print, and do what was asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=50_000)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--one", nargs=4, metavar=("KIND", "DIRECTORY", "PROGRAM", "CALLS"))
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    if options.one:
+        trio.run(one, *options.one)
+        return 0
+    with tempfile.TemporaryDirectory() as name:
+        found = tables(Path(name), options.calls, options.rounds)
+    text = "\n".join([machine(), "", *(line for table in found for line in table.lines())]).rstrip() + "\n"
+    print(text)
+    if options.write:
+        write(text, BEGIN, END)
+    broken = [line for table in found for line in table.broken()]
+    if broken:
+        print("bounds that do not hold:", *broken, sep="\n  ")
+    return 1 if broken and options.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
