@@ -18,7 +18,8 @@ from monitor.events.lines import Lines
 from monitor.notify.account import By, Outcome
 from monitor.notify.decode import Call
 from monitor.notify.look import Look
-from monitor.notify.target import KernelMemory, Memory, NoMemory, PeekedMemory, glimpsed
+from monitor.notify.memory import KernelMemory, Memory, NoMemory, PeekedMemory
+from monitor.notify.target import glimpsed
 
 if TYPE_CHECKING:
     from monitor.notify.render import Rendered

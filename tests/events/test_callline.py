@@ -25,8 +25,8 @@ from monitor.events.opening import Opened
 from monitor.notify.account import By, Outcome, Would
 from monitor.notify.decode import Call
 from monitor.notify.look import Look
+from monitor.notify.memory import NoMemory
 from monitor.notify.render import render
-from monitor.notify.target import NoMemory
 from monitor.notify.verdict import Allow
 from monitor.origin import Origin
 from tests.events.made import answered
