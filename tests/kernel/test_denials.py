@@ -217,6 +217,7 @@ async def test_what_others_want_to_see_of_descriptors_is_not_told(tmp_path: Path
     assert "/etc" not in json.loads(printed)["decoded"]["fd"]
 
 
+@pytest.mark.root
 async def test_in_a_pid_namespace_of_its_own_no_number_of_ours_is_told() -> None:
     code = "refused(socket.socket, socket.AF_NETLINK); print(told()['tid'])"
     require("pid namespaces", os.geteuid() == 0)
@@ -310,6 +311,7 @@ async def test_a_program_that_reads_late_finds_the_place_of_what_is_missing() ->
     assert (status, printed) in {(0, "4000 True\n"), (0, "3999 True\n")}
 
 
+@pytest.mark.root
 def test_a_read_that_never_ends_holds_up_nobody(compiled: Callable[..., str]) -> None:
     """
     The story: a program reads into memory whose page does not come, and asks for something that is refused.
