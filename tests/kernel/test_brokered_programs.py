@@ -331,7 +331,7 @@ async def test_ps_and_df_tell_of_the_system(same: Same, policy: str) -> None:
     The supervisor is not in the /proc of the program, so nobody else is asked about.
     """
     script = """
-        sleep 100 & ps -o comm=,args= -p $$; ps -o comm=,stat=,nice= -p $!; kill $!
+        sleep 100 & ps -o comm=,args= -p $$; ps -o comm=,stat=,nice= -p $!; kill $!; wait $!
         ps -o ppid= -p $! ; [ $(ps -o pid= -p $$) = $$ ] && echo own
         df --output=source,fstype,target / /usr /tmp /dev; readlink /proc/self/cwd /proc/$$/exe
         [ $(readlink /proc/self) != $$ ] && echo other
