@@ -149,12 +149,19 @@ class CallScribe:
         if rendered is not None and not delivered and self._look is not None:
             rendered = _rendered(call, NoMemory(), self._look)  # what was peeked at may be another thread's
         raw = call._raw  # noqa: SLF001  # hot: no properties
+        second, microsecond = divmod(time_ns() // 1000, 1_000_000)
         line = texts.form % (
             lines.number,
-            *divmod(time_ns() // 1000, 1_000_000),
+            second,
+            microsecond,
             texts.who(raw[1], names),
             which[0],
-            *raw[6:],
+            raw[6],
+            raw[7],
+            raw[8],
+            raw[9],
+            raw[10],
+            raw[11],
             texts.nothing_said if rendered is None else texts.said(rendered, call),
             texts.decided(outcome, observed=call.looked, delivered=delivered),
             seconds * 1e6,

@@ -82,12 +82,12 @@ class Lines:
 
     def ready(self) -> bool:
         """
-        Write what is held, as far as there is room, and return whether a line may be put.
+        Return whether a line may be put; what is held is written first, unless ``serve`` does that.
 
         It may not while lines are missing and the reader has taken nothing since: then the next one need
         not even be made, but is to be dropped.
         """
-        if self._held or self._missing:
+        if (self._held or self._missing) and not self._turn.locked():
             self._flush()
         self.waits = not self._is_open or bool(self._held)
         return self._is_open and not self._missing

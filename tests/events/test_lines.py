@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 import monitor
 from monitor.events.jsonl import JsonLines
 from monitor.events.lines import Lines
-from monitor.events.opening import Opened, opened_pair
+from monitor.events.opening import Opened, opened_fd, opened_pair
 from monitor.events.record import OutOfFds
 from tests.events.made import answered
 
@@ -412,6 +412,37 @@ async def test_what_is_held_goes_out_as_soon_as_there_is_room_and_the_mark_behin
 
     assert [one["message"] != "" and one["event"] for one in found] == ["error"] * len(found)
     assert mark["count"] + len(found) == 300
+
+
+async def test_while_it_is_served_no_call_pays_for_looking_whether_there_is_room(slow_pipe: tuple[int, int]) -> None:
+    reader, writer = slow_pipe
+    tries: list[int] = []
+    opened = opened_fd(writer)
+
+    def write(data: Any) -> int:
+        tries.append(len(data))
+        return opened.write(data)
+
+    counted = Opened(opened.fd, "pipe", write, opened.close)
+    lines = Lines(counted, capacity=1000, mark=lambda count, _number: b"%d missing\n" % count, tell=None)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lines.serve)
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(1000):
+            if lines.ready():
+                lines.put(b"x" * 99 + b"\n")
+            else:
+                lines.drop()
+        tries_before_room = len(tries)
+        received = b""
+        with trio.fail_after(5):
+            while b"missing" not in received:
+                await trio.lowlevel.wait_readable(reader)
+                received += os.read(reader, 500)
+        lines.close()
+
+    assert tries_before_room < 50
+    assert received.endswith(b"%d missing\n" % (1000 - received.count(b"x" * 99)))
 
 
 async def test_serving_ends_with_the_sink_and_costs_nothing_while_nothing_is_held(slow_pipe: tuple[int, int]) -> None:
