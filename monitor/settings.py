@@ -74,6 +74,7 @@ class Settings:
     linger_seconds: float = field(validator=[validators.ge(0.0), validators.le(0.1)])
     grace_seconds: float = field(validator=validators.ge(0))
     handler_errors: Literal["deny", "raise"] = field(validator=validators.in_(("deny", "raise")))
+    on_failure: Verdict = field(validator=validators.instance_of((Deny, Kill, Allow)))
     leave_running: bool = field()
     on_leave: Literal["close", "kill"] = field(validator=validators.in_(("close", "kill")))
 
@@ -102,6 +103,15 @@ class Settings:
             raise ValueError(msg)
         if approver is None and self.breakpoints is not None:
             msg = "whoever is to be told of breakpoints and refusals is an approver: give one"
+            raise ValueError(msg)
+
+    @on_failure.validator  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUntypedFunctionDecorator]
+    def _fails_closed(self, _attribute: object, on_failure: object) -> None:
+        if isinstance(on_failure, Allow) and (on_failure.racy is None or (self.strict and not self.observe)):
+            msg = (
+                "on_failure=Allow(): what a handler could not decide is refused, or its process ended; "
+                "only where nothing is enforced (observe=True, or strict=False) may Allow(racy=...) let it run"
+            )
             raise ValueError(msg)
 
     def plan(self) -> Plan:
@@ -156,7 +166,13 @@ class Settings:
         # Observing refuses nothing, so no answer can be refused for being a race.
         strict = self.strict and not self.observe
         return Options(
-            self.otherwise, strict, self.answer_seconds, self.handler_errors, judge, None, self.linger_seconds
+            self.otherwise,
+            strict,
+            self.answer_seconds,
+            self.handler_errors,
+            judge,
+            linger_seconds=self.linger_seconds,
+            failure=self.on_failure,
         )
 
 

@@ -79,6 +79,7 @@ def supervise(
     linger_seconds: float = ...,
     grace_seconds: float = ...,
     handler_errors: Literal["deny", "raise"] = ...,
+    on_failure: Verdict = ...,
     leave_running: bool = ...,
 ) -> AbstractAsyncContextManager[ProcessRun]: ...
 
@@ -101,6 +102,7 @@ def supervise(
     answer_seconds: float = ...,
     linger_seconds: float = ...,
     handler_errors: Literal["deny", "raise"] = ...,
+    on_failure: Verdict = ...,
     on_leave: Literal["close", "kill"] = ...,
 ) -> AbstractAsyncContextManager[Run]: ...
 
@@ -123,6 +125,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     linger_seconds: float = 0.0,
     grace_seconds: float = 0.0,
     handler_errors: Literal["deny", "raise"] = "deny",
+    on_failure: Verdict = DENY,
     leave_running: bool = False,
     on_leave: Literal["close", "kill"] = "close",
 ) -> AbstractAsyncContextManager[Run]:
@@ -144,8 +147,8 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     file of answers that hold always: what stands there answers first, and more are written there.  With
     *breakpoints* it is also asked about what the policy refuses, and about calls that reach one of them.
 
-    An exception of a handler denies its call; with ``handler_errors="raise"`` it also ends the
-    block.  An ``async def`` handler has *answer_seconds*.  *events* are called with each event.
+    A handler that raises, or an ``async def`` that needs more than *answer_seconds*, has its call answered
+    with *on_failure*; with ``handler_errors="raise"`` it also ends the block.  *events* are called with each event.
 
     Leaving the block ends a launched tree: SIGTERM, *grace_seconds* in which its calls are still
     answered, SIGKILL; waiting calls are denied and the listener is closed.  With
@@ -181,6 +184,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
         linger_seconds=linger_seconds,
         grace_seconds=grace_seconds,
         handler_errors=handler_errors,
+        on_failure=on_failure,
         leave_running=leave_running,
         on_leave=on_leave,
     )

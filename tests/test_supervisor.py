@@ -206,6 +206,33 @@ async def test_a_failure_of_ours_cancels_the_body_and_leaves_with_its_cause(
     assert (await listener.response(ident)).continues
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["raises", "needs too long"])
+async def test_what_a_handler_failed_to_decide_is_answered_as_the_run_says(
+    later: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    @handles("openat")
+    async def needs_too_long(_call: Call) -> Verdict:
+        await trio.sleep_forever()
+
+    given: list[tuple[Verdict, bool, int]] = [
+        (monitor.Deny(errno.EIO), True, -errno.EIO),
+        (monitor.Allow(racy="only observed"), False, 0),
+    ]
+    for verdict, strict, error in given:
+        listener = FakeListener()
+        handlers = [needs_too_long if later else fails]
+        async with supervise(listener, handlers=handlers, on_failure=verdict, answer_seconds=1, strict=strict):
+            response = await listener.response(notify(listener))
+
+        assert (response.error, response.continues) == (error, error == 0)
+
+
+@pytest.mark.parametrize("verdict", [monitor.Allow(), monitor.Allow(racy="why not")])
+def test_what_was_not_decided_never_runs_where_something_is_enforced(verdict: Verdict, listener: FakeListener) -> None:
+    with pytest.raises(ValueError, match="on_failure"):
+        supervise(listener, handlers=[fails], on_failure=verdict)
+
+
 async def test_an_assert_in_a_handler_leaves_as_handler_error(
     listener: FakeListener, autojump_clock: trio.testing.MockClock
 ) -> None:

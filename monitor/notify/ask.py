@@ -42,6 +42,8 @@ class Options(NamedTuple):
     """Who answers what the judge asks; None: nobody, and it asks nothing."""
     linger_seconds: float = 0.0
     """How long the loop is blocked for the next call when there is none: see ``Dispatcher``."""
+    failure: Verdict = FAILURE
+    """What is answered where a handler fails, or takes too long."""
 
 
 class Cancellable(Protocol):
@@ -140,7 +142,7 @@ class Asker:
         return Outcome(FAILURE, "error", outcome.handler)
 
     def _failed(self, call: Call, handler: Handler, error: Exception) -> Outcome:
-        """Return the denial that a handler's failure is, and tell of it."""
+        """Return what a handler's failure is to the target, and tell of it."""
         reason = _single(error)
         if isinstance(reason, TargetMemoryError):  # what the kernel would have said
             return Outcome(Deny(reason.errno), "handler", handler.name)
@@ -151,7 +153,7 @@ class Asker:
         if self._options.handler_errors == "raise":
             what = "broke its contract" if isinstance(error, HandlerError) else f"raised {type(error).__name__}"
             raise HandlerError(call.name, handler.name, what) from error
-        return Outcome(FAILURE, "error", handler.name)
+        return Outcome(self._options.failure, "error", handler.name)
 
     async def later(self, waiting: Cancellable, function: Callable[[Call], Any], handler: Handler) -> Outcome | None:
         """Return what one ``async def`` handler says, or None for ``Pass``."""
@@ -175,7 +177,9 @@ class Asker:
                 close_quietly(verdict)
             return waiting.refused
         if scope.cancelled_caught:
-            return Outcome(FAILURE, "error" if waiting.gone else "timeout", handler.name)
+            if waiting.gone:
+                return Outcome(FAILURE, "error", handler.name)
+            return Outcome(self._options.failure, "timeout", handler.name)
         return self._understood(waiting.call, verdict, handler)
 
 
