@@ -19,7 +19,7 @@ from tests.mutants.blocking_mutants import BLOCKING_MUTANTS
 from tests.mutants.file_mutants import FILE_MUTANTS
 from tests.mutants.hidden_mutants import HIDDEN_MUTANTS
 from tests.mutants.mutant import Mutant
-from tests.mutants.planting import Copy
+from tests.mutants.planting import ROOT, Copy
 from tests.mutants.policy_mutants import POLICY_MUTANTS
 from tests.mutants.rights_mutants import RIGHTS_MUTANTS
 
@@ -167,7 +167,7 @@ MUTANTS = (
         "a handler that raises allows",
         "monitor/notify/ask.py",
         "            raise HandlerError(call.name, handler.name, what) from error\n"
-        '        return Outcome(FAILURE, "error", handler.name)\n',
+        '        return Outcome(self._options.failure, "error", handler.name)\n',
         "            raise HandlerError(call.name, handler.name, what) from error\n"
         '        return Outcome(Allow(), "error", handler.name)\n',
         ("tests/notify/test_dispatch.py",),
@@ -250,6 +250,12 @@ def test_the_copy_is_what_is_tested(copy: Copy) -> None:
     done = subprocess.run(command, cwd=copy.tree, env=environment, capture_output=True, text=True, check=True)
 
     assert done.stdout.startswith(str(copy.tree))
+
+
+def test_each_fault_can_be_planted_in_one_place_only() -> None:
+    texts = {file: (ROOT / file).read_text() for file in {mutant.file for mutant in MUTANTS}}
+
+    assert [mutant.name for mutant in MUTANTS if texts[mutant.file].count(mutant.before) != 1] == []
 
 
 @pytest.mark.seconds(600)
