@@ -1,5 +1,5 @@
 """
-What ``always`` leaves behind: the grant that is suggested for a question, and the file it is written to.
+What ``always`` leaves behind: the grants that are suggested for a question, and the file they are written to.
 
 What it is not: a grant's meaning (``policy.grants``), or the reading of such a file before a run.  It belongs to
 the roof, where ``approve`` and a run's policy meet.
@@ -24,28 +24,34 @@ from monitor.policy.tables import Grant, Grants
 from monitor.run import PolicyChange
 
 
-def suggestion(call: Call, asks: Asks, asker: Asker) -> Grant | None:
+def suggestions(call: Call, asks: Asks, asker: Asker) -> tuple[Grant, ...]:
     """
-    Return the narrowest grant that would have answered what *asks* asks about *call*; None: there is none.
+    Return the narrowest grants that together would have answered what *asks* asks about *call*; none: there are none.
 
-    A question about several names, or about names and a rule, is answered by several grants: those somebody
-    writes who knows what they are for.
+    There is one for each name, about the classes of access that were asked for, and one where a rule asks about the
+    call.  Each of them answers by itself: of two names that were allowed, either may also be used with a third that
+    is.
     """
-    paths = {one.path for one in asks.about if one.access}
-    by_rule = any(not one.access for one in asks.about)
-    if asker.program is None or len(paths) + by_rule != 1:
-        return None
-    path = None if by_rule else next(iter(paths))
-    return suggested(
-        call=call.name,
-        arch=call.arch,
-        registers=call.registers,
-        exe=asker.exe,
-        path=path,
-        access=frozenset(one.access for one in asks.about if one.access),
-        verdict="allow",
-        today=date.today(),  # noqa: DTZ011  # the user's own days
-    )
+    if asker.program is None:
+        return ()
+    named: dict[bytes | None, set[str]] = {}
+    for one in asks.about:
+        named.setdefault(one.path if one.access else None, set()).add(one.access)
+    found = [
+        suggested(
+            call=call.name,
+            arch=call.arch,
+            registers=call.registers,
+            exe=asker.exe,
+            path=path,
+            access=frozenset(access),
+            verdict="allow",
+            today=date.today(),  # noqa: DTZ011  # the user's own days
+        )
+        for path, access in named.items()
+    ]
+    whole = tuple(grant for grant in found if grant is not None)
+    return whole if len(whole) == len(found) else ()  # what answers a part of it is asked again
 
 
 class Remembering:
@@ -57,21 +63,21 @@ class Remembering:
         self._change = change
         self._hub = hub
 
-    async def write(self, grant: Grant) -> None:
-        """Write *grant* down, and have it answer from now on; where that fails, tell why."""
+    async def write(self, grants: tuple[Grant, ...]) -> None:
+        """Write *grants* down at once, and have them answer from now on; where that fails, tell why."""
         try:
-            difference = await trio.to_thread.run_sync(self._file.add, grant)
-            self._change.replace(self._with(grant))
+            difference = await trio.to_thread.run_sync(self._file.add, *grants)
+            self._change.replace(self._with(grants))
         except (OSError, PolicyError) as error:
             self._hub.publish(GrantFailed(file=self._file.path, error=error))
         else:
             self._hub.publish(GrantWritten(file=self._file.path, difference=difference))
 
-    def _with(self, grant: Grant) -> Policy:
-        """Return the policy in force with one grant more."""
+    def _with(self, grants: tuple[Grant, ...]) -> Policy:
+        """Return the policy in force with *grants* more."""
         policy = self._change.policy()
         entries = grants_of_file(policy, self._file.path).entries
-        return with_grants(policy, Grants((*entries, grant)), self._file.path)
+        return with_grants(policy, Grants((*entries, *grants)), self._file.path)
 
 
 def with_file(policy: Policy, file: str) -> Policy:

@@ -22,7 +22,7 @@ import of the package costs little more than that of trio.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from errno import EPERM
 from functools import partial
@@ -32,9 +32,9 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, overload
 import attrs
 import trio
 
+from monitor.approving import may_ask_about_files, with_approvals
 from monitor.errors import PolicyError
 from monitor.lifetime import block, finishing
-from monitor.notify.ask import Options
 from monitor.notify.dispatch import Dispatcher
 from monitor.notify.dumpable import make_undumpable
 from monitor.notify.handler import Handler, HandlerFunction
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from monitor.events.hub import Hub, Sink
     from monitor.events.observer import HubObserver
     from monitor.policy.model import Policy
-    from monitor.policy.tables import Grant
     from monitor.sources.launch import Launch, Started
 
 Words: TypeAlias = Sequence[str | bytes | PathLike[str]]
@@ -236,7 +235,7 @@ async def _supervised_launch(launch: Launch, settings: Settings) -> AsyncGenerat
     fast = None
     if plan.files is not None and broker is not None and settings.breakpoints is None:  # where nobody sees calls pass
         fast = plan.files.fast_path(broker, plan.routes)
-    options = _with_approvals(plan, settings, hub, observer, lambda: run.change)
+    options = with_approvals(plan, settings, hub, observer, lambda: run.change)
     dispatcher = Dispatcher(started.listener, plan.routes, options, observer, broker=broker, fast=fast)
     answered_all = trio.Event()
     run = ProcessRun(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher), process)
@@ -286,7 +285,7 @@ async def _supervised_listener(listener: AnyListener, settings: Settings) -> Asy
     if plan.files is not None:
         msg = "[files] is enforced for programs that are launched here: of others it is not known what rights they have"
         raise PolicyError(msg)
-    options = _with_approvals(plan, settings, hub, observer, lambda: run.change)
+    options = with_approvals(plan, settings, hub, observer, lambda: run.change)
     dispatcher = Dispatcher(listener, plan.routes, options, observer, seen)
     answered_all = trio.Event()
     run = Run(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher))
@@ -311,7 +310,7 @@ async def _supervised_listener(listener: AnyListener, settings: Settings) -> Asy
 
 async def _broker(started: Started, plan: Plan, settings: Settings) -> FileBroker | None:
     """Return who acts for the targets, if anybody may want that; what was started ends if there can be nobody."""
-    asked = _asks_about_files(plan, settings)
+    asked = may_ask_about_files(plan, settings)
     if plan.files is None and not asked and not any(route.handlers for route in plan.routes.known.values()):
         return None
     from monitor.brokering import broker_of  # noqa: PLC0415  # most runs act for nobody
@@ -323,41 +322,6 @@ async def _broker(started: Started, plan: Plan, settings: Settings) -> FileBroke
         with trio.CancelScope(shield=True):
             await started.process.discard()
         raise
-
-
-def _asks_about_files(plan: Plan, settings: Settings) -> bool:
-    if plan.judge is None or plan.options.judge is plan.judge:
-        return False
-    if settings.breakpoints is not None:
-        return True
-    from monitor.asking import asks_about_files  # noqa: PLC0415  # few runs ask anybody
-
-    return asks_about_files(plan.judge.routes)
-
-
-def _with_approvals(
-    plan: Plan, settings: Settings, hub: Hub, observer: HubObserver, change: Callable[[], PolicyChange | None]
-) -> Options:
-    """Return what dispatch has to know, with who answers what the policy asks."""
-    if settings.approver is None:
-        return plan.options
-    from monitor.approve.approvals import Asking  # noqa: PLC0415  # likewise
-    from monitor.remembering import Remembering, suggestion  # noqa: PLC0415
-
-    async def remember(grant: Grant) -> None:
-        assert settings.grants is not None
-        changing = change()
-        assert changing is not None  # there is a policy, or nothing would be asked
-        await Remembering(settings.grants, changing, hub).write(grant)
-
-    approvals = Asking(
-        settings.approver,
-        observer=observer,
-        ask_seconds=settings.ask_seconds,
-        remember=None if settings.grants is None else remember,
-        suggest=suggestion,
-    )
-    return plan.options._replace(approvals=approvals)
 
 
 def _change(plan: Plan, dispatcher: Dispatcher) -> PolicyChange | None:

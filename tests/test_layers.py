@@ -54,6 +54,7 @@ SAME_LAYER: Final = {
     "enforce": "supervisor",
     "granting": "supervisor",
     "lifetime": "supervisor",
+    "approving": "supervisor",
     "remembering": "supervisor",
     "run": "supervisor",
     "settings": "supervisor",

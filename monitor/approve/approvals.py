@@ -23,7 +23,7 @@ from monitor.approve.question import Answer, Approver, Question, Scope
 from monitor.approve.shape import Asker, Shape, asker_of, shape_of
 from monitor.errors import TargetGone
 from monitor.notify.account import FAILURE, By, Observer, Outcome
-from monitor.notify.approval import Asks
+from monitor.notify.approval import About, Asks
 from monitor.notify.decode import Call
 from monitor.notify.look import Look
 from monitor.notify.render import render
@@ -42,11 +42,14 @@ LACK: Final = Deny(ENFILE)
 
 _SHOWN: Final = Look(string_limit=256, fd_paths=True)
 
-Remember: TypeAlias = Callable[[Grant], Awaitable[None]]
-"""Writes a grant down, puts it in force, and tells of it; also of its failure: the answer was given, and holds."""
+Remember: TypeAlias = Callable[[tuple[Grant, ...]], Awaitable[None]]
+"""Writes grants down, puts them in force, and tells of it; also of its failure: the answer was given, and holds."""
 
-Suggest: TypeAlias = Callable[[Call, Asks, Asker], Grant | None]
-"""Returns the grant that would have answered this very question; None: there is none."""
+Suggest: TypeAlias = Callable[[Call, Asks, Asker], tuple[Grant, ...]]
+"""Returns the grants that together would have answered this very question; none: there are none."""
+
+Explain: TypeAlias = Callable[[Call, About], str]
+"""Returns what the author of a rule has written beside it; empty: nothing."""
 
 
 class _Pending:
@@ -75,6 +78,7 @@ class Asking:
         ask_seconds: float | None = None,
         remember: Remember | None = None,
         suggest: Suggest | None = None,
+        explain: Explain | None = None,
         most_waiting: int = MOST_WAITING,
     ) -> None:
         """
@@ -87,6 +91,7 @@ class Asking:
         self._seconds = math.inf if ask_seconds is None else ask_seconds
         self._remember = remember
         self._suggest = suggest
+        self._explain = explain
         self._most_waiting = most_waiting
         self._memory = Memory()
         self._once: dict[int, tuple[Shape, Answer]] = {}
@@ -180,18 +185,21 @@ class Asking:
                 del self._pending[key]
         pending.done.set()
         if answer is not None and answer.scope == "always":
-            grant = answer.remember or question.suggestion
-            assert grant is not None  # or always was not offered
+            grants = answer.remember or question.suggestions
+            assert grants  # or always was not offered
             assert self._remember is not None
-            await self._remember(_with_verdict(grant, answer))
+            await self._remember(tuple(_with_verdict(grant, answer) for grant in grants))
 
     def _question(self, call: Call, outcome: Outcome, asker: Asker) -> Question:
         """Return *call* as somebody is shown it."""
         assert outcome.asks is not None
         memory = glimpsed(call.target)
-        suggestion = None
+        suggestions: tuple[Grant, ...] = ()
         if self._suggest is not None and not outcome.asks.refused:
-            suggestion = self._suggest(call, outcome.asks, asker)
+            suggestions = self._suggest(call, outcome.asks, asker)
+        about = outcome.asks.about
+        if self._explain is not None:
+            about = tuple(one._replace(reason=self._explain(call, one)) for one in about)
         self._count += 1
         return Question(
             number=self._count,
@@ -206,23 +214,23 @@ class Asking:
             exe=asker.exe,
             cwd=_link(memory.link, "cwd"),
             text=str(render(call.name, call.arch, call.registers, memory, _SHOWN)),
-            about=outcome.asks.about,
+            about=about,
             otherwise=outcome.verdict,
             emulated=isinstance(outcome.asks.allowed, Emulate),
             refused=outcome.asks.refused,
-            scopes=self._scopes(asker, suggestion),
-            suggestion=suggestion,
+            scopes=self._scopes(asker, suggestions),
+            suggestions=suggestions,
             memory=memory,
         )
 
-    def _scopes(self, asker: Asker, suggestion: Grant | None) -> tuple[Scope, ...]:
+    def _scopes(self, asker: Asker, suggestions: tuple[Grant, ...]) -> tuple[Scope, ...]:
         scopes: list[Scope] = ["once"]
         if asker.pid:
             scopes.append("process")
         if asker.program is not None:
             scopes.append("program")
         scopes.append("run")
-        if suggestion is not None and self._remember is not None:
+        if suggestions and self._remember is not None:
             scopes.append("always")
         return tuple(scopes)
 

@@ -204,6 +204,10 @@ class ControlSocket:
 
     # ---- requests ----
 
+    def question(self, said: Mapping[str, Json]) -> Question:
+        """Return the question whose number a request names.  Raises WireError: it is not open."""
+        return self._asked(said).question
+
     def _reply(self, client: _Client, line: bytes, nursery: trio.Nursery) -> Mapping[str, Json]:
         """Do what *line* says; what is replied."""
         ident: Json = None

@@ -8,7 +8,7 @@ people, and whatever they then allow is done with what was looked up for it, or 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
 from attrs import field, frozen, validators
@@ -66,11 +66,17 @@ class Question:
     """Whether the policy refuses the call, and does not ask: a debugger may decide otherwise, and no grant."""
     scopes: tuple[Scope, ...] = field(validator=validators.min_len(1))
     """What an answer may hold for."""
-    suggestion: Grant | None = None
-    """What ``always`` would write down, as an allowing grant."""
+    suggestions: tuple[Grant, ...] = ()
+    """What ``always`` would write down, as allowing grants: one for each name and rule that it asks about."""
     asked: float = field(factory=time.time)
     memory: Memory | None = field(default=None, repr=False, eq=False)
     """The memory of the thread while it waits, to be shown: what is there now may be something else in a moment."""
+
+
+def _grants(given: Grant | Sequence[Grant] | None) -> tuple[Grant, ...]:
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, Grant) else tuple(given)
 
 
 @frozen
@@ -79,13 +85,13 @@ class Answer:
     What somebody says to a question.
 
     *verdict*: ``Allow()`` does or continues the call, as the question says; ``Deny``, ``Return`` and ``Kill``
-    are themselves.  *remember* is the grant of ``always``; None: the question's suggestion.  *who* is for
-    people.
+    are themselves.  *remember* are the grants of ``always``, or the one; none: those that the question suggests.
+    *who* is for people.
     """
 
     verdict: Verdict = field(validator=validators.instance_of((Allow, Deny, Return, Kill)))
     scope: Scope = field(default="once", validator=validators.in_(SCOPES))
-    remember: Grant | None = None
+    remember: tuple[Grant, ...] = field(default=(), converter=_grants)
     who: str = ""
 
     def __attrs_post_init__(self) -> None:
@@ -93,7 +99,7 @@ class Answer:
         if self.scope == "always" and not isinstance(self.verdict, Allow | Deny):
             message = "only allowing and denying can be remembered for always"
             raise ValueError(message)
-        if self.remember is not None and self.scope != "always":
+        if self.remember and self.scope != "always":
             message = f"a grant is what an answer leaves for always, not for {self.scope!r}"
             raise ValueError(message)
         if isinstance(self.verdict, Allow) and self.verdict.racy is not None:

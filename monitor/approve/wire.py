@@ -100,6 +100,7 @@ def question_fields(question: Question) -> dict[str, Json]:
                 "rule": str(one.rule),
                 "access": one.access or None,
                 "path": None if one.path is None else text_or_bytes(one.path),
+                "reason": text_of(one.reason) if one.reason else None,
             }
             for one in question.about
         ],
@@ -107,7 +108,7 @@ def question_fields(question: Question) -> dict[str, Json]:
         "emulated": question.emulated,
         "refused": question.refused,
         "scopes": list(question.scopes),
-        "suggestion": None if question.suggestion is None else grant_fields(question.suggestion),
+        "suggestions": [grant_fields(grant) for grant in question.suggestions],
     }
 
 

@@ -36,6 +36,7 @@ from monitor.policy.action import Allow
 from monitor.policy.condition import Condition
 from monitor.policy.expression import Expression
 from monitor.policy.model import Policy
+from monitor.run import Run
 from monitor.sources.launch import Launch
 from monitor.supervisor import supervise
 
@@ -141,7 +142,7 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
             ) as run,
             trio.open_nursery() as nursery,
         ):
-            control.attend(run, _commands(breakpoints, policy))
+            control.attend(run, _commands(breakpoints, control, run))
             if choices.control is None:
                 nursery.start_soon(_show, path, control)
             status = await watch(run, received, seconds=choices.seconds, wait_all=False)
@@ -189,7 +190,7 @@ async def _show(path: str, control: ControlSocket) -> None:
 # ---- what the debugger asks for besides ----
 
 
-def _commands(breakpoints: Breakpoints, policy: Policy) -> Mapping[str, Any]:
+def _commands(breakpoints: Breakpoints, control: ControlSocket, run: Run) -> Mapping[str, Any]:
     def add(said: Mapping[str, Json]) -> Json:
         try:
             return _described(add_breakpoint(breakpoints, str(said.get("at", ""))))
@@ -207,13 +208,10 @@ def _commands(breakpoints: Breakpoints, policy: Policy) -> Mapping[str, Any]:
         return [_described(one) for one in breakpoints.all()]
 
     def rules(said: Mapping[str, Json]) -> Json:
-        name = str(said.get("syscall", ""))
-        return [
-            f"{rule.origin}: {', '.join(rule.names)} {type(rule.action).__name__}"
-            for layer in policy.layers()
-            for rule in layer.all_rules()
-            if name in rule.names
-        ]
+        from monitor.cli.ruling import ruling_lines  # noqa: PLC0415  # only who wants to know pays
+
+        assert run.policy is not None  # a debugged run has one
+        return list(ruling_lines(run.policy, control.question(said)))
 
     return {"break": add, "delete": remove, "breaks": listed, "rules": rules}
 

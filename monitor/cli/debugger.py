@@ -38,7 +38,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "maps": "maps                     its mappings",
     "env": "env                      the environment it was started with",
     "tree": "tree                     the processes above it",
-    "rules": "rules                    what the policy says of this call",
+    "rules": "rules                    which rule decides about this call, and which were tried",
     "kill": "kill                     end the program",
     "quit": "quit                     leave; what is asked is then denied",
     "help": "help                     this",
@@ -157,21 +157,19 @@ class Debugger:
     def _confirmed(self, number: int) -> bool:
         """Show the grant, and have it confirmed."""
         question = self._open[number]
-        suggestion = question.get("suggestion")
-        scopes = question.get("scopes")
-        if not isinstance(suggestion, dict) or not isinstance(scopes, list) or "always" not in scopes:
-            why = (
-                "the policy refuses this, and a grant lifts only asks"
-                if question.get("refused")
-                else "no --grants FILE"
-            )
-            self._say(f"not for always: {why}")
+        suggestions = _objects(question.get("suggestions"))
+        if not suggestions or "always" not in _values(question.get("scopes")):
+            self._say(f"not for always: {_why_not(question, suggestions)}")
             return False
-        self._say("this grant:")
-        for key, value in suggestion.items():
-            self._say(f"  {key} = {_text(value)}")
+        for suggestion in suggestions:
+            self._say("this grant:" if suggestion is suggestions[0] else "and this:")
+            for key, value in suggestion.items():
+                self._say(f"  {key} = {_text(value)}")
         with contextlib.suppress(EOFError, KeyboardInterrupt):
-            return input("write it? [y/N] ").strip().lower() in {"y", "yes"}
+            return input("write it? [y/N] " if len(suggestions) == 1 else "write them? [y/N] ").strip().lower() in {
+                "y",
+                "yes",
+            }
         return False
 
     def _look(self, word: str, number: int, **fields: Json) -> Json:
@@ -190,7 +188,8 @@ class Debugger:
         for about in _objects(question.get("about")):
             path = "" if about.get("path") is None else f"{about.get('access') or 'uses'} {_text(about['path'])}; "
             verb = "refuses this" if question.get("refused") else "asks"
-            self._say(f"  {path}{_text(about.get('rule'))} {verb}")
+            reason = f": {_text(about['reason'])}" if about.get("reason") else ""
+            self._say(f"  {path}{_text(about.get('rule'))} {verb}{reason}")
         self._say(f"  otherwise: {' '.join(_text(one) for one in _values(question.get('otherwise')))}")
         if not question.get("emulated"):
             self._say("  allowed, the kernel runs it, and reads again what its pointers lead to")
@@ -276,11 +275,6 @@ class Debugger:
         (which,) = words
         self._connection.request("delete", number=int(which))
 
-    def rules(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
-        """Show what the policy says of the call."""
-        for one in _values(self._connection.request("rules", syscall=self._open[number]["syscall"])):
-            self._say(_text(one))
-
     def kill(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
         """End the program."""
         self._connection.request("kill")
@@ -304,10 +298,19 @@ _SHOWS: Final[Mapping[str, Callable[[Debugger, Sequence[str], int], None]]] = {
     "break": Debugger.add_breakpoint,
     "breaks": Debugger.breaks,
     "delete": Debugger.delete,
-    "rules": Debugger.rules,
+    "rules": lambda one, words, number: one.lines("rules")(words, number),
     "kill": Debugger.kill,
     "help": Debugger.help,
 }
+
+
+def _why_not(question: Mapping[str, Json], suggestions: Sequence[Mapping[str, Json]]) -> str:
+    """Return why *question* cannot be answered for always."""
+    if question.get("refused"):
+        return "the policy refuses this, and a grant lifts only asks"
+    if not suggestions:
+        return "no grant could say who asked for what"
+    return "no --grants FILE"
 
 
 def _end(_number: int, _frame: object) -> None:

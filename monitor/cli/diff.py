@@ -29,7 +29,7 @@ from monitor.cli.policies import (
     decision_text,
     load,
 )
-from monitor.policy.explain import Difference, diff
+from monitor.policy.difference import Difference, diff
 from monitor.policy.spelling import keys_of
 
 _WIDTH: Final = 96

@@ -124,12 +124,14 @@ def _lines(explanation: Explanation, given: Given, asked: Sequence[Asked]) -> It
     width = max(map(len, actions))
     for answer in explanation.answers:
         if len(explanation.answers) == 1:
-            yield from _wrapped(f"by {_by(answer, explanation)}", "  ")
+            yield from _wrapped(f"by {by_text(answer, explanation)}", "  ")
         else:
             example = arguments_text(explanation.arch, explanation.call, answer.example)
-            text = f"{action_text(answer.decision.action):{width}}  by {_by(answer, explanation)}, as with {example}"
+            text = (
+                f"{action_text(answer.decision.action):{width}}  by {by_text(answer, explanation)}, as with {example}"
+            )
             yield from _wrapped(text, "  ", " " * (width + 4))
-    yield from _tried_lines(explanation)
+    yield from tried_lines(explanation)
     for remedy in explanation.remedies:
         yield from _remedy_lines(remedy, explanation, given)
     if not asked:
@@ -149,7 +151,8 @@ def _call_text(explanation: Explanation) -> str:
     )
 
 
-def _by(answer: Answer, explanation: Explanation) -> str:
+def by_text(answer: Answer, explanation: Explanation) -> str:
+    """Return which rule of which layer decides, and why it is there."""
     decision = answer.decision
     layer = shown(decision.policy.name)
     match answer.ground:
@@ -180,7 +183,8 @@ def _is_fallback(answer: Answer, explanation: Explanation) -> bool:
     )
 
 
-def _tried_lines(explanation: Explanation) -> Iterator[str]:
+def tried_lines(explanation: Explanation) -> Iterator[str]:
+    """Yield the rules about the call that were looked at."""
     if not explanation.tried:
         return
     yield "rules tried:"

@@ -26,11 +26,13 @@ class About(NamedTuple):
         rule: which asks.
         access: the class of access, where it asks about a name; empty: it asks about the call.
         path: that name, canonical as the target sees it; or one that the call is done with.  None: no name.
+        reason: what the rule's author has written beside it, for people; empty: nothing, or it is not looked up yet.
     """
 
     rule: Origin
     access: str = ""
     path: bytes | None = None
+    reason: str = ""
 
 
 class Asks(NamedTuple):

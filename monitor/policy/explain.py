@@ -17,7 +17,7 @@ from attrs import field, frozen
 
 from monitor.abi.arch import Arch
 from monitor.abi.groups import expand, refuse_unknown
-from monitor.abi.syscalls import call_table, name_of, number_of, signature_of
+from monitor.abi.syscalls import name_of, number_of, signature_of
 from monitor.errors import PolicyError
 from monitor.policy.action import Action, Allow, Audit, Log, rank
 from monitor.policy.bpf import WORD_MASK
@@ -201,9 +201,12 @@ def why(policy: Policy, arch: Arch, call: str, given: Iterable[str] = ()) -> Exp
         PolicyError: no such call, no such argument, or no such value.
     """
     nr = number_for(arch, call)
-    name = name_of(arch, nr)
     words = tuple(given)
-    known = registers(arch, name, words)
+    return why_known(policy, arch, nr, registers(arch, name_of(arch, nr), words), words)
+
+
+def why_known(policy: Policy, arch: Arch, nr: int, known: Known, given: Sequence[str] = ()) -> Explanation:
+    """Return why *policy* answers the call *nr* with these registers as it does; *given*: how these were written."""
     table = table_of(policy, arch)
     chains = table.calls.get(nr, table.unnamed)
     heard = Heard(known)
@@ -215,9 +218,9 @@ def why(policy: Policy, arch: Arch, call: str, given: Iterable[str] = ()) -> Exp
     remedies = [
         remedy
         for layer, chain in zip(policy.layers(), chains, strict=True)
-        if (remedy := _remedy(layer, chain, arch, nr, heard, words)) is not None
+        if (remedy := _remedy(layer, chain, arch, nr, heard, given)) is not None
     ]
-    return Explanation(policy, arch, name, nr, words, tuple(answers), tuple(tried), tuple(remedies))
+    return Explanation(policy, arch, name_of(arch, nr), nr, tuple(given), tuple(answers), tuple(tried), tuple(remedies))
 
 
 def number_for(arch: Arch, call: str) -> int:
@@ -344,57 +347,3 @@ def _covers(rule: Rule, other: Rule, arch: Arch, name: str) -> bool:
 def _comparison(arch: Arch, name: str, text: str) -> str:
     argument, _, value = text.partition("=")
     return f"{_operand(argument.strip(), name, arch)} == {value.strip()}"
-
-
-# ---- diff ----
-
-
-class Difference(NamedTuple):
-    """
-    A call that two policies answer differently.
-
-    Attributes:
-        arch: the ABI.
-        call: the name; None for all numbers without one.
-        before: what the first says.
-        after: what the second says.
-        always: whether they do in every case.
-        example: registers with which they do.
-    """
-
-    arch: Arch
-    call: str | None
-    before: Decision
-    after: Decision
-    always: bool
-    example: Sequence[int]
-
-
-def diff(first: Policy, second: Policy, arches: Iterable[Arch] = Arch) -> Iterator[Difference]:
-    """
-    Yield what *second* answers differently from *first*: every number of each ABI, and every case of it.
-
-    There is one for each pair of answers to a call, numbers in their order, those without a name last.
-
-    Raises:
-        PolicyError: a condition names an argument that a call has not.
-    """
-    for arch in arches:
-        before, after = table_of(first, arch), table_of(second, arch)
-        for nr, name in sorted(call_table(arch).items()):
-            yield from _differences(arch, name, before.calls[nr], after.calls[nr])
-        yield from _differences(arch, None, before.unnamed, after.unnamed)
-
-
-def _differences(arch: Arch, name: str | None, before: Iterable[Chain], after: Iterable[Chain]) -> Iterator[Difference]:
-    heard = Heard()
-    pairs: Cases[tuple[int, int]] = Cases()
-    found = cases_of(pairs.joined(heard.layers(before), heard.layers(after), lambda one, other: (one, other)))
-    by_actions: dict[tuple[Action, Action], Difference] = {}
-    every = [(heard.decisions[one], heard.decisions[other], example) for (one, other), example in found]
-    alone = len({(one.action, other.action) for one, other, _ in every}) == 1
-    for one, other, example in every:
-        if one.action != other.action:
-            difference = Difference(arch, name, one, other, alone, example)
-            by_actions.setdefault((one.action, other.action), difference)
-    yield from by_actions.values()

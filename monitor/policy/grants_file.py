@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from errno import ELOOP, ETIMEDOUT
+from functools import reduce
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -83,15 +84,17 @@ class GrantsFile:
             raise PolicyError(message, Origin(self.path)) from None
         return self._meant(read_text(data, self.path))
 
-    def add(self, grant: Grant) -> str:
+    def add(self, *grants: Grant) -> str:
         """
-        Write *grant* behind the others, into a file that is made if it is not there; what changed, as diff -u has it.
+        Write *grants* behind the others, into a file that is made if it is not there; what changed, as diff -u has it.
+
+        All of them are there afterwards, or none.
 
         Raises:
             PolicyError: it says what no such file says, or can only be edited by hand; it says what it said.
             OSError: it cannot be written; it says what it said.
         """
-        return self._edited(lambda text: edit.add_grant(text, grant), create=True)
+        return self._edited(lambda text: reduce(edit.add_grant, grants, text), create=True)
 
     def revoke(self, *indices: int) -> str:
         """

@@ -127,15 +127,16 @@ async def flowing(
     written: list[Grant] = []
     observer = HubObserver(Hub([told.append]))
 
-    async def remember(grant: Grant) -> None:
+    async def remember(grants: tuple[Grant, ...]) -> None:
         await trio.lowlevel.checkpoint()
-        written.append(grant)
+        written.extend(grants)
 
     approvals = Asking(
         approver or somebody,
         observer=observer,
         remember=remember if remembers else None,
-        suggest=lambda call, asks, asker: GRANT,
+        suggest=lambda call, asks, asker: (GRANT,),
+        explain=lambda call, about: f"why {about.rule} asks",
         **options,
     )
     listener = FakeListener()
@@ -191,10 +192,10 @@ async def test_the_question_says_what_is_asked(autojump_clock: trio.testing.Mock
 
     assert question.text == "socket(AF_INET, SOCK_STREAM, IPPROTO_TCP)"
     assert (question.call, question.pid, question.exe, question.comm) == ("socket", 7, b"/usr/bin/git", "fake")
-    assert question.about == (About(RULE),)
+    assert question.about == (About(RULE, reason=f"why {RULE} asks"),)
     assert question.otherwise == Deny(errno.EACCES)
     assert question.scopes == ("once", "process", "program", "run", "always")
-    assert question.suggestion == GRANT
+    assert question.suggestions == (GRANT,)
     assert not question.emulated
 
 

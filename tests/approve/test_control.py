@@ -55,7 +55,7 @@ def question(number: int = 1, **changed: Any) -> Question:
         "emulated": True,
         "scopes": SCOPES,
         "asked": 1.5,
-        "suggestion": Grant(call="openat", verdict="allow"),
+        "suggestions": (Grant(call="openat", verdict="allow"),),
     }
     return Question(**{**fields, **changed})
 

@@ -24,6 +24,7 @@ known-as-of = "6.1"
 names = ["mkdir"]
 action = "deny"
 errno = "EROFS"
+reason = "no new directories"
 [[syscalls]]
 names = ["sethostname"]
 action = "ask"
@@ -93,7 +94,7 @@ def test_each_answer_does_what_it_says(start: Start, place: Path, typed: str, pr
 
     assert f'openat(AT_FDCWD</>, "{place}/secret", O_RDONLY)' in shown
     assert f"read {place}/secret; " in shown
-    assert "policy.toml:15 asks" in shown
+    assert "policy.toml:16 asks" in shown
     assert "otherwise: deny EACCES" in shown
     assert f"program {os.path.realpath('/usr/bin/cat')}, process " in shown
     assert "libc.so.6+0x" in shown
@@ -149,7 +150,7 @@ def test_always_needs_a_file_and_an_ask(start: Start, place: Path) -> None:
         ("maps", "libc.so.6"),
         ("env", "PATH="),
         ("tree", "cat "),
-        ("rules", "(debug) "),
+        ("rules", "with these registers: allow"),
         ("list", "* 1: cat"),
         ("show", "--- question 1"),
         ("breaks", "(debug) "),
@@ -192,6 +193,31 @@ def test_memory_is_shown_as_it_is(start: Start, place: Path) -> None:
 
     assert str(place)[:16].encode().hex(" ") in row
     assert session.status() == 0
+
+
+def test_rules_says_which_decides_about_the_registers_and_which_about_the_name(start: Start, place: Path) -> None:
+    session = start("cat", f"{place}/secret")
+    question(session)
+    session.say("rules\n")
+    session.hear("by the default of")
+    shown = session.hear(f"{place}/secret: ask")
+    shown += session.hear("decides")
+    session.say("allow\n")
+
+    assert "for read: " in shown
+    assert session.status() == 0
+
+
+def test_what_a_rule_was_written_for_is_shown_with_it(start: Start, place: Path) -> None:
+    session = start("mkdir", f"{place}/new")
+    shown = question(session)
+    session.say("rules\n")
+    tried = session.hear("matches") + session.hear("deny EROFS")
+    session.say("deny\n")
+    session.hear("Read-only")
+
+    assert "refuses this: no new directories" in shown
+    assert "(no new directories)" in tried
 
 
 def test_every_command_is_in_some_test() -> None:

@@ -17,7 +17,7 @@ import pytest
 from monitor.abi.arch import Arch
 from monitor.cli import RUN_NOTHING, VERBS, main
 from monitor.policy import text
-from monitor.policy.explain import diff
+from monitor.policy.difference import diff
 from monitor.policy.formats import docker
 
 OURS = """

@@ -136,7 +136,7 @@ async def test_what_is_refused_is_never_remembered(place: Path) -> None:
     )
 
     (question,) = somebody.questions
-    assert question.suggestion is None
+    assert question.suggestions == ()
     assert "always" not in question.scopes
 
 

@@ -11,7 +11,7 @@ import pytest
 import monitor
 from monitor import Allow, Answer, Deny
 from monitor.policy.text import load_grants, loads
-from tests.kernel.test_asking import HEAD, Somebody, asking_about, place, ran
+from tests.kernel.test_asking import FILES, HEAD, Somebody, asking_about, place, ran
 
 __all__ = ["place"]
 
@@ -62,6 +62,46 @@ async def test_about_a_rule_it_is_about_those_values_alone(place: Path) -> None:
     other = await ran([python, "-c", code.format("DGRAM")], policy, None, grants=grants)
 
     assert (same.status, other.status) == (0, 1)
+
+
+async def test_a_question_about_two_names_leaves_a_grant_for_each(place: Path) -> None:
+    somebody = Somebody(Answer(Allow(), "always"))
+    grants = place.parent / f"{place.name}.toml"
+    script = f"import os; os.rename('{place}/secret', '{place}/moved')"
+    python = os.path.realpath("/usr/bin/python3")
+    done = await ran([python, "-c", script], asking_about(place), somebody, grants=grants)
+    (place / "moved").rename(place / "secret")
+    again = await ran([python, "-c", script], asking_about(place), None, grants=grants)
+    back = await ran(
+        [python, "-c", f"import os; os.rename('{place}/moved', '{place}/secret')"],
+        asking_about(place),
+        None,
+        grants=grants,
+    )
+
+    assert (done.status, again.status, len(somebody.questions)) == (0, 0, 1)
+    assert back.status == 1
+    assert "Permission denied" in back.output
+    first, second = load_grants(grants).entries
+    assert {first.paths[0].text, second.paths[0].text} == {f"{place}/secret", f"{place}/moved"}
+    assert first.access != second.access
+    asked = somebody.about()[0]
+    for grant in (first, second):
+        path = os.fsencode(grant.paths[0].text)
+        assert set(grant.access or ()) == {access for access, name in asked if name == path}
+
+
+async def test_a_question_says_why_its_rule_asks(place: Path) -> None:
+    why = "what others made is theirs"
+    policy = loads(
+        f'{HEAD}{FILES}[[files.rules]]\npaths = ["{place}"]\naccess = ["read"]\naction = "ask"\nreason = "{why}"\n'
+        '[[syscalls]]\nnames = ["socket"]\naction = "ask"\nreason = "no network here"\n'
+    )
+    somebody = Somebody(None)
+    await ran(["cat", f"{place}/secret"], policy, somebody)
+    await ran(["/usr/bin/python3", "-c", "import socket; socket.socket()"], policy, somebody)
+
+    assert [{one.reason for one in question.about} for question in somebody.questions] == [{why}, {"no network here"}]
 
 
 async def test_a_file_that_cannot_be_written_is_told_and_the_answer_holds(place: Path) -> None:

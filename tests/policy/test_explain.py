@@ -16,7 +16,8 @@ from monitor.errors import PolicyError
 from monitor.origin import Origin
 from monitor.policy import cases
 from monitor.policy.action import Action, Allow, Ask, Deny, KillProcess
-from monitor.policy.explain import Ground, diff, number_for, runs, why
+from monitor.policy.difference import diff
+from monitor.policy.explain import Ground, number_for, runs, why
 from monitor.policy.expression import Expression
 from monitor.policy.model import Policy, Rule
 from tests.policy.drawn import Caller, policies
