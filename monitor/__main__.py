@@ -21,4 +21,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        # python -m puts the current directory first.  What is imported later, while a program runs that may write
+        # there, is not looked for in it.
+        del sys.path[0]
     sys.exit(main())

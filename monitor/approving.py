@@ -11,8 +11,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import trio
+
+    from monitor.approve.approvals import Asking
     from monitor.events.hub import Hub
     from monitor.events.observer import HubObserver
+    from monitor.notify.account import Outcome
     from monitor.notify.approval import About
     from monitor.notify.ask import Options
     from monitor.notify.decode import Call
@@ -38,30 +42,61 @@ def with_approvals(
     plan: Plan, settings: Settings, hub: Hub, observer: HubObserver, change: Callable[[], PolicyChange | None]
 ) -> Options:
     """Return what dispatch has to know, with who answers what the policy asks; *change* is not there before the run."""
-    if settings.approver is None:
+    approver = settings.approver
+    if approver is None:
         return plan.options
-    from monitor.approve.approvals import Asking  # noqa: PLC0415  # likewise
-    from monitor.remembering import Remembering, suggestions  # noqa: PLC0415
 
     async def remember(grants: tuple[Grant, ...]) -> None:
         assert settings.grants is not None
         changing = change()
         assert changing is not None  # there is a policy, or nothing would be asked
+        from monitor.remembering import Remembering  # noqa: PLC0415  # likewise
+
         await Remembering(settings.grants, changing, hub).write(grants)
 
     def policy() -> Policy | None:
         changing = change()
         return None if changing is None else changing.policy()
 
-    approvals = Asking(
-        settings.approver,
-        observer=observer,
-        ask_seconds=settings.ask_seconds,
-        remember=None if settings.grants is None else remember,
-        suggest=suggestions,
-        explain=Reasons(policy),
-    )
-    return plan.options._replace(approvals=approvals)
+    def made() -> Asking:
+        from monitor.approve.approvals import Asking  # noqa: PLC0415  # likewise
+        from monitor.remembering import suggestions  # noqa: PLC0415
+
+        return Asking(
+            approver,
+            observer=observer,
+            ask_seconds=settings.ask_seconds,
+            remember=None if settings.grants is None else remember,
+            suggest=suggestions,
+            explain=Reasons(policy),
+        )
+
+    return plan.options._replace(approvals=LateApprovals(made))
+
+
+class LateApprovals:
+    """``Approvals`` that are made when the first question comes: a run that could ask, and does not, loads nothing."""
+
+    def __init__(self, make: Callable[[], Asking]) -> None:
+        """Have them of *make*, once."""
+        self._make = make
+        self._made: Asking | None = None
+
+    def recalled(self, call: Call, outcome: Outcome) -> Outcome | None:
+        """Return what was answered before and holds for this call too; None: somebody has to be asked."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made.recalled(call, outcome)
+
+    async def ask(self, call: Call, outcome: Outcome, nursery: trio.Nursery) -> Outcome:
+        """Ask, and wait for the answer."""
+        assert self._made is not None  # it was recalled before
+        return await self._made.ask(call, outcome, nursery)
+
+    def forget(self, call: Call) -> None:
+        """Drop what was answered about this one call."""
+        if self._made is not None:
+            self._made.forget(call)
 
 
 class Reasons:

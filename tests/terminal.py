@@ -82,7 +82,7 @@ class Session:
         deadline = monotonic() + SECONDS
         while self._ended is None:
             assert monotonic() < deadline, self.shown
-            with contextlib.suppress(ValueError):  # hung up
+            with contextlib.suppress(ValueError, OSError):  # hung up
                 self._read(0.05)
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:

@@ -7,15 +7,12 @@ What it is not: what is typed (``debugger``, a process of its own on the termina
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import trio
@@ -24,12 +21,12 @@ from monitor.abi import syscalls
 from monitor.abi.arch import Arch
 from monitor.approve.control import ControlSocket, listening
 from monitor.approve.wire import Json, WireError, number_of
+from monitor.cli.prompting import mind_the_terminal, show, tell_of_grants
 from monitor.cli.remembering import Remembered
 from monitor.cli.reporting import Reporter
 from monitor.cli.running import TIMEOUT_HELP, environment, failed, has_terminal, minded_signals, run_to_status, watch
 from monitor.debugging import Breakpoint, Breakpoints
 from monitor.errors import PolicyError
-from monitor.events.record import Event, GrantFailed, GrantWritten
 from monitor.notify.decode import Call
 from monitor.notify.handler import Handler, no_opinion
 from monitor.policy.action import Allow
@@ -39,9 +36,6 @@ from monitor.policy.model import Policy
 from monitor.run import Run
 from monitor.sources.launch import Launch
 from monitor.supervisor import supervise
-
-_LEAVE_SECONDS: Final = 2.0
-"""For the debugger to give the terminal back."""
 
 
 class Choices(NamedTuple):
@@ -72,18 +66,21 @@ class Choices(NamedTuple):
 @click.option("-D", "definitions", metavar="NAME=VALUE", multiple=True, help="Set a variable of the policy.")
 @click.option("--control", metavar="SOCK", help="Ask over this socket, not on the terminal.")
 @click.option("--connect", metavar="SOCK", help="Answer what another run asks over this socket.")
+@click.option("--plain", is_flag=True, hidden=True, help="Ask as run does.")
 @click.option("--grants", metavar="FILE", help="Where answers that hold always stand, and are written.")
 @click.option("--ask-timeout", "ask_seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True))
 @click.option("--log", metavar="FILE", type=click.Path(dir_okay=False), help="Report to FILE, not to standard error.")
 @click.option("--timeout", "seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), help=TIMEOUT_HELP)
 @click.argument("words", metavar="CMD [ARGS]...", nargs=-1, type=click.UNPROCESSED)
-def command(*, connect: str | None, log: str | None, **given: Any) -> int:  # noqa: ANN401  # of Choices
+def command(*, connect: str | None, plain: bool, log: str | None, **given: Any) -> int:  # noqa: ANN401  # of Choices
     """Run CMD, and decide on the terminal what its policy refuses or asks."""
     choices = Choices(**given)
     if choices.grants is not None and not choices.policies:
         return failed("--grants answers what a policy asks: name one with -p")
     if connect is not None:
-        return _answer_for(connect) if not choices.words else failed("--connect is for a run that is there: no CMD")
+        if choices.words:
+            return failed("--connect is for a run that is there: no CMD")
+        return _answer_for(connect, plain=plain)
     if not choices.words:
         return failed("which program? debug [OPTIONS] -- CMD, or debug --connect SOCK")
     try:
@@ -94,10 +91,11 @@ def command(*, connect: str | None, log: str | None, **given: Any) -> int:  # no
         return run_to_status(partial(_run, choices, reporter))
 
 
-def _answer_for(path: str) -> int:
-    """Be the debugger of another run."""
+def _answer_for(path: str, *, plain: bool) -> int:
+    """Be the debugger of another run, or only its prompt."""
     from monitor.cli.connection import Connection, Ended  # noqa: PLC0415  # what takes the terminal
     from monitor.cli.debugger import Debugger  # noqa: PLC0415
+    from monitor.cli.prompt import Prompt  # noqa: PLC0415
     from monitor.cli.terminal import Terminal  # noqa: PLC0415
 
     try:
@@ -107,7 +105,7 @@ def _answer_for(path: str) -> int:
         return failed(f"{path}: {error}")
     except Ended:
         return failed(f"{path}: nobody answers")
-    Debugger(connection, terminal).run()
+    (Prompt if plain else Debugger)(connection, terminal).run()
     return 0
 
 
@@ -125,9 +123,7 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
             path = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seccomp-monitor-")), "control"))
         control = await stack.enter_async_context(listening(path, program=choices.words[0], patient=True))
         received = stack.enter_context(minded_signals())
-        for number in (signal.SIGTTIN, signal.SIGTTOU):
-            # Who of the program reads while the debugger has the terminal is stopped, with its whole process group.
-            signal.signal(number, lambda _number, _frame: None)  # and no SIG_IGN, which the program would inherit
+        mind_the_terminal()
         async with (
             supervise(
                 Launch(choices.words, env=environment()),
@@ -138,13 +134,13 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
                 ask_seconds=choices.ask_seconds,
                 grants=None if choices.grants is None else choices.remembered().file,
                 breakpoints=breakpoints,
-                events=[reporter, _tell_of_grants],
+                events=[reporter, tell_of_grants],
             ) as run,
             trio.open_nursery() as nursery,
         ):
             control.attend(run, _commands(breakpoints, control, run))
             if choices.control is None:
-                nursery.start_soon(_show, path, control)
+                nursery.start_soon(show, path, control)
             status = await watch(run, received, seconds=choices.seconds, wait_all=False)
             control.close()
             nursery.cancel_scope.cancel()
@@ -161,30 +157,6 @@ def _policy(choices: Choices) -> Policy:
     return load_for_run(
         choices.policies, surroundings_here(choices.definitions, None, None), quiet=False, grants=grants
     )
-
-
-def _tell_of_grants(event: Event) -> None:
-    """Show what was written into a file, or why nothing was: a sink."""
-    if isinstance(event, GrantWritten | GrantFailed):
-        from monitor.events.strace import trouble_text  # noqa: PLC0415  # most runs write nothing
-
-        click.echo(trouble_text(event), err=True)
-
-
-async def _show(path: str, control: ControlSocket) -> None:
-    """Run the debugger on the terminal, in a process group of its own; when it leaves, nobody is asked any more."""
-    words = [sys.executable, "-m", "monitor", "debug", "--connect", path]
-    try:
-        process = await trio.lowlevel.open_process(words, process_group=0, stdin=subprocess.DEVNULL)
-        try:
-            await process.wait()
-        finally:
-            process.terminate()  # it may wait for somebody to type, and has the terminal
-            with trio.move_on_after(_LEAVE_SECONDS, shield=True):
-                await process.wait()
-            process.kill()
-    finally:
-        control.give_up()
 
 
 # ---- what the debugger asks for besides ----

@@ -18,7 +18,10 @@ from typing import Final
 from monitor.approve.wire import Json, WireError, bytes_of
 from monitor.cli.connection import Connection, Ended
 from monitor.cli.terminal import Terminal
-from monitor.notify.render.text import printable
+from monitor.cli.told import about_lines, shown
+from monitor.cli.told import objects as _objects
+from monitor.cli.told import text as _text
+from monitor.cli.told import values as _values
 
 COMMANDS: Final[Mapping[str, str]] = {
     "allow": "allow [SCOPE]            do it",
@@ -57,6 +60,8 @@ _MEM_ROW: Final = 16
 class Debugger:
     """Questions, one at a time, and what is typed about them."""
 
+    prompt: str = "(debug) "
+
     def __init__(self, connection: Connection, terminal: Terminal) -> None:
         """Show what *connection* tells on *terminal*."""
         self._connection = connection
@@ -70,7 +75,7 @@ class Debugger:
         signal.signal(signal.SIGTERM, _end)  # the program has ended while somebody is to type
         readline.set_completer(_complete)
         readline.parse_and_bind("tab: complete")
-        self._say(f"debugging {_text(self._connection.hello.get('program'))}; help lists the commands. {WAITS}")
+        self.greet()
         with contextlib.suppress(Ended):
             while True:
                 self._hear(wait=True)
@@ -79,25 +84,40 @@ class Debugger:
                         if not self._ask_all():
                             return
 
+    def greet(self) -> None:
+        """Say who is there."""
+        self._say(f"debugging {_text(self._connection.hello.get('program'))}; help lists the commands. {WAITS}")
+
+    def typed(self, number: int) -> str:  # noqa: ARG002  # for who asks otherwise
+        """
+        Return what is typed about question *number*; nothing: no answer yet.
+
+        Raises EOFError: somebody leaves.
+        """
+        try:
+            self._last = input(self.prompt).strip() or self._last or "help"
+        except KeyboardInterrupt:
+            self._say("\n^C does nothing here; deny refuses the call, kill ends the program, quit leaves.")
+            return ""
+        return self._last
+
     def _ask_all(self) -> bool:
         """Ask about everything that is open; False: somebody leaves."""
         while self._open:
             number = next((one for one in self._open if one != self._shown), next(iter(self._open)))
             self._shown = number
-            self._show(self._open[number])
+            self.show_question(self._open[number])
             while number in self._open:
                 try:
-                    line = input("(debug) ").strip() or self._last
+                    line = self.typed(number)
                 except EOFError:
                     self._say("")
                     return False
-                except KeyboardInterrupt:
-                    self._say("\n^C does nothing here; deny refuses the call, kill ends the program, quit leaves.")
-                    continue
-                self._last = line
                 self._hear(wait=False)
                 if number not in self._open:
                     break
+                if not line:
+                    continue
                 word, *words = _split(line)
                 if word == "quit":
                     return False
@@ -181,15 +201,12 @@ class Debugger:
         with contextlib.suppress(OSError):
             print(text, flush=True)
 
-    def _show(self, question: Mapping[str, Json]) -> None:
+    def show_question(self, question: Mapping[str, Json]) -> None:
         """Write what is asked, by whom, and why."""
         self._say(f"\n--- question {question['question']}: {_text(question['comm'])}, thread {question['tid']} ---")
         self._say(str(question["text"]))
-        for about in _objects(question.get("about")):
-            path = "" if about.get("path") is None else f"{about.get('access') or 'uses'} {_text(about['path'])}; "
-            verb = "refuses this" if question.get("refused") else "asks"
-            reason = f": {_text(about['reason'])}" if about.get("reason") else ""
-            self._say(f"  {path}{_text(about.get('rule'))} {verb}{reason}")
+        for line in about_lines(question, "refuses this" if question.get("refused") else "asks"):
+            self._say(f"  {line}")
         self._say(f"  otherwise: {' '.join(_text(one) for one in _values(question.get('otherwise')))}")
         if not question.get("emulated"):
             self._say("  allowed, the kernel runs it, and reads again what its pointers lead to")
@@ -206,11 +223,11 @@ class Debugger:
         """Return where the call was made: a module, and an offset in its file."""
         address = int(pointer, 16)
         for line in _values(self._look("maps", number)):
-            fields = _bytes(line).split(None, 5)
+            fields = bytes_of(line).split(None, 5)
             first, _, last = fields[0].partition(b"-")
             if int(first, 16) <= address < int(last, 16):
                 name = fields[5] if len(fields) > 5 else b"[anonymous]"  # noqa: PLR2004  # of six
-                return f"{_shown(name)}+{address - int(first, 16) + int(fields[2], 16):#x}"
+                return f"{shown(name)}+{address - int(first, 16) + int(fields[2], 16):#x}"
         return pointer
 
     def mem(self, words: Sequence[str], number: int) -> None:
@@ -259,7 +276,7 @@ class Debugger:
 
     def show(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
         """Show the question once more."""
-        self._show(self._open[number])
+        self.show_question(self._open[number])
 
     def add_breakpoint(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
         """Stop at a call."""
@@ -336,30 +353,3 @@ def _complete(text: str, state: int) -> str | None:
     return next(
         (f"{one} " for index, one in enumerate(one for one in known if one.startswith(text)) if index == state), None
     )
-
-
-def _objects(said: Json) -> list[dict[str, Json]]:
-    return [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
-
-
-def _values(said: Json) -> list[Json]:
-    if isinstance(said, dict):
-        return list(said.values())
-    return said if isinstance(said, list) else []
-
-
-def _bytes(said: Json) -> bytes:
-    return bytes_of(said)
-
-
-def _shown(data: bytes) -> str:
-    return printable(data.decode("utf-8", "surrogateescape"))
-
-
-def _text(said: Json) -> str:
-    """Return *said* without anything that a terminal would obey."""
-    if isinstance(said, dict) and "b64" in said:
-        return _shown(bytes_of(said))
-    if isinstance(said, list):
-        return ", ".join(_text(one) for one in said)
-    return printable(str(said)) if said is not None else ""

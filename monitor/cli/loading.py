@@ -11,8 +11,8 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Generator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import cast
@@ -70,9 +70,8 @@ def _load(source: str) -> ModuleType:
     try:
         if "/" in source or source.endswith(".py"):
             return _load_file(Path(source))
-        if "" not in sys.path:
-            sys.path.insert(0, "")  # as python -m finds modules
-        return importlib.import_module(source)
+        with _current_directory_first():
+            return importlib.import_module(source)
     except SyntaxError as error:
         msg = f"{error.filename}:{error.lineno}: {error.msg}"
         raise HandlersNotLoaded(msg) from error
@@ -80,6 +79,17 @@ def _load(source: str) -> ModuleType:
         raise
     except BaseException as error:  # whatever the user's module raises is told, not thrown
         raise HandlersNotLoaded(_where(source, error)) from error
+
+
+@contextmanager
+def _current_directory_first() -> Generator[None]:
+    """Have modules found as python -m finds them; no longer than that, since a program may soon write there."""
+    sys.path.insert(0, "")
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # whoever is imported may do with it what he likes
+            sys.path.remove("")
 
 
 def _load_file(path: Path) -> ModuleType:

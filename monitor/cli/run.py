@@ -38,10 +38,13 @@ from monitor.sources.launch import Launch
 from monitor.supervisor import supervise
 
 if TYPE_CHECKING:
+    from monitor.approve.control import ControlSocket
     from monitor.cli.enforcing import Refusals
     from monitor.cli.policies import Surroundings
+    from monitor.cli.prompting import Prompt
     from monitor.cli.remembering import Remembered
     from monitor.events.jsonl import JsonLines
+    from monitor.events.record import Event
     from monitor.policy.model import Policy
 
 
@@ -50,6 +53,8 @@ EVENTS_HELP: Final = "Write each event as JSON to DEST, for programs: FILE, fd:N
 DENIALS_HELP: Final = (
     "Let the program read, as JSON from the descriptor SECCOMP_MONITOR_DENIALS, why its calls are refused."
 )
+
+CONTROL_HELP: Final = "Ask over this socket, not on the terminal: debug --connect SOCK answers."
 
 FAIL_HELP: Final = (
     "Exit with the denial status if any call was refused. What a policy refuses comes to us then, which is slower; "
@@ -68,6 +73,9 @@ class Choices(NamedTuple):
     caps: str | None
     kernel: str | None
     grants: str | None
+    control: str | None
+    ask_seconds: float | None
+    ask: bool
     observe: bool
     strict: bool | None
     seconds: float | None
@@ -105,6 +113,38 @@ class Choices(NamedTuple):
 
         return Remembered.of(self.grants, self.definitions, observe=self.observe)
 
+    def trouble(self) -> str:
+        """Return what of it makes no sense together; empty: nothing."""
+        if self.control is not None and not self.ask:
+            return "--control asks, and --no-ask does not: one of them"
+        if self.ask_seconds is not None and not self.ask:
+            return "--ask-timeout is about who is asked, and --no-ask asks nobody"
+        alone = {
+            "--observe says what a policy would refuse": self.observe,
+            "--grants answers what a policy asks": self.grants is not None,
+            "--control asks what a policy asks": self.control is not None,
+            "--ask-timeout is about what a policy asks": self.ask_seconds is not None,
+            "--no-ask is about what a policy asks": not self.ask,
+        }
+        given = [text for text, is_given in alone.items() if is_given]
+        return "" if self.policies or not given else f"{given[0]}: name one with -p"
+
+    async def approver(self, policy: Policy | None, loaded: AsyncExitStack) -> ControlSocket | Prompt | None:
+        """Return who is asked what *policy* asks: over the socket, or on the terminal, if there is one."""
+        if policy is None or self.observe or not self.ask:
+            return None
+        if self.control is not None:
+            from monitor.approve.control import listening  # noqa: PLC0415  # likewise
+
+            # Who sets a time waits so long for somebody to come.
+            listens = listening(self.control, program=self.words[0], patient=self.ask_seconds is not None)
+            return await loaded.enter_async_context(listens)
+        if not has_terminal():
+            return None
+        from monitor.cli.prompting import prompting  # noqa: PLC0415  # likewise
+
+        return await loaded.enter_async_context(prompting(self.words[0]))
+
     def refusals(self, policy: Policy | None) -> Refusals | None:
         """Return what counts the refused calls, if that matters."""
         if not self.denial_status:
@@ -130,6 +170,9 @@ class Choices(NamedTuple):
 @click.option("--handlers", "sources", metavar="FILE", multiple=True, help="Python file or module with handlers.")
 @click.option("--observe", is_flag=True, help="Refuse nothing: report what the policy would.")
 @click.option("--grants", metavar="FILE", help="Answers that were given before to what the policy asks.")
+@click.option("--control", metavar="SOCK", help=CONTROL_HELP)
+@click.option("--ask-timeout", "ask_seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True))
+@click.option("--ask/--no-ask", default=True, help="Ask on the terminal what the policy asks; without it, deny it.")
 @click.option("-D", "definitions", metavar="NAME=VALUE", multiple=True, help="Set a variable of the policy.")
 @click.option("--caps", metavar="LIST", help="The capabilities that a Docker profile shall assume; Docker's 14.")
 @click.option("--kernel", metavar="VERSION", help="The kernel that a Docker profile shall assume; this one.")
@@ -154,10 +197,6 @@ def command(
 ) -> int:
     """Run CMD; policies and Python handlers decide its system calls."""
     status = denial_status if fail_on_denial else 0
-    if choices["observe"] and not choices["policies"]:
-        return failed("--observe says what a policy would refuse: name one with -p")
-    if choices["grants"] is not None and not choices["policies"]:
-        return failed("--grants answers what a policy asks: name one with -p")
     try:
         events = None if destination is None else _events_to(destination)
         reporter = Reporter(log=log, quiet=quiet)
@@ -165,6 +204,8 @@ def command(
         return failed(str(error))
     chosen = Choices(**choices, quiet=quiet, denial_status=status, events=events)
     with reporter:
+        if trouble := chosen.trouble():
+            return failed(trouble)
         return run_to_status(partial(_run, chosen, reporter))
 
 
@@ -181,7 +222,9 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
         handlers = [handler for source in choices.sources for handler in await load_handlers(source, loaded)]
         if words := words_of(choices.names):
             handlers.append(Handler.of(words, no_opinion, name="-e"))
-        refusals = choices.refusals(policy)
+        refusals, remembered = choices.refusals(policy), choices.remembered()
+        approver = await choices.approver(policy, loaded)
+        sinks = [reporter, refusals, choices.events, None if approver is None else _tell_of_grants]
         # Before anything runs: a signal that comes meanwhile waits here until somebody can mind it.
         received = loaded.enter_context(minded_signals())
         async with (
@@ -192,18 +235,31 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
                 notify_refusals=bool(choices.denial_status or choices.events),
                 handlers=handlers,
                 otherwise=Allow(racy="no policy"),
-                events=[sink for sink in (reporter, refusals, choices.events) if sink is not None],
+                approver=approver,
+                ask_seconds=choices.ask_seconds,
+                grants=None if approver is None or remembered is None else remembered.file,
+                events=[sink for sink in sinks if sink is not None],
                 strict=choices.is_strict(),
                 linger_seconds=LINGER_SECONDS,
             ) as run,
             trio.open_nursery() as nursery,
         ):
+            if approver is not None:
+                approver.attend(run)
             hangups = None
             if policy is not None:
                 hangups = _keep_reading(nursery, run, choices)
             status = await watch(run, received, seconds=choices.seconds, wait_all=choices.wait_all, hangups=hangups)
+            if approver is not None:
+                approver.close()
             nursery.cancel_scope.cancel()
     return choices.denial_status if refusals is not None and refusals.count else status
+
+
+def _tell_of_grants(event: Event) -> None:
+    from monitor.cli.prompting import tell_of_grants  # noqa: PLC0415  # likewise
+
+    tell_of_grants(event)
 
 
 def _keep_reading(nursery: trio.Nursery, run: ProcessRun, choices: Choices) -> trio.MemorySendChannel[None] | None:

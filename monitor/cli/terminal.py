@@ -28,11 +28,18 @@ class Terminal:
             signal.signal(ignored, signal.SIG_IGN)
         for number in range(3):
             os.dup2(self._fd, number)
+        self._owner = os.getpgrp()
+
+    def interrupt(self) -> None:
+        """Have who had the terminal before take ^C, as if we had not been there."""
+        if self._owner != os.getpgrp():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._owner, signal.SIGINT)
 
     @contextmanager
     def taken(self) -> Generator[None]:
         """Be in its foreground for the length of the block."""
-        before = os.tcgetpgrp(self._fd)
+        before = self._owner = os.tcgetpgrp(self._fd)
         modes = termios.tcgetattr(self._fd)
         try:
             os.tcsetpgrp(self._fd, os.getpgrp())

@@ -210,6 +210,32 @@ def test_a_module_is_named_with_dots_and_found_where_one_stands(handlers, tmp_pa
     assert done.stdout == "11\n"
 
 
+@pytest.mark.parametrize("source", ["mine", "./mine.py"])
+def test_while_a_program_runs_no_module_comes_from_where_it_may_write(handlers, tmp_path: Path, source: str) -> None:
+    handlers(
+        """
+        import os, sys, monitor
+
+        @monitor.handles("getppid")
+        def late(call):
+            import planted_by_the_program
+            return monitor.Return(11)
+
+        @monitor.handles("getpgid")
+        def looks(call):
+            return monitor.Return(sum(place in {"", ".", os.getcwd()} for place in sys.path) + 40)
+        """,
+        "mine.py",
+    )
+    script = "import os; open('planted_by_the_program.py', 'w'); print(os.getpgid(0))\ntry: os.getppid()\n"
+    script += "except PermissionError: print('refused')\nelse: print('answered')"
+
+    done = run("--handlers", source, "--", sys.executable, "-P", "-c", script, cwd=tmp_path)
+
+    assert done.stdout.startswith("40\n")
+    assert "No module named 'planted_by_the_program'" in done.stderr
+
+
 def test_handlers_may_be_a_context_manager_that_lives_as_long_as_the_run(handlers) -> None:
     source = handlers(
         """

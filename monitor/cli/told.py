@@ -1,0 +1,50 @@
+"""
+What a supervisor tells over the control socket, as a terminal can be shown it.
+
+What it is not: the protocol (``approve.wire``).  Names in it are the target's choice: nothing comes out of here
+that a terminal would obey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from monitor.approve.wire import Json, bytes_of
+from monitor.notify.render.text import printable
+
+
+def about_lines(question: Mapping[str, Json], verb: str = "") -> Iterator[str]:
+    """Yield what *question* is about: a line for each name and rule, with the classes of access that are asked for."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for about in objects(question.get("about")):
+        key = text(about.get("path")), text(about.get("rule")), text(about.get("reason"))
+        found.setdefault(key, []).append(text(about.get("access")) or "uses")
+    for (path, rule, reason), access in found.items():
+        what = f"{', '.join(access)} {path}; " if path else ""
+        yield f"{what}{rule}{f' {verb}' if verb else ''}{f': {reason}' if reason else ''}"
+
+
+def objects(said: Json) -> list[dict[str, Json]]:
+    """Return the objects of a list; none where it is no list."""
+    return [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
+
+
+def values(said: Json) -> list[Json]:
+    """Return the values of a list or of an object; none where it is neither."""
+    if isinstance(said, dict):
+        return list(said.values())
+    return said if isinstance(said, list) else []
+
+
+def shown(data: bytes) -> str:
+    """Return *data* as text without anything that a terminal would obey."""
+    return printable(data.decode("utf-8", "surrogateescape"))
+
+
+def text(said: Json) -> str:
+    """Return *said* likewise: text, bytes that are none, a number, or a list of those; nothing for null."""
+    if isinstance(said, dict) and "b64" in said:
+        return shown(bytes_of(said))
+    if isinstance(said, list):
+        return ", ".join(text(one) for one in said)
+    return printable(str(said)) if said is not None else ""
