@@ -53,6 +53,16 @@ def require(feature: str, available: bool) -> None:
     pytest.skip(f"{feature} is missing")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="Write what programs show now into the documents.")
+
+
+@pytest.fixture
+def update(request: pytest.FixtureRequest) -> bool:
+    """Whether documents are mended rather than compared."""
+    return bool(request.config.getoption("--update"))
+
+
 @pytest.fixture(autouse=True)
 def _time_limit(request: pytest.FixtureRequest) -> Iterator[None]:
     """End a test that hangs, and show where."""

@@ -20,12 +20,20 @@ SECONDS: Final = 12
 class Session:
     """One program, in a session of its own."""
 
-    def __init__(self, argv: Sequence[str], cwd: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        cwd: str,
+        environment: Mapping[str, str] | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         self.shown = b""
         self.all = b""
         self._ended: int | None = None
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
+            if size is not None:
+                ioctl(0, TIOCSWINSZ, pack("=HHHH", *size, 0, 0))
             os.chdir(cwd)
             os.execvpe(
                 argv[0],

@@ -2,8 +2,9 @@
 What the documents show runs, and what they point at is there.
 
 What it is not: a check of what they say.  A block marked ``python run`` is a program, and the
-``text output`` below it what it prints; other Python has to compile; ``sh`` is run by .ci/run or
-is an example's own command line; ``toml`` is a policy; everything else is marked as output.
+``text output`` below it what it prints; transcripts and sessions are made again (``transcripts``);
+other Python has to compile; ``sh`` is run by .ci/run or is an example's own command line; ``toml`` is a
+policy; everything else is marked as output.
 """
 
 from __future__ import annotations
@@ -12,39 +13,20 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import pytest
-from attrs import frozen
+
+from tests.transcripts import BLOCK, Block, blocks_of, settle, shell_shows, terminal_shows
 
 ROOT: Final = Path(__file__).parent.parent
 
 DOCUMENTS: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
-BLOCK: Final = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-
 KINDS: Final = {"python", "python run", "text output", "sh", "c", "text", "toml"}
 """What may stand behind the quotes that open a block; ``text`` alone follows ``<!-- output -->``."""
-
-
-@frozen
-class Block:
-    document: Path
-    line: int
-    kind: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.document.name}:{self.line}"
-
-
-def blocks_of(document: Path) -> Iterator[Block]:
-    source = document.read_text()
-    for match in BLOCK.finditer(source):
-        yield Block(document, source[: match.start()].count("\n") + 1, match[1].strip(), match[2])
 
 
 BLOCKS: Final = [block for document in DOCUMENTS for block in blocks_of(document)]
@@ -64,12 +46,16 @@ def run(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(("program", "output"), PROGRAMS, ids=[str(program) for program, _ in PROGRAMS])
-def test_program_in_a_document_prints_what_stands_below_it(program: Block, output: Block, tmp_path: Path) -> None:
+def test_program_in_a_document_prints_what_stands_below_it(
+    program: Block, output: Block, tmp_path: Path, update: bool
+) -> None:
     assert output.kind == "text output"
 
     done = run(program.text, tmp_path)
 
-    assert (done.stdout, done.stderr) == (output.text, "")
+    assert done.stderr == ""
+    settle(output, done.stdout, update=update)
+    assert update or done.stdout == output.text
 
 
 def test_the_example_of_the_readme_refuses_the_network(tmp_path: Path) -> None:
@@ -83,40 +69,36 @@ def test_the_example_of_the_readme_refuses_the_network(tmp_path: Path) -> None:
 
 
 TRANSCRIPTS: Final = [
-    pytest.param(command, output, id=f"{document.name}:{command[:40]}")
-    for document in DOCUMENTS
-    for command, output in re.findall(
-        r"^<!-- transcript -->\n```sh\n(.*?)^```\n+<!-- output -->\n```text\n(.*?)^```$",
-        document.read_text(),
-        re.DOTALL | re.MULTILINE,
-    )
+    (command, output)
+    for command, output in pairwise(BLOCKS)
+    if command.mark == "transcript" and output.mark == "output"
 ]
 
 
-def without_chance(text: str) -> str:
-    """Leave out what differs from run to run: addresses, numbers of processes, times, and the width of columns."""
-    text = re.sub(r"0x[0-9a-f]{4,}|\b\d+\.\d+\b|\b\d{4,}\b|\b\d+(?= vars? )", "N", text)
-    return re.sub(" +", " ", text)
+@pytest.mark.parametrize(("command", "output"), TRANSCRIPTS, ids=[str(command) for command, _ in TRANSCRIPTS])
+def test_a_transcript_is_what_a_shell_shows(command: Block, output: Block, tmp_path: Path, update: bool) -> None:
+    settle(output, shell_shows(command.text, tmp_path), update=update)
 
 
-@pytest.mark.parametrize(("command", "output"), TRANSCRIPTS)
-def test_a_transcript_is_what_a_shell_shows(command: str, output: str, tmp_path: Path) -> None:
-    scripts = Path(sys.executable).parent
-    done = subprocess.run(
-        ["sh", "-c", command],
-        cwd=tmp_path,
-        env={**os.environ, "LC_ALL": "C", "PATH": f"{scripts}:/usr/bin:/bin"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+SESSIONS: Final = [block for block in BLOCKS if block.mark == "session"]
 
-    assert without_chance(done.stdout) == without_chance(output)
+
+@pytest.mark.seconds(120)
+@pytest.mark.parametrize("session", SESSIONS, ids=str)
+def test_a_session_is_what_a_terminal_shows(session: Block, public_directory: Path, update: bool) -> None:
+    place = Path(os.path.realpath(public_directory)) / f"session-{os.urandom(4).hex()}"
+    place.mkdir()
+    for block in blocks_of(session.document):
+        if block.index < session.index and block.mark.startswith("file "):
+            (place / block.mark.removeprefix("file ")).write_text(block.text)
+
+    settle(session, terminal_shows(session.text, place), update=update)
 
 
 def test_there_are_transcripts() -> None:
-    assert len(TRANSCRIPTS) >= 2
+    assert len(TRANSCRIPTS) >= 16
+    assert len(SESSIONS) >= 2
+    assert all(output.mark == "output" for one, output in pairwise(BLOCKS) if one.mark == "transcript")
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.kind.startswith("python")], ids=str)
@@ -191,3 +173,71 @@ def test_one_sentence_stands_on_one_line(document: Path) -> None:
     several = [line for line in prose if re.search(r"(?<!\d)(?<!e\.g)[a-z)`][.!?] [A-Z`(]", line)]
 
     assert several == []
+
+
+# ---- the updater itself ----
+
+WRONG: Final = """# A page
+
+<!-- transcript -->
+```sh
+echo right; echo $$
+```
+
+<!-- output -->
+```text
+wrong
+12345
+```
+
+<!-- session -->
+```text
+$ echo one
+$ cat
+two
+```
+"""
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    page = tmp_path / "page.md"
+    page.write_text(WRONG)
+    return page
+
+
+def shown(page: Path, *, update: bool) -> None:
+    """Compare or mend the transcript of *page*, with what the shell shows now."""
+    command, output, _ = blocks_of(page)
+    settle(output, shell_shows(command.text, page.parent), update=update)
+
+
+def test_what_is_wrong_is_mended_on_demand_only_and_then_left_alone(page: Path) -> None:
+    with pytest.raises(pytest.fail.Exception, match="--update"):
+        shown(page, update=False)
+    assert page.read_text() == WRONG
+    shown(page, update=True)
+    mended = page.read_text()
+    shown(page, update=False)
+    shown(page, update=True)  # the number of the process is another one
+
+    assert re.sub(r"\d{2,}", "12345", mended) == WRONG.replace("wrong", "right")
+    assert page.read_text() == mended
+
+
+def test_what_is_typed_in_a_session_stays_and_what_is_shown_is_mended(page: Path) -> None:
+    *_, session = blocks_of(page)
+    text = session.text.replace("$ cat\ntwo\n", "$ read -p 'allow? [y/n/?] ' word; echo $word\nallow? [y/n/?] yes\n")
+    now = terminal_shows(text, page.parent)
+    settle(session, now, update=True)
+
+    assert now == "$ echo one\none\n$ read -p 'allow? [y/n/?] ' word; echo $word\nallow? [y/n/?] yes\nyes\n"
+    assert page.read_text() == WRONG.replace(session.text, now)
+
+
+def test_a_block_that_was_changed_meanwhile_is_not_written_over(page: Path) -> None:
+    *_, session = blocks_of(page)
+    page.write_text(WRONG.replace("echo one", "echo two"))
+
+    with pytest.raises(AssertionError, match="meanwhile"):
+        settle(session, "something else\n", update=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from errno import EAGAIN, ENFILE
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import attrs
 import trio
@@ -180,15 +180,19 @@ class Asking:
         if answer is not None:
             # Before anybody runs on: what asks next has its answer.
             self._memory.keep(answer, "program" if answer.scope == "always" else answer.scope, asker, shape)
+            if answer.scope == "always":
+                await self._write(answer, question)
         for key, one in list(self._pending.items()):
             if one is pending:
                 del self._pending[key]
         pending.done.set()
-        if answer is not None and answer.scope == "always":
-            grants = answer.remember or question.suggestions
-            assert grants  # or always was not offered
-            assert self._remember is not None
-            await self._remember(tuple(_with_verdict(grant, answer) for grant in grants))
+
+    async def _write(self, answer: Answer, question: Question) -> None:
+        """Have the grants of an *answer* for always written down, and told of, before anybody runs on."""
+        grants = answer.remember or question.suggestions
+        assert grants  # or always was not offered
+        assert self._remember is not None
+        await self._remember(tuple(_written(grant, answer) for grant in grants))
 
     def _question(self, call: Call, outcome: Outcome, asker: Asker) -> Question:
         """Return *call* as somebody is shown it."""
@@ -200,6 +204,8 @@ class Asking:
         about = outcome.asks.about
         if self._explain is not None:
             about = tuple(one._replace(reason=self._explain(call, one)) for one in about)
+        why = "; ".join(dict.fromkeys(one.reason for one in about if one.reason))
+        suggestions = tuple(attrs.evolve(grant, why=why) for grant in suggestions)
         self._count += 1
         return Question(
             number=self._count,
@@ -253,11 +259,11 @@ def _checked(answer: object, question: Question) -> Answer | None:
     return answer
 
 
-def _with_verdict(grant: Grant, answer: Answer) -> Grant:
-    """Return *grant* as the answer that it remembers."""
-    if isinstance(answer.verdict, Deny):
-        return attrs.evolve(grant, verdict="deny", errno=answer.verdict.errno)
-    return attrs.evolve(grant, verdict="allow", errno=None)
+def _written(grant: Grant, answer: Answer) -> Grant:
+    """Return *grant* as the answer that it remembers, and why: as somebody said, or else why it was asked."""
+    errno = answer.verdict.errno if isinstance(answer.verdict, Deny) else None
+    verdict: Literal["allow", "deny"] = "allow" if isinstance(answer.verdict, Allow) else "deny"
+    return attrs.evolve(grant, verdict=verdict, errno=errno, why=answer.why or grant.why)
 
 
 def _answered(outcome: Outcome, answer: Answer, *, told: bool = True) -> Outcome:

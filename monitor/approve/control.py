@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final, Protocol, TypeAlias
 
 import trio
+from attrs import evolve
 
 from monitor.approve.inspect import LOOKS, look
 from monitor.approve.peers import bound, refusal, take_away, who
@@ -248,7 +249,7 @@ class ControlSocket:
     def _answer(self, client: _Client, said: Mapping[str, Json]) -> Json:
         asked = self._asked(said)
         answer = answer_of(said, asked.question)
-        asked.answer = Answer(answer.verdict, answer.scope, answer.remember, client.who)
+        asked.answer = evolve(answer, who=client.who)
         asked.done.set()
         for other in self._clients.values():
             if other is not client:

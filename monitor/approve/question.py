@@ -67,7 +67,10 @@ class Question:
     scopes: tuple[Scope, ...] = field(validator=validators.min_len(1))
     """What an answer may hold for."""
     suggestions: tuple[Grant, ...] = ()
-    """What ``always`` would write down, as allowing grants: one for each name and rule that it asks about."""
+    """
+    What ``always`` would write down, as allowing grants: one for each name and rule that it asks about; why: the
+    reasons of the rules.
+    """
     asked: float = field(factory=time.time)
     memory: Memory | None = field(default=None, repr=False, eq=False)
     """The memory of the thread while it waits, to be shown: what is there now may be something else in a moment."""
@@ -86,13 +89,14 @@ class Answer:
 
     *verdict*: ``Allow()`` does or continues the call, as the question says; ``Deny``, ``Return`` and ``Kill``
     are themselves.  *remember* are the grants of ``always``, or the one; none: those that the question suggests.
-    *who* is for people.
+    *who* and *why* are for people; *why* is written down with the grants.
     """
 
     verdict: Verdict = field(validator=validators.instance_of((Allow, Deny, Return, Kill)))
     scope: Scope = field(default="once", validator=validators.in_(SCOPES))
     remember: tuple[Grant, ...] = field(default=(), converter=_grants)
     who: str = ""
+    why: str = ""
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -101,6 +105,9 @@ class Answer:
             raise ValueError(message)
         if self.remember and self.scope != "always":
             message = f"a grant is what an answer leaves for always, not for {self.scope!r}"
+            raise ValueError(message)
+        if self.why and self.scope != "always":
+            message = f"why is what is written down with an answer for always, not for {self.scope!r}"
             raise ValueError(message)
         if isinstance(self.verdict, Allow) and self.verdict.racy is not None:
             message = "somebody who is asked allows what he was shown, or nothing: Allow() takes no reason here"

@@ -28,6 +28,8 @@ MAX_LINE: Final = 1 << 16
 
 Json: TypeAlias = str | int | float | bool | list["Json"] | dict[str, "Json"] | None
 
+_LONGEST_WHY: Final = 1000
+
 _ERRNOS: Final = {name: number for number, name in errorcode.items()}
 
 _ANSWER_KEYS: Final = {
@@ -147,7 +149,7 @@ def _plain(value: object) -> Json:
 
 def answer_of(said: Mapping[str, Json], question: Question) -> Answer:
     """
-    Return the answer to *question* that a client gives: ``verdict``, ``scope``, and what belongs to the verdict.
+    Return the answer to *question* that a client gives: ``verdict``, what belongs to it, ``scope`` and ``why``.
 
     Raises:
         WireError: it says too little, too much, or what is not offered.
@@ -156,7 +158,7 @@ def answer_of(said: Mapping[str, Json], question: Question) -> Answer:
     if not isinstance(word, str) or word not in _ANSWER_KEYS:
         message = f"verdict is one of {', '.join(_ANSWER_KEYS)}"
         raise WireError(message)
-    strange = set(said) - _ANSWER_KEYS[word] - {"id", "do", "question", "verdict", "scope"}
+    strange = set(said) - _ANSWER_KEYS[word] - {"id", "do", "question", "verdict", "scope", "why"}
     if strange:
         message = f"{', '.join(sorted(strange))}: not for {word}"
         raise WireError(message)
@@ -164,8 +166,12 @@ def answer_of(said: Mapping[str, Json], question: Question) -> Answer:
     if scope not in question.scopes:
         message = f"this question can be answered for {', '.join(question.scopes)}, not for {scope}"
         raise WireError(message)
+    why = said.get("why", "")
+    if not isinstance(why, str) or not why.isprintable() or len(why) > _LONGEST_WHY:
+        message = f"why is a line of text, of {_LONGEST_WHY} characters at most"
+        raise WireError(message)
     try:
-        return Answer(_verdict(word, said, question), scope)
+        return Answer(_verdict(word, said, question), scope, why=why)
     except ValueError as error:
         raise WireError(str(error)) from None
 

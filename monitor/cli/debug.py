@@ -66,13 +66,13 @@ class Choices(NamedTuple):
 @click.option("-D", "definitions", metavar="NAME=VALUE", multiple=True, help="Set a variable of the policy.")
 @click.option("--control", metavar="SOCK", help="Ask over this socket, not on the terminal.")
 @click.option("--connect", metavar="SOCK", help="Answer what another run asks over this socket.")
-@click.option("--plain", is_flag=True, hidden=True, help="Ask as run does.")
+@click.option("--started", type=click.Choice(["debug", "run"]), hidden=True, help="By what: it asks as that does.")
 @click.option("--grants", metavar="FILE", help="Where answers that hold always stand, and are written.")
 @click.option("--ask-timeout", "ask_seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True))
 @click.option("--log", metavar="FILE", type=click.Path(dir_okay=False), help="Report to FILE, not to standard error.")
 @click.option("--timeout", "seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), help=TIMEOUT_HELP)
 @click.argument("words", metavar="CMD [ARGS]...", nargs=-1, type=click.UNPROCESSED)
-def command(*, connect: str | None, plain: bool, log: str | None, **given: Any) -> int:  # noqa: ANN401  # of Choices
+def command(*, connect: str | None, started: str | None, log: str | None, **given: Any) -> int:  # noqa: ANN401  # of Choices
     """Run CMD, and decide on the terminal what its policy refuses or asks."""
     choices = Choices(**given)
     if choices.grants is not None and not choices.policies:
@@ -80,7 +80,7 @@ def command(*, connect: str | None, plain: bool, log: str | None, **given: Any) 
     if connect is not None:
         if choices.words:
             return failed("--connect is for a run that is there: no CMD")
-        return _answer_for(connect, plain=plain)
+        return _answer_for(connect, started)
     if not choices.words:
         return failed("which program? debug [OPTIONS] -- CMD, or debug --connect SOCK")
     try:
@@ -91,7 +91,7 @@ def command(*, connect: str | None, plain: bool, log: str | None, **given: Any) 
         return run_to_status(partial(_run, choices, reporter))
 
 
-def _answer_for(path: str, *, plain: bool) -> int:
+def _answer_for(path: str, started: str | None) -> int:
     """Be the debugger of another run, or only its prompt."""
     from monitor.cli.connection import Connection, Ended  # noqa: PLC0415  # what takes the terminal
     from monitor.cli.debugger import Debugger  # noqa: PLC0415
@@ -105,7 +105,8 @@ def _answer_for(path: str, *, plain: bool) -> int:
         return failed(f"{path}: {error}")
     except Ended:
         return failed(f"{path}: nobody answers")
-    (Prompt if plain else Debugger)(connection, terminal).run()
+    asks = Prompt if started == "run" else Debugger
+    asks(connection, terminal, started=started is not None).run()
     return 0
 
 
@@ -140,7 +141,7 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
         ):
             control.attend(run, _commands(breakpoints, control, run))
             if choices.control is None:
-                nursery.start_soon(show, path, control)
+                nursery.start_soon(show, path, control, "debug")
             status = await watch(run, received, seconds=choices.seconds, wait_all=False)
             control.close()
             nursery.cancel_scope.cancel()

@@ -28,7 +28,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "deny": "deny [SCOPE]             refuse it, with the errno of the policy",
     "errno": "errno NAME [SCOPE]       refuse it with another errno",
     "return": "return N [SCOPE]         do nothing, and have it return N",
-    "always": "always                   allow it from now on, by a grant that is shown first",
+    "always": "always [WHY]             allow it from now on, by a grant that is shown first; WHY stands in it",
     "next": "next                     leave it open, and show the next",
     "list": "list                     the questions that are open",
     "show": "show                     this one once more",
@@ -62,8 +62,14 @@ class Debugger:
 
     prompt: str = "(debug) "
 
-    def __init__(self, connection: Connection, terminal: Terminal) -> None:
-        """Show what *connection* tells on *terminal*."""
+    def __init__(self, connection: Connection, terminal: Terminal, *, started: bool = False) -> None:
+        """
+        Show what *connection* tells on *terminal*.
+
+        *started*: by the run, and not by somebody who waits for a sign of life.  The program has the terminal
+        then, and nothing is said before there is a question.
+        """
+        self._started = started
         self._connection = connection
         self._terminal = terminal
         self._open: dict[int, dict[str, Json]] = {}
@@ -73,14 +79,18 @@ class Debugger:
     def run(self) -> None:
         """Show questions until the supervisor has gone, or somebody leaves."""
         signal.signal(signal.SIGTERM, _end)  # the program has ended while somebody is to type
+        if not self._started:
+            self.greet()
         readline.set_completer(_complete)
         readline.parse_and_bind("tab: complete")
-        self.greet()
         with contextlib.suppress(Ended):
             while True:
                 self._hear(wait=True)
                 while self._open:
                     with self._terminal.taken():
+                        if self._started:
+                            self._started = False
+                            self.greet()
                         if not self._ask_all():
                             return
 
@@ -164,9 +174,11 @@ class Debugger:
         elif word == "return":
             fields["value"] = int(words.pop(0), 0)
         elif word == "always":
-            if not self._confirmed(number):
+            why = " ".join(words)
+            if not self._confirmed(number, why):
                 return
-            fields |= {"verdict": "allow", "scope": "always"}
+            fields |= {"verdict": "allow", "scope": "always", "why": why}
+            words.clear()
         if words:
             fields["scope"] = words.pop(0)
         if words:
@@ -174,7 +186,7 @@ class Debugger:
         self._connection.request("answer", **fields)
         self._open.pop(number, None)
 
-    def _confirmed(self, number: int) -> bool:
+    def _confirmed(self, number: int, why: str) -> bool:
         """Show the grant, and have it confirmed."""
         question = self._open[number]
         suggestions = _objects(question.get("suggestions"))
@@ -183,13 +195,11 @@ class Debugger:
             return False
         for suggestion in suggestions:
             self._say("this grant:" if suggestion is suggestions[0] else "and this:")
-            for key, value in suggestion.items():
+            for key, value in {**suggestion, **({"why": why} if why else {})}.items():
                 self._say(f"  {key} = {_text(value)}")
         with contextlib.suppress(EOFError, KeyboardInterrupt):
-            return input("write it? [y/N] " if len(suggestions) == 1 else "write them? [y/N] ").strip().lower() in {
-                "y",
-                "yes",
-            }
+            said = input("write it? [y/N] " if len(suggestions) == 1 else "write them? [y/N] ")
+            return said.strip().lower() in {"y", "yes"}
         return False
 
     def _look(self, word: str, number: int, **fields: Json) -> Json:

@@ -21,7 +21,7 @@ _HELP: Final[Mapping[str, str]] = {
     "process": "allow process     whenever this process asks for the same",
     "program": "allow program     whenever this program does, in this run",
     "run": "allow run         whenever anybody does, in this run",
-    "always": "a, always         this program in every run, by a grant that is shown first",
+    "always": "a, always [WHY]   this program in every run, by a grant that is shown first",
     "no": "n, no             it fails as the policy says; deny process, program or run for more of them",
     "show": "show              all that is known of the call, as in debug",
     "help": "help              the other commands, those of debug",
@@ -68,4 +68,5 @@ class Prompt(Debugger):
         if line == "show":
             super().show_question(self._open[number])
             return ""
-        return _WORDS.get(line.lower(), line)
+        word, space, rest = line.partition(" ")
+        return f"{_WORDS.get(word.lower(), word)}{space}{rest}"

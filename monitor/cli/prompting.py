@@ -11,10 +11,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 import trio
@@ -29,10 +29,14 @@ _LEAVE_SECONDS: Final = 2.0
 """For whoever has the terminal to give it back."""
 
 
-async def show(path: str, control: ControlSocket, options: Sequence[str] = ()) -> None:
-    """Run the debugger on the terminal, in a process group of its own; when it leaves, nobody is asked any more."""
+async def show(path: str, control: ControlSocket, verb: Literal["debug", "run"]) -> None:
+    """
+    Run the debugger, or the prompt of ``run``, on the terminal, in a process group of its own.
+
+    When it leaves, nobody is asked any more.
+    """
     # -P: no module comes from the current directory, where the program may write.
-    words = [sys.executable, "-P", "-m", "monitor", "debug", *options, "--connect", path]
+    words = [sys.executable, "-P", "-m", "monitor", "debug", "--started", verb, "--connect", path]
     try:
         process = await trio.lowlevel.open_process(words, process_group=0, stdin=subprocess.DEVNULL)
         try:
@@ -132,7 +136,7 @@ class Prompt:
                 control.attend(self._run)
                 task_status.started(control)
                 with self._asking:
-                    await show(path, control, ["--plain"])
+                    await show(path, control, "run")
                     await trio.sleep_forever()  # nobody comes any more, and the socket has nothing to say
 
 

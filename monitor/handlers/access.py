@@ -8,6 +8,7 @@ in the facts about system calls; those of an open depend on its flags and on wha
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import Final
 
 from monitor.broker.names import AT_REMOVEDIR, RENAME_EXCHANGE, rename_flags
@@ -40,6 +41,12 @@ def accesses(call: Call, plan: PathPlan, resolved: Resolved) -> frozenset[str]:
     if call.name == "renameat2" and rename_flags(call) & RENAME_EXCHANGE:
         return EXCHANGED
     return plan.facts.access
+
+
+@lru_cache(maxsize=256)
+def in_order(wanted: frozenset[str]) -> tuple[str, ...]:
+    """Return the classes in one order, so that of several refusals the same one is told each time."""
+    return tuple(sorted(wanted))
 
 
 def _of_open(opening: Opening, resolved: Resolved) -> frozenset[str]:

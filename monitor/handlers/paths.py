@@ -19,7 +19,7 @@ from monitor.broker.held import gives_access
 from monitor.broker.plan import PathPlan, paths_of
 from monitor.broker.resolved import Resolved
 from monitor.errors import TargetGone
-from monitor.handlers.access import EXCHANGED, LOOKS, accesses
+from monitor.handlers.access import EXCHANGED, LOOKS, accesses, in_order
 from monitor.handlers.moving import Mover, Refused, check
 from monitor.notify.account import FAILURE, By, Outcome
 from monitor.notify.decode import Call
@@ -189,13 +189,13 @@ class PathJudge:
             return NOBODYS  # a link there tells of its process, wherever it leads
         return ruling
 
-    def _strongest(self, wanted: Collection[str], resolved: Resolved) -> Ruling:
+    def _strongest(self, wanted: frozenset[str], resolved: Resolved) -> Ruling:
         """Return the most restrictive of what is said of any of *wanted* under any of *names*."""
         found: Ruling | None = None
         asks: dict[tuple[str, bytes], Ruling] = {}
         held, directory = _object_of(resolved), resolved.is_directory
         for name in resolved.names:
-            for access in wanted:
+            for access in in_order(wanted):
                 ruling = self._decider(access, name, directory=directory)
                 if held is not None and not ruling.hidden and self._decider.protects(access, *held):
                     return PROTECTED._replace(access=access, name=name)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import attrs
 import pytest
 import trio
 import trio.testing
@@ -101,6 +102,8 @@ class Flow:
     somebody: Somebody
     told: list[monitor.Event] = field(factory=list)
     written: list[Grant] = field(factory=list)
+    writing: trio.Event = field(factory=trio.Event)
+    """Set: grants are written without a pause."""
 
     def notify(self, name: str = "socket", *, process: int = 1, exe: bytes = b"/bin/sh", **arguments: Any) -> int:
         made = call(name, thread=process, process=process, **(arguments or {"domain": 2, "type": 1, "protocol": 0}))
@@ -129,6 +132,7 @@ async def flowing(
 
     async def remember(grants: tuple[Grant, ...]) -> None:
         await trio.lowlevel.checkpoint()
+        await flow.writing.wait()
         written.extend(grants)
 
     approvals = Asking(
@@ -143,6 +147,7 @@ async def flowing(
     given = Options(Deny(errno.EPERM), True, 30.0, "deny", judge, approvals)
     dispatcher = Dispatcher(listener, routes_of(handlers, [Arch.X86_64]), given, observer)
     flow = Flow(listener, dispatcher, judge, somebody, told, written)
+    flow.writing.set()
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(dispatcher.run)
@@ -195,7 +200,7 @@ async def test_the_question_says_what_is_asked(autojump_clock: trio.testing.Mock
     assert question.about == (About(RULE, reason=f"why {RULE} asks"),)
     assert question.otherwise == Deny(errno.EACCES)
     assert question.scopes == ("once", "process", "program", "run", "always")
-    assert question.suggestions == (GRANT,)
+    assert question.suggestions == (attrs.evolve(GRANT, why=f"why {RULE} asks"),)
     assert not question.emulated
 
 
@@ -376,14 +381,37 @@ async def test_a_grant_says_what_was_answered(autojump_clock: trio.testing.MockC
     mine = Grant(call="socket", verdict="allow", why="mine")
     async with flowing() as flow:
         for domain, answer in enumerate(
-            [Answer(Allow(), "always"), Answer(Deny(errno.ENOENT), "always"), Answer(Allow(), "always", mine)]
+            [
+                Answer(Allow(), "always"),
+                Answer(Deny(errno.ENOENT), "always", why="not this"),
+                Answer(Allow(), "always", mine),
+            ]
         ):
             ident = flow.notify(domain=domain, type=1, protocol=0)
             flow.somebody.say(await flow.question(), answer)
             await flow.listener.response(ident)
         await trio.testing.wait_all_tasks_blocked()
 
-    assert flow.written == [GRANT, Grant(call="socket", verdict="deny", errno=errno.ENOENT), mine]
+    assert flow.written == [
+        attrs.evolve(GRANT, why=f"why {RULE} asks"),
+        Grant(call="socket", verdict="deny", errno=errno.ENOENT, why="not this"),
+        mine,
+    ]
+
+
+async def test_nobody_runs_on_before_the_grant_is_written(autojump_clock: trio.testing.MockClock) -> None:
+    async with flowing() as flow:
+        flow.writing = trio.Event()
+        ident = flow.notify()
+        flow.somebody.say(await flow.question(), Answer(Allow(), "always"))
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(100) as waiting:
+            await flow.listener.response(ident)
+        assert (waiting.cancelled_caught, flow.written) == (True, [])
+        flow.writing.set()
+        await flow.listener.response(ident)
+
+    assert len(flow.written) == 1
 
 
 # ---- equal questions are asked once ----

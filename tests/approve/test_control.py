@@ -413,6 +413,7 @@ async def test_who_does_not_read_is_sent_away_and_nobody_waits(tmp_path: Path) -
     [
         ({"verdict": "allow"}, Answer(Allow())),
         ({"verdict": "allow", "scope": "always"}, Answer(Allow(), "always")),
+        ({"verdict": "allow", "scope": "always", "why": "é"}, Answer(Allow(), "always", why="é")),
         ({"verdict": "deny"}, Answer(Deny(errno.EACCES))),
         ({"verdict": "deny", "errno": "ENOENT", "scope": "run"}, Answer(Deny(errno.ENOENT), "run")),
         ({"verdict": "return", "value": -5000}, Answer(Return(-5000))),
@@ -430,6 +431,10 @@ def test_an_answer_is_understood(said: dict[str, Any], answer: Answer) -> None:
     [
         {},
         {"verdict": "maybe"},
+        {"verdict": "allow", "scope": "once", "why": "nothing is written down"},
+        {"verdict": "allow", "scope": "always", "why": 7},
+        {"verdict": "allow", "scope": "always", "why": "two\nlines"},
+        {"verdict": "allow", "scope": "always", "why": "x" * 1001},
         {"verdict": ["allow"]},
         {"verdict": "allow", "errno": "EPERM"},
         {"verdict": "allow", "remember": {}},

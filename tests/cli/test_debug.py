@@ -276,15 +276,17 @@ def test_an_answer_for_always_is_shown_written_and_not_asked_again(start: Start,
     shown = session.hear("write it? [y/N] ")
     session.say("n\n")
     session.hear(PROMPT)
-    session.say("always\n")
-    session.hear("write it? [y/N] ")
+    session.say("always it shows its harmless\n")
+    shown += session.hear("write it? [y/N] ")
     session.say("y\n")
     session.hear("+[[grants]]")
+    session.hear('+why = "it shows its harmless"')
     session.hear("told\r\n")
     assert session.status() == 0
     again = start("cat", f"{place}/secret", options=("--grants", str(grants)))
     assert again.status() == 0
 
+    assert "why = it shows its harmless" in shown
     assert "call = openat" in shown
     assert f"paths = {place}/secret" in shown
     assert f"program = {os.path.realpath('/usr/bin/cat')}" in shown

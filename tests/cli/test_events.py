@@ -131,3 +131,21 @@ def test_a_program_can_read_why_its_calls_are_refused(rules: list[str]) -> None:
 
     assert (found["syscall"], found["reason"], found["rule"]) == ("mkdir", "no directories", "syscalls[0]")
     assert run(*rules, "--", "sh", "-c", "echo $SECCOMP_MONITOR_DENIALS").stdout == b"\n"
+
+
+def test_which_of_several_refusals_is_told_is_no_matter_of_chance(tmp_path: Path) -> None:
+    """Classes of access are a set, and the order of sets of strings is another one in each process."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        '[policy]\nversion = 1\nknown-as-of = "6.1"\n'
+        '[files]\nread = ["/"]\nwrite = ["/dev"]\nexec = "unverified"\nunix = "unmediated"\n'
+    )
+    told = set()
+    for seed in range(6):
+        words = [*RUN[:-1], "-p", str(policy), "--", "sh", "-c", f"echo x 2>/dev/null >{tmp_path}/new"]
+        done = subprocess.run(
+            words, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONHASHSEED": str(seed)}
+        )
+        told.add(done.stderr.partition("<denied: ")[2])
+
+    assert told == {f"{policy}:4, create {tmp_path}/new>\n"}

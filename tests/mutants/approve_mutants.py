@@ -136,8 +136,8 @@ APPROVE_MUTANTS: Final = (
     Mutant(
         "an empty line allows",
         "monitor/cli/prompt.py",
-        "        return _WORDS.get(line.lower(), line)\n",
-        '        return _WORDS.get(line.lower(), line or "allow")\n',
+        '        word, space, rest = line.partition(" ")\n',
+        '        word, space, rest = (line or "allow").partition(" ")\n',
         ("tests/cli/test_prompt.py::test_an_empty_line_answers_nothing_whatever_was_said_before",),
     ),
     Mutant(
