@@ -1,8 +1,9 @@
 """
-The judge of a debugged run: what a policy refuses becomes a question too, and so do calls with a breakpoint.
+The judge of a debugged run: what a policy or a handler refuses becomes a question, and so do calls with a breakpoint.
 
-What it is not: what the policy says; *inner* says that, and a question that nobody answers is answered as it
-says.  Nothing is lifted but by a person, for one run: a handler sees no refused call, and no grant is about one.
+What it is not: what the policy says; *inner* says that, and a question that nobody answers is answered as it, or
+the handler, says.  Nothing is lifted but by a person, for one run: a handler sees no refused call, and no grant is
+about one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from monitor.errors import TargetGone, TargetMemoryError
 from monitor.notify.account import Outcome
 from monitor.notify.approval import Asks
 from monitor.notify.decode import Call
-from monitor.notify.verdict import Allow, Emulate
+from monitor.notify.verdict import Deny, InjectFd, Kill
 from monitor.origin import NOWHERE, Origin
 
 if TYPE_CHECKING:
@@ -96,6 +97,14 @@ class DebuggingJudge:
             return said
         return _questioned(call, said, at=BREAKPOINT)
 
+    def reconsiders(self, call: Call, decided: Outcome) -> Outcome:
+        """Return what a handler has *decided*, as a question if it refuses *call*, or at a breakpoint."""
+        if decided.asks is not None or isinstance(decided.verdict, InjectFd):
+            return decided  # it is one already; or what it holds would have to be given back if somebody says otherwise
+        if isinstance(decided.verdict, Deny | Kill):
+            return _questioned(call, decided, at=Origin(f"the handler {decided.handler}"))
+        return decided if self._breakpoints.hit(call) is None else _questioned(call, decided, at=BREAKPOINT)
+
 
 def _questioned(call: Call, said: Outcome, at: Origin | None = None) -> Outcome:
     """Return *said* as what is answered where nobody says otherwise; *at*: why somebody is asked."""
@@ -103,9 +112,10 @@ def _questioned(call: Call, said: Outcome, at: Origin | None = None) -> Outcome:
         asks = asks_of(call, at or said.rule or NOWHERE)
     except (TargetGone, TargetMemoryError, OSError):
         return said  # without a look at it nobody can decide otherwise
-    if isinstance(said.verdict, Allow | Emulate):
-        asks = asks._replace(allowed=said.verdict)
+    refused = isinstance(said.verdict, Deny | Kill)
+    if not refused:
+        asks = asks._replace(allowed=said.verdict)  # it goes on as it would have
     if said.path is not None:
         asks = Asks(asks.allowed, (asks.about[0]._replace(access=said.access, path=said.path),))
-    said.asks = asks._replace(refused=not isinstance(said.verdict, Allow | Emulate))
+    said.asks = asks._replace(refused=refused, grantable=False)
     return said

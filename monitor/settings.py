@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from attrs import field, frozen, validators
 
 from monitor.abi.arch import Arch
-from monitor.notify.ask import Options
+from monitor.notify.ask import Options, Reconsider
 from monitor.notify.handler import Handler, HandlerFunction, Routes, notified_by, routes_of
 from monitor.notify.verdict import Allow, Deny, Kill, Return, Verdict
 
@@ -126,7 +126,9 @@ class Settings:
             )
             calls = self._asking(judge)
             files = judge_of_files(policy, calls, observe=self.observe)
-            return Plan(program, routes, self._options(self._debugging(files or calls)), judge, files)
+            deciding, reconsider = self._debugging(files or calls)
+            options = self._options(deciding)._replace(reconsider=reconsider)
+            return Plan(program, routes, options, judge, files)
         return Plan(None, routes_of(self.handlers, _abis(others=True)), self._options(None), None, None)
 
     def _with_grants(self, policy: Policy) -> Policy:
@@ -145,13 +147,14 @@ class Settings:
 
         return AskingJudge(judge)
 
-    def _debugging(self, judge: Judge) -> Judge:
-        """Return *judge*, as one that asks about refusals and at breakpoints, if that is wanted."""
+    def _debugging(self, judge: Judge) -> tuple[Judge, Reconsider | None]:
+        """Return *judge*, as one that asks about refusals and at breakpoints, if that is wanted; likewise handlers."""
         if self.breakpoints is None:
-            return judge
+            return judge, None
         from monitor.debugging import DebuggingJudge  # noqa: PLC0415  # a debugged run is one of many
 
-        return DebuggingJudge(judge, self.breakpoints)
+        debugging = DebuggingJudge(judge, self.breakpoints)
+        return debugging, debugging.reconsiders
 
     def program(self, *, other_abis: bool) -> Program:
         """Return the filter that notifies what the handlers decide about, and nothing else."""

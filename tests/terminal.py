@@ -38,7 +38,14 @@ class Session:
             os.execvpe(
                 argv[0],
                 list(argv),
-                {**os.environ, "TERM": "dumb", "PS1": "prompt> ", "HISTFILE": "", **(environment or {})},
+                {
+                    "XDG_STATE_HOME": "/nowhere",
+                    **os.environ,
+                    "TERM": "dumb",
+                    "PS1": "prompt> ",
+                    "HISTFILE": "",
+                    **(environment or {}),
+                },
             )
 
     def say(self, text: str) -> None:

@@ -199,7 +199,7 @@ class Asking:
         assert outcome.asks is not None
         memory = glimpsed(call.target)
         suggestions: tuple[Grant, ...] = ()
-        if self._suggest is not None and not outcome.asks.refused:
+        if self._suggest is not None and outcome.asks.grantable:
             suggestions = self._suggest(call, outcome.asks, asker)
         about = outcome.asks.about
         if self._explain is not None:

@@ -8,7 +8,7 @@ What it is not: what is typed (``debugger``, a process of its own on the termina
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -17,23 +17,18 @@ from typing import Any, NamedTuple
 import click
 import trio
 
-from monitor.abi import syscalls
-from monitor.abi.arch import Arch
-from monitor.approve.control import ControlSocket, listening
-from monitor.approve.wire import Json, WireError, number_of
+from monitor.approve.control import listening
+from monitor.approve.wire import WireError
+from monitor.cli.loading import load_handlers
 from monitor.cli.prompting import mind_the_terminal, show, tell_of_grants
 from monitor.cli.remembering import Remembered
 from monitor.cli.reporting import Reporter
+from monitor.cli.requests import History, add_breakpoint, commands_of
 from monitor.cli.running import TIMEOUT_HELP, environment, failed, has_terminal, minded_signals, run_to_status, watch
-from monitor.debugging import Breakpoint, Breakpoints
-from monitor.errors import PolicyError
-from monitor.notify.decode import Call
+from monitor.debugging import Breakpoints
 from monitor.notify.handler import Handler, no_opinion
 from monitor.policy.action import Allow
-from monitor.policy.condition import Condition
-from monitor.policy.expression import Expression
 from monitor.policy.model import Policy
-from monitor.run import Run
 from monitor.sources.launch import Launch
 from monitor.supervisor import supervise
 
@@ -45,6 +40,7 @@ class Choices(NamedTuple):
     policies: Sequence[str]
     definitions: Sequence[str]
     breaks: Sequence[str]
+    sources: Sequence[str]
     control: str | None
     grants: str | None
     ask_seconds: float | None
@@ -63,6 +59,7 @@ class Choices(NamedTuple):
 )
 @click.option("-p", "policies", metavar="POLICY", multiple=True, help="A policy: FILE.toml, a profile, or a preset.")
 @click.option("-b", "breaks", metavar="'CALL [if EXPR]'", multiple=True, help="Stop at this call, too.")
+@click.option("--handlers", "sources", metavar="FILE", multiple=True, help="Python file or module with handlers.")
 @click.option("-D", "definitions", metavar="NAME=VALUE", multiple=True, help="Set a variable of the policy.")
 @click.option("--control", metavar="SOCK", help="Ask over this socket, not on the terminal.")
 @click.option("--connect", metavar="SOCK", help="Answer what another run asks over this socket.")
@@ -113,12 +110,13 @@ def _answer_for(path: str, started: str | None) -> int:
 async def _run(choices: Choices, reporter: Reporter) -> int:
     """Return the exit status."""
     policy = _policy(choices)
-    breakpoints = Breakpoints()
+    breakpoints, history = Breakpoints(), History()
     for text in choices.breaks:
         add_breakpoint(breakpoints, text)
     if choices.control is None and not has_terminal():
         return failed("there is no terminal to ask on: give --control SOCK, and answer with debug --connect SOCK")
     async with AsyncExitStack() as stack:
+        handlers = [handler for source in choices.sources for handler in await load_handlers(source, stack)]
         path = choices.control
         if path is None:
             path = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seccomp-monitor-")), "control"))
@@ -129,17 +127,18 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
             supervise(
                 Launch(choices.words, env=environment()),
                 policy=policy,
-                handlers=[Handler.of("all", no_opinion, name="debug")],
+                handlers=[*handlers, Handler.of("all", no_opinion, name="debug")],
+                strict=bool(choices.policies),
                 notify_refusals=True,
                 approver=control,
                 ask_seconds=choices.ask_seconds,
                 grants=None if choices.grants is None else choices.remembered().file,
                 breakpoints=breakpoints,
-                events=[reporter, tell_of_grants],
+                events=[reporter, tell_of_grants, history],
             ) as run,
             trio.open_nursery() as nursery,
         ):
-            control.attend(run, _commands(breakpoints, control, run))
+            control.attend(run, commands_of(run, breakpoints, history, control.question))
             if choices.control is None:
                 nursery.start_soon(show, path, control, "debug")
             status = await watch(run, received, seconds=choices.seconds, wait_all=False)
@@ -158,76 +157,3 @@ def _policy(choices: Choices) -> Policy:
     return load_for_run(
         choices.policies, surroundings_here(choices.definitions, None, None), quiet=False, grants=grants
     )
-
-
-# ---- what the debugger asks for besides ----
-
-
-def _commands(breakpoints: Breakpoints, control: ControlSocket, run: Run) -> Mapping[str, Any]:
-    def add(said: Mapping[str, Json]) -> Json:
-        try:
-            return _described(add_breakpoint(breakpoints, str(said.get("at", ""))))
-        except PolicyError as error:
-            raise WireError(error.message) from None
-
-    def remove(said: Mapping[str, Json]) -> Json:
-        number = number_of(said, "number")
-        if not breakpoints.remove(number):
-            message = f"there is no breakpoint {number}"
-            raise WireError(message)
-        return True
-
-    def listed(_said: Mapping[str, Json]) -> Json:
-        return [_described(one) for one in breakpoints.all()]
-
-    def rules(said: Mapping[str, Json]) -> Json:
-        from monitor.cli.ruling import ruling_lines  # noqa: PLC0415  # only who wants to know pays
-
-        assert run.policy is not None  # a debugged run has one
-        return list(ruling_lines(run.policy, control.question(said)))
-
-    return {"break": add, "delete": remove, "breaks": listed, "rules": rules}
-
-
-def _described(one: Breakpoint) -> str:
-    return f"breakpoint {one.number}: {one.call}{f' if {one.condition}' if one.condition else ''}"
-
-
-def add_breakpoint(breakpoints: Breakpoints, text: str) -> Breakpoint:
-    """
-    Add the breakpoint ``CALL [if EXPR]``, in the language of policies.
-
-    Raises:
-        PolicyError: there is no such call, or EXPR is no condition about it.
-    """
-    name, _, condition = text.strip().partition(" if ")
-    name, condition = name.strip(), condition.strip()
-    arches = [arch for arch in sorted(Arch.native().family(), key=lambda one: one.table) if _has(arch, name)]
-    if not arches:
-        message = f"{name!r} is no system call"
-        raise PolicyError(message)
-    return breakpoints.add(name, condition, _applies(name, condition, arches))
-
-
-def _has(arch: Arch, name: str) -> bool:
-    return syscalls.number_of(arch, name) is not None
-
-
-def _always(_call: Call) -> bool:
-    return True
-
-
-def _applies(name: str, condition: str, arches: Sequence[Arch]) -> Callable[[Call], bool]:
-    if not condition:
-        return _always
-    expression = Expression(condition)
-    bound: dict[Arch, Condition] = {}
-    for arch in arches:
-        signature = syscalls.signature_of(arch, name)
-        if signature is not None:
-            bound[arch] = expression.bind(signature, arch)
-
-    def applies(call: Call) -> bool:
-        return call.arch in bound and bound[call.arch].holds(call.registers)
-
-    return applies

@@ -9,6 +9,7 @@ blocks wherever it likes.
 from __future__ import annotations
 
 import contextlib
+import os
 import readline
 import shlex
 import signal
@@ -16,9 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from monitor.approve.wire import Json, WireError, bytes_of
+from monitor.cli import history
 from monitor.cli.connection import Connection, Ended
 from monitor.cli.terminal import Terminal
-from monitor.cli.told import about_lines, shown
+from monitor.cli.told import about_lines, line, shown
 from monitor.cli.told import objects as _objects
 from monitor.cli.told import text as _text
 from monitor.cli.told import values as _values
@@ -42,6 +44,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "env": "env                      the environment it was started with",
     "tree": "tree                     the processes above it",
     "rules": "rules                    which rule decides about this call, and which were tried",
+    "policy": "policy                   the policy in force, and where it stands",
+    "events": "events [N]               the last refusals and answers, and what went wrong",
     "kill": "kill                     end the program",
     "quit": "quit                     leave; what is asked is then denied",
     "help": "help                     this",
@@ -83,6 +87,13 @@ class Debugger:
             self.greet()
         readline.set_completer(_complete)
         readline.parse_and_bind("tab: complete")
+        history.load(os.environ)
+        try:
+            self._attend()
+        finally:
+            history.save(os.environ)
+
+    def _attend(self) -> None:
         with contextlib.suppress(Ended):
             while True:
                 self._hear(wait=True)
@@ -119,16 +130,16 @@ class Debugger:
             self.show_question(self._open[number])
             while number in self._open:
                 try:
-                    line = self.typed(number)
+                    typed = self.typed(number)
                 except EOFError:
                     self._say("")
                     return False
                 self._hear(wait=False)
                 if number not in self._open:
                     break
-                if not line:
+                if not typed:
                     continue
-                word, *words = _split(line)
+                word, *words = _split(typed)
                 if word == "quit":
                     return False
                 if word == "next":
@@ -197,7 +208,7 @@ class Debugger:
             self._say("this grant:" if suggestion is suggestions[0] else "and this:")
             for key, value in {**suggestion, **({"why": why} if why else {})}.items():
                 self._say(f"  {key} = {_text(value)}")
-        with contextlib.suppress(EOFError, KeyboardInterrupt):
+        with contextlib.suppress(EOFError, KeyboardInterrupt), history.forgetting():
             said = input("write it? [y/N] " if len(suggestions) == 1 else "write them? [y/N] ")
             return said.strip().lower() in {"y", "yes"}
         return False
@@ -214,9 +225,9 @@ class Debugger:
     def show_question(self, question: Mapping[str, Json]) -> None:
         """Write what is asked, by whom, and why."""
         self._say(f"\n--- question {question['question']}: {_text(question['comm'])}, thread {question['tid']} ---")
-        self._say(str(question["text"]))
-        for line in about_lines(question, "refuses this" if question.get("refused") else "asks"):
-            self._say(f"  {line}")
+        self._say(line(question["text"]))
+        for what in about_lines(question, "refuses this" if question.get("refused") else "asks"):
+            self._say(f"  {what}")
         self._say(f"  otherwise: {' '.join(_text(one) for one in _values(question.get('otherwise')))}")
         if not question.get("emulated"):
             self._say("  allowed, the kernel runs it, and reads again what its pointers lead to")
@@ -232,8 +243,8 @@ class Debugger:
     def _place(self, number: int, pointer: str) -> str:
         """Return where the call was made: a module, and an offset in its file."""
         address = int(pointer, 16)
-        for line in _values(self._look("maps", number)):
-            fields = bytes_of(line).split(None, 5)
+        for mapping in _values(self._look("maps", number)):
+            fields = bytes_of(mapping).split(None, 5)
             first, _, last = fields[0].partition(b"-")
             if int(first, 16) <= address < int(last, 16):
                 name = fields[5] if len(fields) > 5 else b"[anonymous]"  # noqa: PLR2004  # of six
@@ -273,6 +284,13 @@ class Debugger:
 
         return show
 
+    def told(self, word: str, words: Sequence[str], **fields: Json) -> None:
+        """Show the lines that *word* asks for, which were made for people."""
+        if words:
+            raise ValueError
+        for one in _values(self._connection.request(word, **fields)):
+            self._say(line(one))
+
     def tree(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
         """Show the processes, the nearest first."""
         for one in _objects(self._look("tree", number)):
@@ -308,8 +326,8 @@ class Debugger:
 
     def help(self, words: Sequence[str], number: int) -> None:  # noqa: ARG002  # likewise
         """List the commands."""
-        for line in COMMANDS.values():
-            self._say(line)
+        for described in COMMANDS.values():
+            self._say(described)
         self._say(f"SCOPE is {', '.join(SCOPES)}; once where none is said. An empty line repeats. {WAITS}")
 
 
@@ -325,7 +343,9 @@ _SHOWS: Final[Mapping[str, Callable[[Debugger, Sequence[str], int], None]]] = {
     "break": Debugger.add_breakpoint,
     "breaks": Debugger.breaks,
     "delete": Debugger.delete,
-    "rules": lambda one, words, number: one.lines("rules")(words, number),
+    "rules": lambda one, words, number: one.told("rules", words, question=number),
+    "policy": lambda one, words, _number: one.told("policy", words),
+    "events": lambda one, words, _number: one.told("told", words[1:], last=int(words[0], 0) if words else 10),
     "kill": Debugger.kill,
     "help": Debugger.help,
 }
@@ -334,9 +354,9 @@ _SHOWS: Final[Mapping[str, Callable[[Debugger, Sequence[str], int], None]]] = {
 def _why_not(question: Mapping[str, Json], suggestions: Sequence[Mapping[str, Json]]) -> str:
     """Return why *question* cannot be answered for always."""
     if question.get("refused"):
-        return "the policy refuses this, and a grant lifts only asks"
+        return "this is refused, and a grant lifts only what a policy asks"
     if not suggestions:
-        return "no grant could say who asked for what"
+        return "a grant answers what a policy asks, of programs and about names that a file can tell of"
     return "no --grants FILE"
 
 
@@ -344,10 +364,10 @@ def _end(_number: int, _frame: object) -> None:
     raise Ended
 
 
-def _split(line: str) -> list[str]:
-    """Return the words of *line*, the first one completed; where it is none, why."""
+def _split(typed: str) -> list[str]:
+    """Return the words of what was *typed*, the first one completed; where it is none, why."""
     try:
-        words = shlex.split(line)
+        words = shlex.split(typed)
     except ValueError as error:
         return [str(error)]
     if not words:

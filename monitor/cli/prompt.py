@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from monitor.approve.wire import Json
+from monitor.cli import history
 from monitor.cli.debugger import WAITS, Debugger
-from monitor.cli.told import about_lines, text, values
+from monitor.cli.told import about_lines, line, text, values
 
 _WORDS: Final[Mapping[str, str]] = {"y": "allow", "yes": "allow", "n": "deny", "no": "deny", "a": "always"}
 """What may be typed besides the debugger's commands."""
@@ -40,9 +41,11 @@ class Prompt(Debugger):
 
     def show_question(self, question: Mapping[str, Json]) -> None:
         """Write who asks for what, and which rule wants to know."""
-        self._say(f"\n{text(question['exe']) or text(question['comm'])} ({question['pid']}) asks: {question['text']}")
-        for line in about_lines(question):
-            self._say(f"  {line}")
+        self._say(
+            f"\n{text(question['exe']) or text(question['comm'])} ({question['pid']}) asks: {line(question['text'])}"
+        )
+        for what in about_lines(question):
+            self._say(f"  {what}")
         if not question.get("emulated"):
             self._say("  the kernel reads again what its pointers lead to")
 
@@ -54,19 +57,20 @@ class Prompt(Debugger):
         """
         offered = frozenset(text(one) for one in values(self._open[number].get("scopes")))
         try:
-            line = input(f"allow? [y/n{'/a' if 'always' in offered else ''}/?] ").strip()
+            with history.forgetting():
+                typed = input(f"allow? [y/n{'/a' if 'always' in offered else ''}/?] ").strip()
         except KeyboardInterrupt:
             self._say("")
             self._terminal.interrupt()
             return "deny"
-        if line == "?":
+        if typed == "?":
             for word, described in _HELP.items():
                 if word in offered | _ALWAYS_THERE:
                     self._say(described)
             self._say(WAITS)
             return ""
-        if line == "show":
+        if typed == "show":
             super().show_question(self._open[number])
             return ""
-        word, space, rest = line.partition(" ")
+        word, space, rest = typed.partition(" ")
         return f"{_WORDS.get(word.lower(), word)}{space}{rest}"

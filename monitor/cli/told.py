@@ -48,3 +48,8 @@ def text(said: Json) -> str:
     if isinstance(said, list):
         return ", ".join(text(one) for one in said)
     return printable(str(said)) if said is not None else ""
+
+
+def line(said: Json) -> str:
+    """Return a line that was made for people, as it is: only what a terminal would obey is escaped."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(said))

@@ -42,12 +42,14 @@ class Asks(NamedTuple):
     Attributes:
         allowed: what is done about the call if all of it is allowed.
         about: all of it; never empty.
-        refused: whether the policy refuses the call, and does not ask: a grant never lifts that.
+        refused: whether the call is refused, and nobody asks: a grant never lifts that.
+        grantable: whether a policy asks, so that a grant can answer.
     """
 
     allowed: Verdict
     about: tuple[About, ...]
     refused: bool = False
+    grantable: bool = True
 
 
 class Approvals(Protocol):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from errno import ENFILE
 from time import perf_counter
-from typing import Any, Final, Literal, NamedTuple, Protocol, cast
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, cast
 
 import trio
 
@@ -30,6 +30,10 @@ _ANSWERS: Final = frozenset({Allow, Deny, Return, InjectFd, Kill, Emulate})
 """The verdicts that are an answer, by their classes, which are final."""
 
 
+Reconsider: TypeAlias = Callable[[Call, Outcome], Outcome]
+"""Returns what becomes of a handler's decision."""
+
+
 class Options(NamedTuple):
     """What ``supervise`` was told about answering."""
 
@@ -44,6 +48,8 @@ class Options(NamedTuple):
     """How long the loop is blocked for the next call when there is none: see ``Dispatcher``."""
     failure: Verdict = FAILURE
     """What is answered where a handler fails, or takes too long."""
+    reconsider: Reconsider | None = None
+    """What becomes of a handler's decision where somebody debugs; None: it stands."""
 
 
 class Cancellable(Protocol):
@@ -62,6 +68,7 @@ class Asker:
     def __init__(self, options: Options, stats: Stats, observer: Observer) -> None:
         """Count in *stats* and tell *observer*."""
         self._options = options
+        self._reconsider = options.reconsider
         self._stats = stats
         self._observer = observer
 
@@ -78,12 +85,15 @@ class Asker:
         try:
             verdict = _call_interruptibly(function, call)
         except Exception as error:  # noqa: BLE001  # whatever a handler raises denies its call
-            return self._failed(call, handler, error)
+            return self._reconsidered(call, self._failed(call, handler, error))
         seconds = perf_counter() - before
         outcome = self._understood(call, verdict, handler)
         if seconds > SLOW_SECONDS:
             self._tell_of_slow(call, handler, seconds, verdict)
-        return outcome
+        return outcome if self._reconsider is None or outcome is None else self._reconsider(call, outcome)
+
+    def _reconsidered(self, call: Call, outcome: Outcome) -> Outcome:
+        return outcome if self._reconsider is None else self._reconsider(call, outcome)
 
     def _tell_of_slow(self, call: Call, handler: Handler, seconds: float, verdict: object) -> None:
         self._stats.slow += 1
@@ -165,7 +175,7 @@ class Asker:
                 waiting.scope = scope
                 verdict = await _await_interruptibly(function, waiting.call)
         except Exception as error:  # noqa: BLE001  # likewise
-            return self._failed(waiting.call, handler, error)
+            return self._reconsidered(waiting.call, self._failed(waiting.call, handler, error))
         except BaseExceptionGroup as group:
             cancelled, rest = group.split(trio.Cancelled)
             if cancelled is not None and isinstance(rest, Exception):  # cancelled from outside, and failed over it
@@ -180,7 +190,8 @@ class Asker:
             if waiting.gone:
                 return Outcome(FAILURE, "error", handler.name)
             return Outcome(self._options.failure, "timeout", handler.name)
-        return self._understood(waiting.call, verdict, handler)
+        outcome = self._understood(waiting.call, verdict, handler)
+        return None if outcome is None else self._reconsidered(waiting.call, outcome)
 
 
 @trio.lowlevel.disable_ki_protection

@@ -134,7 +134,7 @@ def test_always_needs_a_file_and_an_ask(start: Start, place: Path) -> None:
     session = start("mkdir", f"{place}/made")
     question(session)
     session.say("always\n")
-    session.hear("not for always: the policy refuses this")
+    session.hear("not for always: this is refused")
     session.say("deny\n")
     session.status()
 
@@ -151,6 +151,12 @@ def test_always_needs_a_file_and_an_ask(start: Start, place: Path) -> None:
         ("env", "PATH="),
         ("tree", "cat "),
         ("rules", "with these registers: allow"),
+        ("policy", "known-as-of"),
+        ("events", "(debug) "),
+        ("events 3", "(debug) "),
+        ("events x", "usage: events [N]"),
+        ("events 1 2", "usage: events [N]"),
+        ("events 201", "not done: last is a number from 0 to 200"),
         ("list", "* 1: cat"),
         ("show", "--- question 1"),
         ("breaks", "(debug) "),
@@ -218,6 +224,28 @@ def test_what_a_rule_was_written_for_is_shown_with_it(start: Start, place: Path)
 
     assert "refuses this: no new directories" in shown
     assert "(no new directories)" in tried
+
+
+def test_what_was_decided_before_can_be_shown(start: Start, place: Path) -> None:
+    session = start("sh", "-c", f"cat {place}/secret; cat {place}/secret; mkdir {place}/new")
+    for answer in ("deny", "allow"):
+        question(session)
+        session.say(f"{answer}\n")
+    question(session)
+    session.say("events\n")
+    refused = session.hear("EACCES")
+    session.hear("<asked: once>")
+    allowed = session.hear("<asked: once>")
+    session.say("events 1\n")
+    last = session.hear(PROMPT)
+    last += session.hear(PROMPT)
+    session.say("deny\n")
+    session.status()
+
+    assert f'openat(AT_FDCWD, "{place}/secret", O_RDONLY) = -1 ' in refused
+    assert f'openat(AT_FDCWD, "{place}/secret", O_RDONLY) = ' in allowed
+    assert "EACCES" not in last
+    assert "<asked: once>" in last
 
 
 def test_every_command_is_in_some_test() -> None:
@@ -494,3 +522,67 @@ def test_what_cannot_be_meant_is_said(place: Path, options: list[str]) -> None:
     assert done.returncode == 125
     assert done.stderr.startswith("seccomp-monitor: ")
     assert "Traceback" not in done.stderr
+
+
+# ---- handlers ----
+
+
+HANDLERS = """
+import monitor
+
+@monitor.handles("getppid")
+def refuses(call):
+    return monitor.Deny(5)
+
+@monitor.handles("getpgid")
+async def fails(call):
+    raise ValueError("no idea")
+
+@monitor.handles("getsid")
+def answers(call):
+    return monitor.Return(4711)
+"""
+
+CALLER = """
+import os
+for call in (os.getppid, lambda: os.getpgid(0), lambda: os.getsid(0)):
+    try:
+        print("got", call())
+    except OSError as error:
+        print("got", error.errno)
+"""
+
+
+@pytest.fixture
+def handlers(place: Path) -> tuple[str, ...]:
+    (place / "decides.py").write_text(HANDLERS)
+    return ("--handlers", f"{place}/decides.py")
+
+
+def test_what_a_handler_refuses_is_asked_about_and_what_it_answers_is_not(
+    start: Start, handlers: tuple[str, ...]
+) -> None:
+    session = start("/usr/bin/python3", "-c", CALLER, options=handlers, policy=False)
+    assert "the handler refuses refuses this" in question(session)
+    session.say("return 77\n")
+    session.hear("got 77")
+    assert "the handler fails refuses this" in question(session)
+    session.say("deny\n")
+    session.hear("got 1")
+    session.hear("got 4711")
+
+    assert session.status() == 0
+
+
+def test_a_breakpoint_is_reached_before_a_handler_s_answer_is_given(start: Start, handlers: tuple[str, ...]) -> None:
+    options = (*handlers, "-b", "getsid")
+    session = start("/usr/bin/python3", "-c", "import os; print('got', os.getsid(0))", options=options, policy=False)
+    shown = question(session)
+    session.say("always\n")
+    session.hear("not for always: a grant answers what a policy asks")
+    session.say("allow\n")
+    session.hear("got 4711")
+
+    assert "a breakpoint asks" in shown
+    assert "otherwise: return 4711" in shown
+    assert session.status() == 0

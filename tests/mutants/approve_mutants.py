@@ -108,7 +108,7 @@ APPROVE_MUTANTS: Final = (
     Mutant(
         "a grant is suggested for what the policy refuses",
         "monitor/approve/approvals.py",
-        " and not outcome.asks.refused:\n",
+        " and outcome.asks.grantable:\n",
         ":\n",
         ("tests/kernel/test_debugging.py::test_what_is_refused_is_never_remembered",),
     ),
@@ -136,8 +136,8 @@ APPROVE_MUTANTS: Final = (
     Mutant(
         "an empty line allows",
         "monitor/cli/prompt.py",
-        '        word, space, rest = line.partition(" ")\n',
-        '        word, space, rest = (line or "allow").partition(" ")\n',
+        '        word, space, rest = typed.partition(" ")\n',
+        '        word, space, rest = (typed or "allow").partition(" ")\n',
         ("tests/cli/test_prompt.py::test_an_empty_line_answers_nothing_whatever_was_said_before",),
     ),
     Mutant(
@@ -160,5 +160,33 @@ APPROVE_MUTANTS: Final = (
         "            access=frozenset(access),\n",
         "            access=frozenset(one.access for one in asks.about),\n",
         ("tests/kernel/test_remembering.py::test_a_question_about_two_names_leaves_a_grant_for_each",),
+    ),
+    Mutant(
+        "what was typed is read from another user's file",
+        "monitor/cli/history.py",
+        "held.st_uid != os.geteuid() or ",
+        "",
+        ("tests/cli/test_history.py::test_what_belongs_to_another_user_is_neither_read_nor_written",),
+    ),
+    Mutant(
+        "what was typed is read through a link",
+        "monitor/cli/history.py",
+        "_OPEN: Final = os.O_NOFOLLOW | ",
+        "_OPEN: Final = ",
+        ("tests/cli/test_history.py::test_no_link_and_no_fifo_is_read_or_written_through",),
+    ),
+    Mutant(
+        "who debugs does not see what a handler refuses",
+        "monitor/settings.py",
+        "        return debugging, debugging.reconsiders\n",
+        "        return debugging, None\n",
+        ("tests/cli/test_debug.py::test_what_a_handler_refuses_is_asked_about_and_what_it_answers_is_not",),
+    ),
+    Mutant(
+        "always is offered where no policy asks",
+        "monitor/debugging.py",
+        "grantable=False",
+        "grantable=True",
+        ("tests/kernel/test_debugging.py::test_what_is_refused_is_never_remembered",),
     ),
 )
