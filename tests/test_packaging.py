@@ -65,7 +65,14 @@ def test_every_file_that_is_no_python_is_package_data() -> None:
 
 def test_run_time_dependencies_are_these() -> None:
     """Each is one more thing that every user has to trust."""
-    assert requirements(PROJECT["project"]["dependencies"]) == {"attrs", "cattrs", "cffi", "click", "trio"}
+    assert requirements(PROJECT["project"]["dependencies"]) == {
+        "attrs",
+        "cattrs",
+        "cffi",
+        "click",
+        "pyelftools",
+        "trio",
+    }
 
 
 def test_what_is_installed_is_this_version() -> None:

@@ -65,7 +65,9 @@ def blocks_of(document: Path) -> Iterator[Block]:
 
 def without_chance(text: str) -> str:
     """Leave out what differs from run to run: addresses, numbers of processes, times, days, and widths of columns."""
-    text = re.sub(r"0x[0-9a-f]{4,}|\b\d{4}-\d\d-\d\d\b|\b\d+\.\d+\b|\b\d{4,}\b|\b\d+(?= vars? )", "N", text)
+    text = re.sub(
+        r"0x[0-9a-f]{4,}|(?<=\+)0x[0-9a-f]+|\b\d{4}-\d\d-\d\d\b|\b\d+\.\d+\b|\b\d{4,}\b|\b\d+(?= vars? )", "N", text
+    )
     text = re.sub(r"(?<=\()\d+(?=\))|(?<=process )\d+|(?<=thread )\d+|(?<=pid )\d+", "N", text)
     return re.sub(" +", " ", text)
 

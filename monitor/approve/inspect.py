@@ -33,6 +33,9 @@ MOST_ABOVE: Final = 32
 _PARENT: Final = 1
 """The place of ``ppid`` behind the name in /proc/PID/stat (proc_pid_stat(5))."""
 
+_POINTERS: Final = 2
+"""How many of the fields of proc_pid_syscall(5) come last: stack pointer and instruction pointer."""
+
 Look = Callable[[Memory, Mapping[str, Json]], Json]
 
 
@@ -54,8 +57,20 @@ def fds(memory: Memory, said: Mapping[str, Json]) -> Json:  # noqa: ARG001  # as
     return {str(number): text_or_bytes(memory.link(f"fd/{number}")) for number in numbers[:MOST_FDS]}
 
 
-def maps(memory: Memory, said: Mapping[str, Json]) -> Json:  # noqa: ARG001  # likewise
-    """Return the lines of proc_pid_maps(5)."""
+def place(memory: Memory, said: Mapping[str, Json]) -> Json:  # noqa: ARG001  # likewise
+    """Return what proc_pid_syscall(5) tells besides the call: ``stack_pointer`` and ``instruction_pointer``."""
+    fields = _file(memory, "syscall").split()
+    if len(fields) < _POINTERS:  # "running"
+        raise TargetGone
+    stack, instruction = (int(one, 16) for one in fields[-_POINTERS:])
+    return {"instruction_pointer": f"{instruction:#x}", "stack_pointer": f"{stack:#x}"}
+
+
+def maps(memory: Memory, said: Mapping[str, Json]) -> Json:
+    """Return the lines of proc_pid_maps(5); with ``address``, the one that holds it, or none."""
+    if "address" in said:
+        line = _line_about(memory, number_of(said, "address"))
+        return [] if line is None else [text_or_bytes(line)]
     return [text_or_bytes(line) for line in _file(memory, "maps").split(b"\n") if line]
 
 
@@ -90,6 +105,7 @@ def tree(memory: Memory, said: Mapping[str, Json]) -> Json:  # noqa: ARG001  # l
 LOOKS: Final[Mapping[str, Look]] = {
     "mem": mem,
     "fds": fds,
+    "place": place,
     "maps": maps,
     "env": env,
     "cmdline": cmdline,
@@ -120,3 +136,16 @@ def _file(memory: Memory, name: str) -> bytes:
             return b"".join(iter(lambda: file.read(4096), b""))[:MOST_TEXT]
     except OSError as error:
         raise WireError(str(error)) from None
+
+
+def _line_about(memory: Memory, address: int) -> bytes | None:
+    """Return the line of proc_pid_maps(5) about *address*, wherever in the file it stands: they are sorted."""
+    try:
+        with Path(f"/proc/{memory.tid}/maps").open("rb") as file:
+            for line in file:
+                first, _, last = line.partition(b" ")[0].partition(b"-")
+                if address < int(last, 16):
+                    return line.removesuffix(b"\n") if int(first, 16) <= address else None
+    except OSError as error:
+        raise WireError(str(error)) from None
+    return None

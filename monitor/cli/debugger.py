@@ -16,11 +16,13 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from monitor.approve.wire import Json, WireError, bytes_of
+from monitor.approve.wire import Json, WireError
 from monitor.cli import history
 from monitor.cli.connection import Connection, Ended
+from monitor.cli.places import MOST, places
+from monitor.cli.symbolizer import Symbolizer
 from monitor.cli.terminal import Terminal
-from monitor.cli.told import about_lines, line, shown
+from monitor.cli.told import about_lines, line
 from monitor.cli.told import objects as _objects
 from monitor.cli.told import text as _text
 from monitor.cli.told import values as _values
@@ -40,6 +42,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "mem": "mem ADDRESS LENGTH       bytes of its memory",
     "regs": "regs                     the registers of the call",
     "fds": "fds                      what its descriptors are open on",
+    "where": "where                    where it made the call, and who called that",
     "maps": "maps                     its mappings",
     "env": "env                      the environment it was started with",
     "tree": "tree                     the processes above it",
@@ -60,6 +63,9 @@ _ANSWERS: Final = frozenset({"allow", "deny", "errno", "return", "always"})
 
 _MEM_ROW: Final = 16
 
+PLACES: Final = 3
+"""How many places of code a question shows."""
+
 
 class Debugger:
     """Questions, one at a time, and what is typed about them."""
@@ -79,6 +85,7 @@ class Debugger:
         self._open: dict[int, dict[str, Json]] = {}
         self._shown: int | None = None
         self._last = ""
+        self._symbolizer = Symbolizer()
 
     def run(self) -> None:
         """Show questions until the supervisor has gone, or somebody leaves."""
@@ -94,7 +101,7 @@ class Debugger:
             history.save(os.environ)
 
     def _attend(self) -> None:
-        with contextlib.suppress(Ended):
+        with contextlib.closing(self._symbolizer), contextlib.suppress(Ended):
             while True:
                 self._hear(wait=True)
                 while self._open:
@@ -237,19 +244,15 @@ class Debugger:
             assert isinstance(number, int)
             above = _objects(self._look("tree", number))[1:]
             self._say("  below " + " < ".join(f"{_text(one.get('comm'))} ({one.get('pid')})" for one in above))
-            place = self._place(number, str(question["instruction_pointer"]))
-            self._say(f"  at {place}")
+            self._say_places(question, PLACES, "  ")
 
-    def _place(self, number: int, pointer: str) -> str:
-        """Return where the call was made: a module, and an offset in its file."""
-        address = int(pointer, 16)
-        for mapping in _values(self._look("maps", number)):
-            fields = bytes_of(mapping).split(None, 5)
-            first, _, last = fields[0].partition(b"-")
-            if int(first, 16) <= address < int(last, 16):
-                name = fields[5] if len(fields) > 5 else b"[anonymous]"  # noqa: PLR2004  # of six
-                return f"{shown(name)}+{address - int(first, 16) + int(fields[2], 16):#x}"
-        return pointer
+    def _say_places(self, question: Mapping[str, Json], most: int, before: str) -> None:
+        """Write where the call was made, and who called that, until somebody has had enough of it."""
+        try:
+            for place in places(self._look, self._symbolizer, question, most):
+                self._say(f"{before}{place}")
+        except KeyboardInterrupt:
+            self._say("")
 
     def mem(self, words: Sequence[str], number: int) -> None:
         """Show bytes."""
@@ -267,8 +270,18 @@ class Debugger:
         self._say(f"nr {question['nr']} ({_text(question['syscall'])}, {_text(question['arch'])})")
         for index, register in enumerate(_values(question.get("args"))):
             self._say(f"arg{index} {register}")
+        with contextlib.suppress(WireError):  # who may not read that of another's program has the rest
+            place = self._look("place", number)
+            if isinstance(place, dict):
+                self._say(f"sp   {_text(place.get('stack_pointer'))}")
         self._say(f"ip   {question['instruction_pointer']}")
         self._say("no others: the kernel tells those of the call before it is answered, and no more")
+
+    def where(self, words: Sequence[str], number: int) -> None:
+        """Show where the call was made, and who called that."""
+        if words:
+            raise ValueError
+        self._say_places(self._open[number], MOST, "")
 
     def lines(self, word: str) -> Callable[[Sequence[str], int], None]:
         """Return what shows the lines that *word* asks for."""
@@ -335,6 +348,7 @@ _SHOWS: Final[Mapping[str, Callable[[Debugger, Sequence[str], int], None]]] = {
     "mem": Debugger.mem,
     "regs": Debugger.regs,
     "fds": lambda one, words, number: one.lines("fds")(words, number),
+    "where": Debugger.where,
     "maps": lambda one, words, number: one.lines("maps")(words, number),
     "env": lambda one, words, number: one.lines("env")(words, number),
     "tree": Debugger.tree,

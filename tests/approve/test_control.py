@@ -336,10 +336,50 @@ async def test_who_waits_can_be_looked_at(tmp_path: Path) -> None:
         assert (await client.ask(do="tree", question=1))["ok"][0]["pid"] == os.getpid()
         assert len((await client.ask(do="cmdline", question=1))["ok"]) > 1
         memory.waiting = False
-        for word in ("mem", "fds", "maps", "env", "tree", "cmdline"):
+        for word in ("mem", "fds", "place", "maps", "env", "tree", "cmdline"):
             reply = await client.ask(do=word, question=1, address=address, length=1)
             assert reply["error"] == "the thread is gone"
         nursery.cancel_scope.cancel()
+
+
+async def test_the_pointers_of_who_waits_are_told_and_what_is_mapped_there(tmp_path: Path) -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        proc = Path(f"/proc/{process.pid}")
+        while b"/cat\n" not in (proc / "maps").read_bytes() or (proc / "syscall").read_bytes()[:2] != b"0 ":
+            await trio.sleep(0.01)  # it has to come to its read
+        memory = FakeMemory(tid=process.pid, pid=process.pid)
+        async with scene(tmp_path) as made, trio.open_nursery() as nursery:
+            client = await made.joined()
+            nursery.start_soon(made.put, question(memory=memory))
+            await client.until("question")
+            place = (await client.ask(do="place", question=1))["ok"]
+            found = {
+                key: (await client.ask(do="maps", question=1, address=value))["ok"] for key, value in place.items()
+            }
+            none = await client.ask(do="maps", question=1, address=0)
+            nursery.cancel_scope.cancel()
+        process.kill()
+
+    assert list(place) == ["instruction_pointer", "stack_pointer"]
+    assert [len(lines) for lines in found.values()] == [1, 1]
+    assert "libc" in found["instruction_pointer"][0]
+    assert found["stack_pointer"][0].endswith("[stack]")
+    assert none["ok"] == []
+
+
+async def test_a_thread_that_runs_has_no_place(tmp_path: Path) -> None:
+    with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as process:
+        while Path(f"/proc/{process.pid}/syscall").read_bytes() != b"running\n":
+            await trio.sleep(0.01)  # it has to come to its loop
+        async with scene(tmp_path) as made, trio.open_nursery() as nursery:
+            client = await made.joined()
+            nursery.start_soon(made.put, question(memory=FakeMemory(tid=process.pid, pid=process.pid)))
+            await client.until("question")
+            reply = await client.ask(do="place", question=1)
+            nursery.cancel_scope.cancel()
+        process.kill()
+
+    assert reply["error"] == "the thread is gone"
 
 
 async def test_events_are_told_to_who_asks_for_them(tmp_path: Path) -> None:

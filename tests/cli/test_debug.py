@@ -98,6 +98,7 @@ def test_each_answer_does_what_it_says(start: Start, place: Path, typed: str, pr
     assert "otherwise: deny EACCES" in shown
     assert f"program {os.path.realpath('/usr/bin/cat')}, process " in shown
     assert "libc.so.6+0x" in shown
+    assert " (open" in shown
     assert session.status() == (0 if printed == "told" else 1)
 
 
@@ -148,6 +149,9 @@ def test_always_needs_a_file_and_an_ask(start: Start, place: Path) -> None:
         ("regs", "arg0 "),
         ("fds", "0: /dev/pts/"),
         ("maps", "libc.so.6"),
+        ("where", "libc.so.6+0x"),
+        ("w", "(open"),
+        ("where here", "usage: where"),
         ("env", "PATH="),
         ("tree", "cat "),
         ("rules", "with these registers: allow"),

@@ -19,6 +19,7 @@ from tests.mutants.blocking_mutants import BLOCKING_MUTANTS
 from tests.mutants.file_mutants import FILE_MUTANTS
 from tests.mutants.hidden_mutants import HIDDEN_MUTANTS
 from tests.mutants.mutant import Mutant
+from tests.mutants.places_mutants import PLACES_MUTANTS
 from tests.mutants.planting import ROOT, Copy
 from tests.mutants.policy_mutants import POLICY_MUTANTS
 from tests.mutants.rights_mutants import RIGHTS_MUTANTS
@@ -31,6 +32,7 @@ MUTANTS = (
     *FILE_MUTANTS,
     *HIDDEN_MUTANTS,
     *APPROVE_MUTANTS,
+    *PLACES_MUTANTS,
     *BLOCKING_MUTANTS,
     *RIGHTS_MUTANTS,
     Mutant(
