@@ -7,6 +7,7 @@ an inline handler, with and without a sink, in turn in one round and pinned alik
     python -m tests.bench.telling               print the tables
     python -m tests.bench.telling --write       and put them into docs/performance.md
     python -m tests.bench.telling --check       and fail where a bound does not hold
+    python -m tests.bench.telling --million     a million calls, and readers that stall: time and memory, checked
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -33,6 +36,13 @@ BEGIN, END = "<!-- event tables: begin -->", "<!-- event tables: end -->"
 ALONE: Final = "no sink"
 FILE: Final = "JsonLines, to a file"
 STALLED: Final = "JsonLines, to a pipe that nobody reads"
+
+STALLED_SOCKET: Final = "JsonLines, to a UNIX socket that nobody reads"
+
+GROWN_AT_MOST: Final = 8192
+"""KiB that we may grow by while a million events are dropped."""
+
+MILLION: Final = 1_000_000
 
 FILE_AT_MOST: Final = 6.0
 """Microseconds that the lines in a file may add to a call without arguments."""
@@ -55,6 +65,9 @@ def sink(kind: str, directory: str) -> tuple[monitor.JsonLines | None, Sequence[
         return None, ()
     if kind == FILE:
         return monitor.JsonLines(os.path.join(directory, "events")), ()  # noqa: PTH118  # measured, and no more
+    if kind == STALLED_SOCKET:
+        ours, theirs = (end.detach() for end in socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM))
+        return monitor.JsonLines.to_fd(ours), (theirs,)
     reader, writer = os.pipe()
     return monitor.JsonLines.to_fd(writer), (reader,)
 
@@ -68,7 +81,8 @@ async def one(kind: str, directory: str, program: str, calls: str) -> None:
         before = resident_kib()
         await run.wait()
         grown = resident_kib() - before
-    print(f"grown {grown}", file=sys.stderr)
+        dropped = 0 if events is None else events.dropped
+    print(f"grown {grown}, dropped {dropped}", file=sys.stderr)
     for fd in kept:
         os.close(fd)
 
@@ -127,12 +141,34 @@ def tables(directory: Path, calls: int, count: int) -> list[Table]:
     return found
 
 
+def million(directory: Path, count: int) -> bool:
+    """Make a million calls in front of readers that stall; print what becomes of us, and return whether it is right."""
+    built = build("caller", directory)
+    spent: dict[str, list[float]] = {}
+    good = True
+    for _ in range(count):
+        for kind in (ALONE, STALLED, STALLED_SOCKET):
+            words = [sys.executable, "-m", "tests.bench.telling", "--one", kind, str(directory), built, str(MILLION)]
+            done = subprocess.run(words, capture_output=True, text=True, check=True)
+            us = float(done.stdout.split()[0])
+            grown, dropped = (int(one.split()[1]) for one in done.stderr.split(","))
+            spent.setdefault(kind, []).append(us)
+            print(f"{kind}: {us:.2f} us a call; we have grown by {grown} KiB, and dropped {dropped} events")
+            good = good and grown <= GROWN_AT_MOST and (kind == ALONE or dropped > MILLION // 2)
+    for kind in (STALLED, STALLED_SOCKET):
+        slower = statistics.median(spent[kind]) / statistics.median(spent[ALONE]) - 1
+        print(f"{kind}: {slower:+.1%}")
+        good = good and slower <= STALLED_AT_MOST
+    return good
+
+
 def main() -> int:
     """Measure, print, and do what was asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--one", nargs=4, metavar=("KIND", "DIRECTORY", "PROGRAM", "CALLS"))
+    parser.add_argument("--million", action="store_true")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
@@ -140,6 +176,8 @@ def main() -> int:
         trio.run(one, *options.one)
         return 0
     with tempfile.TemporaryDirectory() as name:
+        if options.million:
+            return 0 if million(Path(name), min(options.rounds, 3)) else 1
         found = tables(Path(name), options.calls, options.rounds)
     text = "\n".join([machine(), "", *(line for table in found for line in table.lines())]).rstrip() + "\n"
     print(text)
