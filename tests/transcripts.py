@@ -68,7 +68,7 @@ def without_chance(text: str) -> str:
     text = re.sub(
         r"0x[0-9a-f]{4,}|(?<=\+)0x[0-9a-f]+|\b\d{4}-\d\d-\d\d\b|\b\d+\.\d+\b|\b\d{4,}\b|\b\d+(?= vars? )", "N", text
     )
-    text = re.sub(r"(?<=\()\d+(?=\))|(?<=process )\d+|(?<=thread )\d+|(?<=pid )\d+", "N", text)
+    text = re.sub(r"(?m)^\d+(?= )|(?<=\()\d+(?=\))|(?<=process )\d+|(?<=thread )\d+|(?<=pid )\d+", "N", text)
     return re.sub(" +", " ", text)
 
 
