@@ -92,6 +92,27 @@ def test_it_is_the_line_that_json_dumps_would_make(
         assert found == expected
 
 
+def test_what_is_kept_of_one_call_is_not_told_of_another() -> None:
+    """Two threads of whom nothing is known have the same names, and a decision may or may not follow a look."""
+    texts = CallTexts(1, None)
+    nobody = Names("", 0, b"")
+    who = [texts.who(tid, nobody) for tid in (1, 2, 1)]
+    outcome = Outcome(Allow(), "handler", "h")
+    decided = [
+        json.loads(f"{{{texts.decided(outcome, observed=observed, delivered=delivered)}}}")
+        for observed in (False, True)
+        for delivered in (False, True)
+    ]
+
+    assert [json.loads(f"{{{text}}}")["tid"] for text in who] == [1, 2, 1]
+    assert [(one["observed"], one["delivered"]) for one in decided] == [
+        (False, False),
+        (False, True),
+        (True, False),
+        (True, True),
+    ]
+
+
 def test_what_is_kept_is_bounded() -> None:
     texts = CallTexts(1, None)
     for number in range(3 * KEPT):

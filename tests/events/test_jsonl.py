@@ -31,7 +31,7 @@ from monitor.events.record import (
 )
 from monitor.notify.look import Look
 from monitor.notify.render import Rendered
-from monitor.notify.verdict import Allow, InjectFd, Kill, Return, Verdict
+from monitor.notify.verdict import Allow, Emulate, InjectFd, Kill, Return, Verdict
 from monitor.origin import Origin
 from tests.events.made import answered, refused
 
@@ -241,3 +241,15 @@ def test_what_a_reader_decodes_is_what_the_record_held(
 
 def fail(constant: str) -> None:
     raise AssertionError(constant)
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [(-2, (2, "ENOENT", -1)), (0, (None, None, 0)), (7, (None, None, 7)), (None, (None, None, None))],
+)
+def test_what_a_call_that_was_done_came_to_is_told_as_the_program_got_it(
+    result: int | None, said: tuple[int | None, str | None, int | None]
+) -> None:
+    found = record_of(answered(verdict=Emulate(), result=result), 0)
+
+    assert (found["errno"], found["errno_name"], found["ret"]) == said

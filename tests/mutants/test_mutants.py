@@ -16,6 +16,7 @@ import pytest
 
 from tests.mutants.approve_mutants import APPROVE_MUTANTS
 from tests.mutants.blocking_mutants import BLOCKING_MUTANTS
+from tests.mutants.events_mutants import EVENTS_MUTANTS
 from tests.mutants.file_mutants import FILE_MUTANTS
 from tests.mutants.hidden_mutants import HIDDEN_MUTANTS
 from tests.mutants.mutant import Mutant
@@ -32,6 +33,7 @@ MUTANTS = (
     *FILE_MUTANTS,
     *HIDDEN_MUTANTS,
     *APPROVE_MUTANTS,
+    *EVENTS_MUTANTS,
     *PLACES_MUTANTS,
     *BLOCKING_MUTANTS,
     *RIGHTS_MUTANTS,
