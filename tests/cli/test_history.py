@@ -12,7 +12,6 @@ import pytest
 
 from monitor.cli import history
 from tests.cli.test_debug import PROMPT, Start, place, question, start
-from tests.conftest import require
 
 __all__ = ["place", "start"]
 
@@ -110,8 +109,8 @@ def test_what_another_user_could_have_written_is_not_read(state: Path) -> None:
         name.chmod(before)
 
 
+@pytest.mark.root
 def test_what_belongs_to_another_user_is_neither_read_nor_written(state: Path) -> None:
-    require("root", os.geteuid() == 0)
     file = planted(state)
     for name in (file, file.parent, state):
         os.chown(name, 1234, -1)
