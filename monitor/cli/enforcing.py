@@ -21,7 +21,7 @@ import trio
 
 from monitor.abi.arch import Arch
 from monitor.cli.policies import Given, Surroundings, load_layers, surroundings_of
-from monitor.cli.remembering import Remembered
+from monitor.cli.remembering import Remembered, could_be_its_own
 from monitor.cli.reporting import tell
 from monitor.errors import PolicyError
 from monitor.events.hub import Wish
@@ -144,13 +144,17 @@ async def reload_when_changed(
     surroundings: Surroundings,
     asked: trio.MemoryReceiveChannel[None],
     grants: Remembered | None = None,
+    *,
+    observe: bool = False,
+    reload: bool = False,
 ) -> None:
     """
     Read the policies again when one of their files has changed, or *grants*, or when *asked*; until it is cancelled.
 
-    What cannot be read, or cannot be put in force, is told, and what was in force stays.
+    What cannot be read, or cannot be put in force, is told, and what was in force stays.  So does it where the
+    program could have written what would be read, unless *reload*; *observe*: nothing kept it from that.
     """
-    reader = _Reader(run, words, surroundings, grants)
+    reader = _Reader(run, words, surroundings, grants, observe=observe, reload=reload)
     while True:
         is_asked = False
         with trio.move_on_after(reader.look_again_seconds):
@@ -175,10 +179,19 @@ class _Reader:
     """
 
     def __init__(
-        self, run: ProcessRun, words: Sequence[str], surroundings: Surroundings, grants: Remembered | None = None
+        self,
+        run: ProcessRun,
+        words: Sequence[str],
+        surroundings: Surroundings,
+        grants: Remembered | None = None,
+        *,
+        observe: bool = False,
+        reload: bool = False,
     ) -> None:
         self._run = run
         self._grants = grants
+        self._observe = observe
+        self._reload = reload
         self._words = words
         self._surroundings = surroundings
         self._limiter = trio.CapacityLimiter(_READERS)
@@ -211,7 +224,17 @@ class _Reader:
             self._changing = None
             await self._read(now, is_asked=is_asked)
 
+    def _own(self, now: Stamps) -> str:
+        """Return why the files are not to be read, since the program may have written them; empty: they are."""
+        files = [name for name in now if self._grants is None or name != self._grants.file]
+        return "" if self._reload else could_be_its_own(files, self._run.policy, observe=self._observe)
+
     async def _read(self, now: Stamps, *, is_asked: bool) -> None:
+        if own := self._own(now):
+            if is_asked or now != self._seen:
+                self._tell(f"{own}; what was in force stays (--reload reads it all the same)", is_asked=is_asked)
+            self._failed, self._seen = False, now
+            return
         try:
             with trio.fail_after(_READ_SECONDS):
                 policy, warning = await trio.to_thread.run_sync(

@@ -1,6 +1,8 @@
 """
 The file of remembered answers of a run: read before it starts, and again only if nobody it is about could write it.
 
+And which files of a policy may be read again at all.
+
 What it is not: what a grant says (``policy.grants``), or the verb about such files (``grants``).
 
 The policy's own files and this one cannot be changed by a program under ``[files]``.  Without it, or where
@@ -80,6 +82,13 @@ class Remembered:
 
 
 _WHY: Final = "the program has our rights, and nothing kept it from writing this"
+
+
+def could_be_its_own(files: Iterable[str], in_force: Policy | None, *, observe: bool) -> str:
+    """Return which of *files* a program under the policy *in_force* may have written, and why; empty: none."""
+    if in_force is not None and is_brokered(in_force) and not observe:
+        return ""
+    return next((f"{file}: not read again: {_WHY}" for file in files if could_be_changed(file)), "")
 
 
 def could_be_changed(file: str) -> bool:

@@ -56,6 +56,8 @@ DENIALS_HELP: Final = (
 
 CONTROL_HELP: Final = "Ask over this socket, not on the terminal: debug --connect SOCK answers."
 
+RELOAD_HELP: Final = "Read changed policies again also where the program could have written them."
+
 FAIL_HELP: Final = (
     "Exit with the denial status if any call was refused. What a policy refuses comes to us then, which is slower; "
     "ENOSYS, trap and kill-thread do not count."
@@ -76,6 +78,7 @@ class Choices(NamedTuple):
     control: str | None
     ask_seconds: float | None
     ask: bool
+    reload: bool
     observe: bool
     strict: bool | None
     seconds: float | None
@@ -121,6 +124,7 @@ class Choices(NamedTuple):
             return "--ask-timeout is about who is asked, and --no-ask asks nobody"
         alone = {
             "--observe says what a policy would refuse": self.observe,
+            "--reload is about policies": self.reload,
             "--grants answers what a policy asks": self.grants is not None,
             "--control asks what a policy asks": self.control is not None,
             "--ask-timeout is about what a policy asks": self.ask_seconds is not None,
@@ -174,6 +178,7 @@ class Choices(NamedTuple):
 @click.option("--ask-timeout", "ask_seconds", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True))
 @click.option("--ask/--no-ask", default=True, help="Ask on the terminal what the policy asks; without it, deny it.")
 @click.option("-D", "definitions", metavar="NAME=VALUE", multiple=True, help="Set a variable of the policy.")
+@click.option("--reload", is_flag=True, help=RELOAD_HELP)
 @click.option("--caps", metavar="LIST", help="The capabilities that a Docker profile shall assume; Docker's 14.")
 @click.option("--kernel", metavar="VERSION", help="The kernel that a Docker profile shall assume; this one.")
 @click.option("--strict/--no-strict", default=None, help="Refuse every answer that the program could race.")
@@ -267,7 +272,6 @@ def _keep_reading(nursery: trio.Nursery, run: ProcessRun, choices: Choices) -> t
     from monitor.cli.enforcing import reload_when_changed  # noqa: PLC0415  # likewise
 
     send, receive = trio.open_memory_channel[None](1)
-    nursery.start_soon(
-        reload_when_changed, run, choices.policies, choices.surroundings(), receive, choices.remembered()
-    )
+    reading = partial(reload_when_changed, observe=choices.observe, reload=choices.reload)
+    nursery.start_soon(reading, run, choices.policies, choices.surroundings(), receive, choices.remembered())
     return None if has_terminal() else send

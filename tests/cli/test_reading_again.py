@@ -53,7 +53,7 @@ class Fixture:
         os.utime(path)
         self.run = FakeRun(load(path))
         surroundings = surroundings_here((), None, None)
-        self.reader = enforcing._Reader(cast("ProcessRun", self.run), [str(path)], surroundings)
+        self.reader = enforcing._Reader(cast("ProcessRun", self.run), [str(path)], surroundings, reload=True)
         self.reader._failed = False  # the file is new, and would be read at the first look
 
     async def looks(self, count: int = 3) -> None:
@@ -124,7 +124,7 @@ async def test_what_changed_between_the_reading_and_the_first_look_is_noticed(tm
     again = Fixture(tmp_path / "mine.toml")
     again.path.write_text(OTHER)
     surroundings = surroundings_here((), None, None)
-    reader = enforcing._Reader(cast("ProcessRun", again.run), [str(again.path)], surroundings)
+    reader = enforcing._Reader(cast("ProcessRun", again.run), [str(again.path)], surroundings, reload=True)
     await reader.look(is_asked=False)
 
     assert again.run.errnos() == [errno.EROFS]

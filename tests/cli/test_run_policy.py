@@ -127,10 +127,11 @@ def test_observing_needs_a_policy() -> None:
 
 
 @contextmanager
-def asking(tmp_path: Path, policy: Path) -> Iterator[subprocess.Popen[str]]:
+def asking(tmp_path: Path, policy: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A program without a terminal that makes a directory for each line it reads, and says whether it could."""
     script = 'while read -r word; do mkdir "$word" 2>/dev/null && echo made || echo refused; done'
-    words = [*RUN, "--log", str(tmp_path / "log"), "-p", str(policy), "--", "sh", "-c", script]
+    log = ["--log", str(tmp_path / "log")]
+    words = [*RUN, *log, "-p", str(policy), *(options or ["--reload"]), "--", "sh", "-c", script]
     with subprocess.Popen(
         words,
         cwd=tmp_path,
@@ -168,6 +169,36 @@ def test_a_changed_file_is_read_again_while_the_program_runs(policy: Path, tmp_p
         policy.write_text(HEAD)
         assert "the policy was read again" in told(process)
         assert answer(process, "three") == "made"
+
+
+@pytest.mark.parametrize("observe", [False, True])
+def test_what_the_program_could_have_written_is_not_read_again(policy: Path, tmp_path: Path, observe: bool) -> None:
+    """Neither when it has changed nor when a signal asks for it, which the program could have sent."""
+    options = ["--no-strict", *(["--observe"] if observe else [])]
+    before = "made" if observe else "refused"
+    with asking(tmp_path, policy, *options) as process:
+        assert answer(process, "one") == before
+        policy.write_text(DENY.replace("EBUSY", "EROFS"))
+        line = told(process)
+        assert f"{policy}: not read again: the program has our rights" in line
+        assert "(--reload reads it all the same)" in line
+        os.kill(process.pid, signal.SIGHUP)
+        assert "not read again" in told(process)
+        assert answer(process, "two") == before
+    assert "EROFS" not in (tmp_path / "log").read_text()
+
+
+def test_what_a_table_keeps_the_program_from_writing_is_read_again(tmp_path: Path) -> None:
+    files = '[files]\nread = ["/"]\nwrite = ["/"]\nexec = "unverified"\nunix = "unmediated"\n'
+    head = HEAD.replace("version = 1\n", 'version = 1\nknown-as-of = "6.1"\n')
+    policy = tmp_path / "mine.toml"
+    policy.write_text(head + files + f'deny = ["{tmp_path}/one"]\n')
+    with asking(tmp_path, policy, "--no-strict", "--quiet") as process:
+        assert answer(process, "one") == "refused"
+        policy.write_text(head + files)
+        while "the policy was read again" not in (line := told(process)):
+            assert "refused under" in line
+        assert answer(process, "one") == "made"
 
 
 def test_a_file_that_has_become_wrong_changes_nothing(policy: Path, tmp_path: Path) -> None:

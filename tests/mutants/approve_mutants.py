@@ -189,4 +189,11 @@ APPROVE_MUTANTS: Final = (
         "grantable=True",
         ("tests/kernel/test_debugging.py::test_what_is_refused_is_never_remembered",),
     ),
+    Mutant(
+        "a policy that the program has written is put in force",
+        "monitor/cli/enforcing.py",
+        "        if own := self._own(now):\n",
+        "        if (own := self._own(now)) and False:\n",
+        ("tests/cli/test_run_policy.py::test_what_the_program_could_have_written_is_not_read_again",),
+    ),
 )
