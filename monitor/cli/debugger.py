@@ -3,7 +3,6 @@ The debugger's side of the control socket: shows questions on a terminal, and re
 
 What it is not: the supervision, which is another process, so that nothing waits for a person but who asked.  It
 blocks wherever it likes.
-
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from monitor.cli.connection import Connection, Ended
 from monitor.cli.places import MOST, places
 from monitor.cli.symbolizer import Symbolizer
 from monitor.cli.terminal import Terminal
-from monitor.cli.told import about_lines, line
+from monitor.cli.told import about_lines, line, why_not_always
 from monitor.cli.told import objects as _objects
 from monitor.cli.told import text as _text
 from monitor.cli.told import values as _values
@@ -134,6 +133,7 @@ class Debugger:
         while self._open:
             number = next((one for one in self._open if one != self._shown), next(iter(self._open)))
             self._shown = number
+            self._terminal.take()
             self.show_question(self._open[number])
             while number in self._open:
                 try:
@@ -181,6 +181,7 @@ class Debugger:
             else:
                 _SHOWS[word](self, words, number)
         except WireError as error:
+            self._terminal.take()
             self._say(f"not done: {error}")
         except (ValueError, IndexError):
             self._say(f"usage: {COMMANDS[word]}")
@@ -201,6 +202,7 @@ class Debugger:
             fields["scope"] = words.pop(0)
         if words:
             raise ValueError
+        self._terminal.give_back()  # who goes on finds it as it was
         self._connection.request("answer", **fields)
         self._open.pop(number, None)
 
@@ -209,7 +211,7 @@ class Debugger:
         question = self._open[number]
         suggestions = _objects(question.get("suggestions"))
         if not suggestions or "always" not in _values(question.get("scopes")):
-            self._say(f"not for always: {_why_not(question, suggestions)}")
+            self._say(f"not for always: {why_not_always(question)}")
             return False
         for suggestion in suggestions:
             self._say("this grant:" if suggestion is suggestions[0] else "and this:")
@@ -363,15 +365,6 @@ _SHOWS: Final[Mapping[str, Callable[[Debugger, Sequence[str], int], None]]] = {
     "kill": Debugger.kill,
     "help": Debugger.help,
 }
-
-
-def _why_not(question: Mapping[str, Json], suggestions: Sequence[Mapping[str, Json]]) -> str:
-    """Return why *question* cannot be answered for always."""
-    if question.get("refused"):
-        return "this is refused, and a grant lifts only what a policy asks"
-    if not suggestions:
-        return "a grant answers what a policy asks, of programs and about names that a file can tell of"
-    return "no --grants FILE"
 
 
 def _end(_number: int, _frame: object) -> None:

@@ -29,6 +29,8 @@ class Terminal:
         for number in range(3):
             os.dup2(self._fd, number)
         self._owner = os.getpgrp()
+        self._modes: list[Any] | None = None
+        """What it had been set to; None: we have not taken it."""
 
     def interrupt(self) -> None:
         """Have who had the terminal before take ^C, as if we had not been there."""
@@ -38,17 +40,34 @@ class Terminal:
 
     @contextmanager
     def taken(self) -> Generator[None]:
-        """Be in its foreground for the length of the block."""
-        before = self._owner = os.tcgetpgrp(self._fd)
-        modes = termios.tcgetattr(self._fd)
+        """Be in its foreground for the length of the block, but for when it was given back meanwhile."""
+        self.take()
         try:
-            os.tcsetpgrp(self._fd, os.getpgrp())
-            termios.tcsetattr(self._fd, termios.TCSADRAIN, _cooked(modes))
             yield
         finally:
             with contextlib.suppress(OSError, termios.error):  # it may have been closed
-                termios.tcsetattr(self._fd, termios.TCSADRAIN, modes)
-                _give_back(self._fd, before)
+                self.give_back()
+
+    def take(self) -> None:
+        """Be in its foreground, if we are not."""
+        if self._modes is None:
+            self._owner, self._modes = os.tcgetpgrp(self._fd), termios.tcgetattr(self._fd)
+            os.tcsetpgrp(self._fd, os.getpgrp())
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, _cooked(self._modes))
+
+    def give_back(self) -> None:
+        """
+        Let whoever had it before have it again, if we have it.
+
+        Before they go on: a shell that has seen its job end takes the terminal itself, and what came behind that
+        would take it from the shell.
+        """
+        if self._modes is not None:
+            modes, self._modes = self._modes, None
+            if os.tcgetpgrp(self._fd) != os.getpgrp():
+                return  # who is in the foreground has set it to what they want
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, modes)
+            _give_back(self._fd, self._owner)
 
 
 def _cooked(modes: Sequence[Any]) -> list[Any]:

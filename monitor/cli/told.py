@@ -24,6 +24,15 @@ def about_lines(question: Mapping[str, Json], verb: str = "") -> Iterator[str]:
         yield f"{what}{rule}{f' {verb}' if verb else ''}{f': {reason}' if reason else ''}"
 
 
+def why_not_always(question: Mapping[str, Json]) -> str:
+    """Return why *question* cannot be answered for always."""
+    if question.get("refused"):
+        return "this is refused, and a grant lifts only what a policy asks"
+    if not objects(question.get("suggestions")):
+        return "a grant answers what a policy asks, of programs and about names that a file can tell of"
+    return "no --grants FILE"
+
+
 def objects(said: Json) -> list[dict[str, Json]]:
     """Return the objects of a list; none where it is no list."""
     return [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []

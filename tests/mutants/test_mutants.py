@@ -23,6 +23,7 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.places_mutants import PLACES_MUTANTS
 from tests.mutants.planting import ROOT, Copy
 from tests.mutants.policy_mutants import POLICY_MUTANTS
+from tests.mutants.receive_mutants import RECEIVE_MUTANTS
 from tests.mutants.rights_mutants import RIGHTS_MUTANTS
 
 pytestmark = pytest.mark.root
@@ -36,6 +37,7 @@ MUTANTS = (
     *EVENTS_MUTANTS,
     *PLACES_MUTANTS,
     *BLOCKING_MUTANTS,
+    *RECEIVE_MUTANTS,
     *RIGHTS_MUTANTS,
     Mutant(
         "the target may make a listener of its own",

@@ -192,6 +192,24 @@ async def test_of_several_descriptors_that_one_is_taken_and_the_others_closed(
     assert open_fds() == before
 
 
+async def test_no_program_that_is_started_meanwhile_inherits_it(
+    ends: tuple[trio.socket.SocketType, Runtime], listener: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may start one between the receiving and whatever else would be done to the descriptor."""
+    flags: list[int] = []
+    from_fd = monitor.Listener.from_fd
+
+    def looked(owned_fd: int) -> monitor.Listener:
+        flags.append(fcntl.fcntl(owned_fd, fcntl.F_GETFD))
+        return from_fd(owned_fd)
+
+    monkeypatch.setattr(monitor.Listener, "from_fd", looked)
+    await ends[1].send(RUNC.encode(), [listener])
+    closed(await handed_over(ends[0]))
+
+    assert flags == [fcntl.FD_CLOEXEC]
+
+
 # ---- what nobody should do ----
 
 
