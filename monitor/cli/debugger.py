@@ -21,7 +21,7 @@ from monitor.cli.connection import Connection, Ended
 from monitor.cli.places import MOST, places
 from monitor.cli.symbolizer import Symbolizer
 from monitor.cli.terminal import Terminal
-from monitor.cli.told import about_lines, line, why_not_always
+from monitor.cli.told import about_lines, line, tried_lines, why_not_always
 from monitor.cli.told import objects as _objects
 from monitor.cli.told import text as _text
 from monitor.cli.told import values as _values
@@ -64,6 +64,9 @@ _MEM_ROW: Final = 16
 
 PLACES: Final = 3
 """How many places of code a question shows."""
+
+TRIED: Final = 5
+"""And how many lines of the rules that were tried."""
 
 
 class Debugger:
@@ -237,13 +240,16 @@ class Debugger:
         self._say(line(question["text"]))
         for what in about_lines(question, "refuses this" if question.get("refused") else "asks"):
             self._say(f"  {what}")
+        number = question["question"]
+        assert isinstance(number, int)
+        with contextlib.suppress(WireError):  # there is a policy to ask only where the run is debugged
+            for tried in tried_lines(self._look("rules", number), TRIED):
+                self._say(f"  {tried}")
         self._say(f"  otherwise: {' '.join(_text(one) for one in _values(question.get('otherwise')))}")
         if not question.get("emulated"):
             self._say("  allowed, the kernel runs it, and reads again what its pointers lead to")
         self._say(f"  program {_text(question['exe'])}, process {question['pid']}, in {_text(question['cwd'])}")
         with contextlib.suppress(WireError):
-            number = question["question"]
-            assert isinstance(number, int)
             above = _objects(self._look("tree", number))[1:]
             self._say("  below " + " < ".join(f"{_text(one.get('comm'))} ({one.get('pid')})" for one in above))
             self._say_places(question, PLACES, "  ")

@@ -24,6 +24,19 @@ def about_lines(question: Mapping[str, Json], verb: str = "") -> Iterator[str]:
         yield f"{what}{rule}{f' {verb}' if verb else ''}{f': {reason}' if reason else ''}"
 
 
+def tried_lines(ruling: Json, most: int) -> Iterator[str]:
+    """Yield the rules and patterns that were tried, *most* lines of them, from what ``rules`` tells."""
+    tried: list[str] = []
+    is_tried = False
+    for one in map(line, values(ruling)):
+        is_tried = one.endswith(" tried:") or (is_tried and one.startswith(" "))
+        if is_tried:
+            tried.append(one)
+    yield from tried[:most]
+    if len(tried) > most:
+        yield "  and others: rules shows them"
+
+
 def why_not_always(question: Mapping[str, Json]) -> str:
     """Return why *question* cannot be answered for always."""
     if question.get("refused"):

@@ -95,6 +95,8 @@ def test_each_answer_does_what_it_says(start: Start, place: Path, typed: str, pr
     assert f'openat(AT_FDCWD</>, "{place}/secret", O_RDONLY)' in shown
     assert f"read {place}/secret; " in shown
     assert "policy.toml:16 asks" in shown
+    assert "patterns tried:" in shown
+    assert "decides " in shown
     assert "otherwise: deny EACCES" in shown
     assert f"program {os.path.realpath('/usr/bin/cat')}, process " in shown
     assert "libc.so.6+0x" in shown
