@@ -11,7 +11,7 @@ import socket
 from collections import deque
 from collections.abc import Iterator
 
-from monitor.approve.wire import Json, WireError, line_of, parsed
+from monitor.approve.wire import VERSION, Json, WireError, line_of, parsed
 
 
 class Ended(Exception):
@@ -22,7 +22,7 @@ class Connection:
     """The control socket: requests and their replies, and what is told without having been asked for."""
 
     def __init__(self, path: str) -> None:
-        """Connect.  Raises OSError, and WireError where we may not."""
+        """Connect.  Raises OSError, Ended, and WireError where we may not, or who is there speaks otherwise."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self._socket.connect(path)
         self._left = b""
@@ -31,6 +31,9 @@ class Connection:
         self.hello = self._read()
         if "error" in self.hello:
             raise WireError(str(self.hello["error"]))
+        if self.hello.get("control") != VERSION:
+            message = f"speaks version {self.hello.get('control')!a} of the protocol, and this is {VERSION}"
+            raise WireError(message)
 
     def _read(self) -> dict[str, Json]:
         """Return the next line."""

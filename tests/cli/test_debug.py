@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -592,3 +593,36 @@ def test_a_breakpoint_is_reached_before_a_handler_s_answer_is_given(start: Start
     assert "a breakpoint asks" in shown
     assert "otherwise: return 4711" in shown
     assert session.status() == 0
+
+
+# ---- who is at the other end ----
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (b'{"control":2,"pid":1,"program":"x"}\n', "speaks version 2 of the protocol, and this is 1"),
+        (b'{"pid":1}\n', "speaks version None of the protocol"),
+        (b'{"control":"\\u001b[2J"}\n', r"speaks version '\x1b[2J' of the protocol"),
+        (b'{"error":"not for other users"}\n', "not for other users"),
+        (b"garbage\n", "socket: "),
+        (b'{"control":1', "nobody answers"),
+        (b"", "nobody answers"),
+    ],
+)
+def test_who_speaks_otherwise_is_not_talked_to(place: Path, said: bytes, why: str) -> None:
+    path = place / "socket"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        session = Session([*MAIN, "debug", "--connect", str(path)], "/")
+        try:
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(said)
+                connection.shutdown(socket.SHUT_WR)
+                session.hear(why)
+                assert session.status() == 125
+        finally:
+            session.close()
+    assert b"\x1b[2J" not in session.all
