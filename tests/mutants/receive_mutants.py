@@ -11,6 +11,7 @@ from typing import Final
 from tests.mutants.mutant import Mutant
 
 STATE: Final = ("tests/sources/test_state_message.py",)
+SERVER: Final = ("tests/sources/test_receiving.py",)
 RECEIVE: Final = ("tests/sources/test_receive.py",)
 
 RECEIVE_MUTANTS: Final = (
@@ -153,5 +154,54 @@ RECEIVE_MUTANTS: Final = (
         "        if not await _piece(connection, message, fds):\n            return None\n",
         "        with trio.move_on_after(message_seconds):\n            await _piece(connection, message, fds)\n",
         RECEIVE,
+    ),
+    Mutant(
+        "anybody may hand over",
+        "monitor/sources/receiving.py",
+        "            if peer.uid not in self._uids:\n",
+        "            if False:\n",
+        SERVER,
+    ),
+    Mutant(
+        "one user may have all connections",
+        "monitor/sources/receiving.py",
+        "            elif self._connected[peer.uid] >= self._most_per_user:\n",
+        "            elif False:\n",
+        SERVER,
+    ),
+    Mutant(
+        "a connection that has ended counts for good",
+        "monitor/sources/receiving.py",
+        "                    self._connected[peer.uid] -= 1\n",
+        "                    pass\n",
+        SERVER,
+    ),
+    Mutant(
+        "one connection after the other",
+        "monitor/sources/receiving.py",
+        "                nursery.start_soon(receiving.serve, connection)\n",
+        "                await receiving.serve(connection)\n",
+        SERVER,
+    ),
+    Mutant(
+        "who hands over nonsense ends the server",
+        "monitor/sources/receiving.py",
+        "        except NotHandedOver as error:\n",
+        "        except ZeroDivisionError as error:\n",
+        SERVER,
+    ),
+    Mutant(
+        "without descriptors the server ends",
+        "monitor/sources/receiving.py",
+        "                if error.errno not in _LACKS:\n",
+        "                if True:\n",
+        SERVER,
+    ),
+    Mutant(
+        "what nobody could take stays open",
+        "monitor/sources/receiving.py",
+        "            found.listener.close()\n            raise\n",
+        "            raise\n",
+        SERVER,
     ),
 )
