@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import tracemalloc
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import trio
 import trio.testing
 
 from monitor.approve.control import MOST_CLIENTS, MOST_UNSENT, MOST_UNSENT_BYTES, listening
-from monitor.approve.wire import MAX_LINE, MOST_TOLD
+from monitor.approve.wire import MAX_LINE, MOST_TOLD, Json
 from monitor.debugging import MOST_BREAKPOINTS, Breakpoints
 from monitor.errors import PolicyError
 from monitor.testing import FakeMemory
@@ -102,9 +103,16 @@ async def test_what_is_too_long_for_a_reply_is_said_to_be(tmp_path: Path) -> Non
 
 
 async def test_however_deep_a_line_goes_it_has_a_reply(tmp_path: Path) -> None:
-    """Reading one and writing it down again need not give up at the same depth."""
+    """Reading one, doing what it says and writing it down again need not give up at the same depth."""
+
+    def deeper(said: Mapping[str, Json]) -> Json:
+        return deeper(said)
+
     async with scene(tmp_path) as made:
+        made.control._commands = {"deeper": deeper}
         client = await made.joined()
+        await client.stream.send_all(b'{"id": 7, "do": "deeper"}\n')
+        assert "deeply" in (await client.line())["error"]
         for word in (b'"list"', b'"fly"'):
             for depth in range(900, 1010):
                 line = b'{"id":' + b"[" * depth + b"]" * depth + b',"do":' + word + b"}\n"
