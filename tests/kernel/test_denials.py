@@ -271,6 +271,12 @@ MISCHIEF: Mapping[str, str] = {
     "never reads": "pass",
     "sends descriptors": "s = socket.socket(fileno=FD); print(refused(socket.send_fds, s, [b'x'], [0, 1, 2]))",
     "shrinks it": "s = socket.socket(fileno=FD); s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)",
+    "puts another over it": "os.dup2(os.open('/dev/full', os.O_RDWR), FD); os.close(ENDS.fileno())",
+    "wants signals of it": "signal.signal(signal.SIGIO, signal.SIG_IGN); import fcntl; fcntl.fcntl(FD, fcntl.F_SETOWN, "
+    "os.getpid()); fcntl.fcntl(FD, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)",
+    "peeks without end": "s = socket.socket(fileno=os.dup(FD)); s.setsockopt(1, 42, 0)\n"
+    "        threading.Thread(target=lambda: [s.recv(1, socket.MSG_PEEK) for _ in range(300)]).start()",
+    "lets ten children read": "[os.fork() or ([os.read(FD, 7) for _ in range(99)], os._exit(0)) for _ in range(10)]",
     "reads a byte at a time": "threading.Thread(target=lambda: [os.read(FD, 1) for _ in range(300)]).start()",
 }
 
