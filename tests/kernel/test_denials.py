@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from errno import EACCES
 from pathlib import Path
 from typing import Any
@@ -253,11 +254,21 @@ async def test_children_share_it() -> None:
     assert await outcome(python(code), policy()) == (0, "2\n")
 
 
+def our_ends() -> set[Path]:
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the fd of this very listing
+            found.add(entry.readlink())
+    return found
+
+
 async def test_its_end_is_the_end_of_the_supervision() -> None:
     """As of any connection; and a program that outlives us is not held up by it."""
     program = monitor.Launch(["sleep", "100"], denials=True)
     ends: list[int] = []
     async with monitor.supervise(program) as run:
+        theirs = Path(f"/proc/{run.pid}/fd/3").readlink()
+        assert theirs not in our_ends(), "it is the program's alone"
         ends.append(os.open(f"/proc/{run.pid}/fd", os.O_RDONLY))
         assert Path(f"/proc/{run.pid}/fd/3").readlink().name.startswith("socket:")
     os.close(ends[0])
