@@ -13,6 +13,7 @@ import trio
 
 import monitor
 from monitor import Allow, Answer, Deny, Question
+from monitor.approve.question import Scope
 from monitor.policy.text import loads
 
 POLICY = loads(
@@ -57,7 +58,7 @@ def state(tid: int) -> str:
     [("killed", "parent", 1), ("exec", "executed", 1), ("leader", "sibling", 0), ("vfork", "parent", 0)],
 )
 async def test_an_answer_is_for_who_was_asked_about_and_nobody_after_it(
-    compiled: Callable[..., str], how: str, said: str, withdrawn: int, scope: monitor.Scope
+    compiled: Callable[..., str], how: str, said: str, withdrawn: int, scope: Scope
 ) -> None:
     """
     The stories: who waits is killed; or is ended by the execve(2) of a sibling, and the process is another program;
