@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from monitor.asking import asks_of
-from monitor.errors import TargetGone, TargetMemoryError
+from monitor.errors import PolicyError, TargetGone, TargetMemoryError
 from monitor.notify.account import Outcome
 from monitor.notify.approval import Asks
 from monitor.notify.decode import Call
@@ -42,6 +42,10 @@ class Breakpoint:
     applies: Callable[[Call], bool]
 
 
+MOST_BREAKPOINTS: Final = 256
+"""How many a run has at once: each call is held against all of them."""
+
+
 class Breakpoints:
     """Those of one run; they come and go while it lasts."""
 
@@ -51,7 +55,15 @@ class Breakpoints:
         self._found: dict[int, Breakpoint] = {}
 
     def add(self, call: str, condition: str, applies: Callable[[Call], bool]) -> Breakpoint:
-        """Add one, under the next number."""
+        """
+        Add one, under the next number.
+
+        Raises:
+            PolicyError: there are ``MOST_BREAKPOINTS`` already.
+        """
+        if len(self._found) >= MOST_BREAKPOINTS:
+            message = f"there are {MOST_BREAKPOINTS} breakpoints already"
+            raise PolicyError(message)
         self._count += 1
         made = self._found[self._count] = Breakpoint(self._count, call, condition, applies)
         return made

@@ -160,7 +160,7 @@ class ProcessRun(Run):
         return self._process.status
 
     def supervises(self, pid: int) -> bool:
-        """Whether process *pid*, of our pid namespace, is one of its tree."""
+        """Whether process *pid*, of our pid namespace, is one of its tree, or cannot be told from those."""
         return self._process.has(pid)
 
     async def wait_all(self) -> None:

@@ -13,8 +13,9 @@ A client that reads too slowly is sent away, and never waited for.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from typing import Final, Protocol, TypeAlias
 
 import trio
@@ -25,6 +26,7 @@ from monitor.approve.peers import bound, refusal, take_away, who
 from monitor.approve.question import Answer, Question
 from monitor.approve.wire import (
     MAX_LINE,
+    MOST_TOLD,
     VERSION,
     Json,
     WireError,
@@ -34,6 +36,7 @@ from monitor.approve.wire import (
     parsed,
     question_fields,
 )
+from monitor.events.fields import text_of
 from monitor.events.hub import Subscription
 from monitor.events.jsonl import record_of
 
@@ -41,6 +44,18 @@ MOST_CLIENTS: Final = 16
 
 MOST_UNSENT: Final = 1024
 """Lines that a client may leave unread."""
+
+MOST_UNSENT_BYTES: Final = 1 << 22
+"""And how much: the names in a question are the target's, and what a request is called is the client's."""
+
+_PATIENT: Final = MOST_UNSENT // 2
+_PATIENT_BYTES: Final = MOST_UNSENT_BYTES // 4
+"""With so much unread no event is told and no request read: a question has room behind all of that."""
+
+_NO_ROOM: Final = frozenset({EMFILE, ENFILE, ENOBUFS, ENOMEM})
+"""A connection cannot be accepted now; later it may."""
+
+_NO_ROOM_SECONDS: Final = 0.1
 
 
 Command: TypeAlias = Callable[[Mapping[str, Json]], Json]
@@ -78,17 +93,41 @@ class _Client:
         self.number = number
         self.who = who
         self.send, self.unsent = trio.open_memory_channel[bytes](MOST_UNSENT)
+        self.held = 0
+        """Bytes of what is unsent."""
+        self._sent = trio.Event()
         self.gone = trio.CancelScope()
         self.events: Subscription | None = None
 
     def tell(self, fields: Mapping[str, Json]) -> None:
         """Queue a line; who does not read is sent away."""
+        self.put(line_of(fields))
+
+    def put(self, line: bytes) -> None:
+        """Queue *line* likewise."""
+        if self.held + len(line) > MOST_UNSENT_BYTES:
+            self.gone.cancel()
+            return
         try:
-            self.send.send_nowait(line_of(fields))
+            self.send.send_nowait(line)
         except trio.WouldBlock:
             self.gone.cancel()
         except trio.ClosedResourceError:  # the run is over
             pass
+        else:
+            self.held += len(line)
+
+    def sent(self, line: bytes) -> None:
+        """Note that *line* is unsent no more."""
+        self.held -= len(line)
+        self._sent.set()
+
+    async def has_room(self) -> None:
+        """Wait until so much was read that there is room for what only this client waits for."""
+        await trio.lowlevel.checkpoint()
+        while self.held > _PATIENT_BYTES or self.unsent.statistics().current_buffer_used >= _PATIENT:
+            self._sent = trio.Event()
+            await self._sent.wait()
 
 
 class ControlSocket:
@@ -167,7 +206,14 @@ class ControlSocket:
     async def _serve(self) -> None:
         """Serve everybody who connects, until cancelled."""
         while True:
-            self._nursery.start_soon(self._serve_one, await self._listener.accept())
+            try:
+                stream = await self._listener.accept()
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                await trio.sleep(_NO_ROOM_SECONDS)
+            else:
+                self._nursery.start_soon(self._serve_one, stream)
 
     async def _serve_one(self, stream: trio.SocketStream) -> None:
         async with stream:
@@ -192,15 +238,17 @@ class ControlSocket:
         return f"{MOST_CLIENTS} are connected already" if len(self._clients) >= MOST_CLIENTS else ""
 
     async def _attend(self, client: _Client, stream: trio.SocketStream) -> None:
-        client.tell({"control": VERSION, "pid": os.getpid(), "program": self._program})
+        client.tell({"control": VERSION, "pid": os.getpid(), "program": text_of(self._program)})
         for asked in self._open.values():
             client.tell(question_fields(asked.question))
         with client.gone:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_send_lines, client, stream)
                 with suppress(trio.BrokenResourceError):
-                    async for line in _lines(stream):
-                        client.tell(self._reply(client, line, nursery))
+                    async with aclosing(_lines(stream)) as lines:
+                        async for line in lines:
+                            client.put(self._reply(client, line, nursery))
+                            await client.has_room()
                 client.gone.cancel()
 
     # ---- requests ----
@@ -209,15 +257,21 @@ class ControlSocket:
         """Return the question whose number a request names.  Raises WireError: it is not open."""
         return self._asked(said).question
 
-    def _reply(self, client: _Client, line: bytes, nursery: trio.Nursery) -> Mapping[str, Json]:
-        """Do what *line* says; what is replied."""
+    def _reply(self, client: _Client, line: bytes, nursery: trio.Nursery) -> bytes:
+        """Do what *line* says; the line that is replied."""
         ident: Json = None
         try:
-            said = parsed(line)
-            ident = said.get("id")
-            return {"id": ident, "ok": self._do(client, said, nursery)}
-        except WireError as error:
-            return {"id": ident, "error": str(error)}
+            try:
+                said = parsed(line)
+                ident = said.get("id")
+                reply = line_of({"id": ident, "ok": self._do(client, said, nursery)})
+            except WireError as error:
+                return line_of({"id": ident, "error": str(error)})
+        except RecursionError:
+            return line_of({"id": None, "error": "that is nested too deeply"})
+        if len(reply) > MOST_TOLD:
+            return line_of({"id": ident, "error": f"that would be a line of more than {MOST_TOLD} bytes"})
+        return reply
 
     def _do(self, client: _Client, said: Mapping[str, Json], nursery: trio.Nursery) -> Json:
         word = said.get("do")
@@ -279,21 +333,22 @@ class ControlSocket:
 async def _send_events(client: _Client, events: Subscription) -> None:
     count = 0
     async for event in events:
-        line = line_of({"record": record_of(event, count)})
+        client.tell({"record": record_of(event, count)})
         count += 1
-        await client.send.send(line)  # what comes faster is dropped by the subscription, which says so
+        await client.has_room()  # what comes faster is dropped by the subscription, which says so
 
 
 async def _send_lines(client: _Client, stream: trio.SocketStream) -> None:
     try:
         async for line in client.unsent:
             await stream.send_all(line)
+            client.sent(line)
     except trio.BrokenResourceError:
         pass
     client.gone.cancel()
 
 
-async def _lines(stream: trio.SocketStream) -> AsyncIterator[bytes]:
+async def _lines(stream: trio.SocketStream) -> AsyncGenerator[bytes, None]:
     """Yield each whole line; who sends one that is too long is not listened to any more."""
     left = b""
     async for data in stream:

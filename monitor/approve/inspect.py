@@ -127,6 +127,8 @@ def look(word: str, memory: Memory, said: Mapping[str, Json]) -> Json:
     except TargetGone:
         message = "the thread is gone"
         raise WireError(message) from None
+    except OSError as error:  # we have no fd left to look with
+        raise WireError(error.strerror or str(error)) from None
     return found
 
 

@@ -12,6 +12,7 @@ import json
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from errno import EPERM, errorcode
+from math import isfinite
 from signal import Signals
 from typing import Final, TypeAlias, assert_never, cast
 
@@ -24,7 +25,10 @@ from monitor.policy.tables import Grant
 VERSION: Final = 1
 
 MAX_LINE: Final = 1 << 16
-"""Bytes of a line, its end included; who sends more is not one of us."""
+"""Bytes of a request, its end included; who sends more is not one of us."""
+
+MOST_TOLD: Final = 1 << 20
+"""Bytes of a reply: each name in it may have 4096 bytes, and each of those six in a line."""
 
 Json: TypeAlias = str | int | float | bool | list["Json"] | dict[str, "Json"] | None
 
@@ -53,7 +57,7 @@ def parsed(line: bytes) -> dict[str, Json]:
         WireError: it is none.
     """
     try:
-        found: object = json.loads(line)
+        found: object = json.loads(line, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         message = f"no JSON: {error}"
         raise WireError(message) from None
@@ -61,6 +65,17 @@ def parsed(line: bytes) -> dict[str, Json]:
         message = "a line is a JSON object"
         raise WireError(message)
     return cast("dict[str, Json]", found)
+
+
+def _no_number(word: str) -> float:
+    """Refuse NaN and infinities, which are Python's JSON and nobody else's."""
+    message = f"{word} is no number"
+    raise ValueError(message)
+
+
+def _finite(text: str) -> float:
+    found = float(text)
+    return found if isfinite(found) else _no_number("what is so large")
 
 
 def bytes_of(said: Json) -> bytes:
@@ -99,7 +114,7 @@ def question_fields(question: Question) -> dict[str, Json]:
         "cwd": text_or_bytes(question.cwd),
         "about": [
             {
-                "rule": str(one.rule),
+                "rule": text_of(str(one.rule)),
                 "access": one.access or None,
                 "path": None if one.path is None else text_or_bytes(one.path),
                 "reason": text_of(one.reason) if one.reason else None,

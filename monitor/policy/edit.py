@@ -21,7 +21,8 @@ from monitor.errors import PolicyError
 from monitor.origin import Origin
 from monitor.policy.layout import block
 from monitor.policy.model import Rule
-from monitor.policy.positions import Block, blocks
+from monitor.policy.positions import MAX_PARTS, Block, blocks, long_key
+from monitor.policy.positions import Path as Keys
 from monitor.policy.tables import Grant
 from monitor.policy.writing import grant_keys, rule_keys
 
@@ -118,6 +119,9 @@ def _lines(text: str) -> list[str]:
 
 
 def _read(text: str) -> dict[str, object]:
+    if (place := long_key(text)) is not None:
+        message = f"line {place.line} has a key of more than {MAX_PARTS} parts"
+        raise PolicyError(message)
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -133,11 +137,10 @@ def _elements(text: str, data: Mapping[str, object], name: str) -> Sequence[Bloc
     if not all(own) or (name in data and not own):
         message = f"{name} is not written as [[{name}]], and can only be edited by hand"
         raise PolicyError(message)
-    return [
-        Block(one.first, max(other.last for path, other in found.items() if path[:2] == (name, index)))
-        for index, one in enumerate(own)
-        if one is not None
-    ]
+    last: dict[Keys, int] = {}
+    for keys, lines in found.items():
+        last[keys[:2]] = max(lines.last, last.get(keys[:2], 0))
+    return [Block(one.first, last[name, index]) for index, one in enumerate(own) if one is not None]
 
 
 def _added(text: str, name: str, keys: Mapping[str, object], before: int | None) -> str:

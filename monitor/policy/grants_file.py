@@ -131,6 +131,9 @@ class GrantsFile:
                         self._meant(read_text(after.encode(), self.path))
                     except PolicyError as error:
                         raise error.at(Origin(self.path)) from None
+                    except RecursionError:
+                        message = "nested too deeply"
+                        raise PolicyError(message, Origin(self.path)) from None
                     if _replaced(directory, str(real), file, before, after):
                         return visible(edit.difference(before.text, after, self.path))
         finally:

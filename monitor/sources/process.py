@@ -26,9 +26,17 @@ UNKNOWN_STATUS: Final = 128 + signal.SIGKILL
 _STOPPED_SECONDS: Final = 0.25
 """How long the guard may take before we suppose that it was stopped, and do something about it."""
 
-
 _DEEPEST: Final = 4096
-"""No tree of processes is deeper: numbers that are used again while it is walked could make a circle."""
+"""How far above a process its ancestors are looked for; numbers that are used again could make a circle of them."""
+
+_LOOKS: Final = 64
+"""How often ancestors may die under the look."""
+
+_EVERY_CHILD: Final = 0x40000000
+"""``__WALL`` (include/uapi/linux/wait.h): the guard sends no signal when it ends."""
+
+_NOBODY: Final = 0
+"""In place of an ancestor: there is none that is supervised."""
 
 
 class Process:
@@ -110,29 +118,39 @@ class Process:
 
     def has(self, pid: int) -> bool:
         """
-        Whether process *pid* is one of the tree: a look into /proc for each of its ancestors.
+        Whether process *pid* is one of the tree, or may be: two looks into /proc for each of its ancestors.
 
-        One of them may die under the look; those below it then have another parent, nearer to the guard.
+        One of them may die under the look, and another process have its number: two looks have to agree.
+        Who cannot be placed is taken for one of the tree, since that decides how deep it is and how fast it
+        changes, may use up descriptors, and may kill the guard, after which nothing tells it from others.
         """
-        for _ in range(_DEEPEST):
-            found = self._is_below_guard(pid)
-            if found is not None:
-                return found
-        return False
-
-    def _is_below_guard(self, pid: int) -> bool | None:
-        """Return whether it is; None: an ancestor was gone before it was asked for its own parent."""
-        here = pid
-        for _ in range(_DEEPEST):
-            if here <= 1:
-                return False
-            if here == self._guard.guard_pid:
-                return True
+        before: tuple[int, ...] | None = None
+        for _ in range(_LOOKS):
             try:
-                here = _parent_of(Path(f"/proc/{here}"))
+                above = _above(pid, self._guard.guard_pid)
             except OSError:
-                return False if here == pid else None
-        return False
+                return True
+            if above is not None and above[-1] != _NOBODY:
+                return True
+            if above is not None and (above == before or len(above) == 1):
+                return not self._is_guarded()  # afterwards: what we saw may be what the guard's death has left
+            before = above
+        return True
+
+    def _is_guarded(self) -> bool:
+        """
+        Return whether the guard is there, whatever became of it since we began to ask.
+
+        waitid(2) and not poll(2): it waits for the lock under which children are given another parent
+        (kernel/exit.c, ``exit_notify``), so that who has seen one of these sees the death too.
+        """
+        if self.tree_gone.is_set():
+            return False
+        options = os.WEXITED | os.WNOWAIT | os.WNOHANG | _EVERY_CHILD
+        try:
+            return os.waitid(os.P_PIDFD, self._guard.guard_pidfd, options) is None
+        except ChildProcessError:  # somebody here waits for children that are not his
+            return False
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the first process; nothing happens if it has ended."""
@@ -216,6 +234,32 @@ class Process:
         os.close(self.pidfd)
         self.pidfd = -1
         _native.guard_release(self._guard.guard_pidfd, self._guard.guard_stack)
+
+
+def _above(pid: int, guard: int) -> tuple[int, ...] | None:
+    """
+    Return *pid* and what is above it, up to *guard*, or to ``_NOBODY`` where that is not above it.
+
+    Deeper than ``_DEEPEST`` nothing is looked for.  None: an ancestor was gone before it was asked for its own
+    parent; those below it then have another, nearer to the guard.
+
+    Raises:
+        OSError: it cannot be seen, for want of a descriptor.
+    """
+    found: list[int] = []
+    here = pid
+    while len(found) < _DEEPEST:
+        if here <= 1:
+            return *found, _NOBODY
+        if here == guard:
+            return *found, guard
+        try:
+            parent = _parent_of(Path(f"/proc/{here}"))
+        except (FileNotFoundError, ProcessLookupError):
+            return None if found else (_NOBODY,)
+        found.append(here)
+        here = parent
+    return tuple(found)
 
 
 def _parents() -> Mapping[int, int]:

@@ -34,6 +34,7 @@ from tests.events.made import answered
 WORDS = st.text(max_size=10)
 BYTES = st.binary(max_size=10).filter(lambda data: b"\0" not in data)
 NUMBERS = st.integers(0, (1 << 64) - 1)
+ABIS = [(Arch.X86_64, "getpid"), (Arch.I386, "mkdir")]
 BYS: list[By] = ["handler", "policy", "default", "grant", "user"]
 
 
@@ -90,6 +91,15 @@ def test_it_is_the_line_that_json_dumps_would_make(
         assert abs(found.pop("latency_us") - expected.pop("latency_us")) <= 0.1
         assert found.pop("ts") > expected.pop("ts")
         assert found == expected
+
+
+def test_calls_of_one_number_and_answers_of_one_handler_are_told_apart() -> None:
+    texts = CallTexts(1, None)
+    calls = [Call((1, 1, 0, 39, arch.audit_value, 0, *[0] * 6), name, arch, None) for arch, name in ABIS]  # type: ignore[arg-type]
+    decided = [texts.decided(Outcome(Allow(), by), observed=False, delivered=True) for by in BYS]
+
+    assert [json.loads(f"{{{texts.which(call).text}}}")["syscall"] for call in calls] == ["getpid", "mkdir"]
+    assert [json.loads(f"{{{text}}}")["by"] for text in decided] == BYS
 
 
 def test_what_is_kept_of_one_call_is_not_told_of_another() -> None:

@@ -117,6 +117,14 @@ def test_an_address_is_shown_as_one() -> None:
     assert found["path"] is None
 
 
+def test_an_address_that_could_not_be_read_is_none() -> None:
+    call = testing.call("connect", sockfd=3, addr=0)
+    found = parsed(answered(name="connect", nr=42, rendered=call.render(), args=call.registers))
+
+    assert found["decoded"]["addr"] == "NULL"
+    assert found["address"] is None
+
+
 def test_a_call_without_words_has_its_registers() -> None:
     found = parsed(answered(rendered=None, arch=None, name="syscall_0x270f"))
 

@@ -165,6 +165,39 @@ def test_a_thread_that_has_ended_is_not_taken_for_the_next_of_its_number(
     assert looks == ["process", "exe"]
 
 
+def test_a_thread_that_ends_while_it_is_met_is_not_kept(
+    threads: KnownThreads,
+    program: subprocess.Popen[str],
+    monkeypatch: pytest.MonkeyPatch,
+    open_fds: Callable[[], set[str]],
+) -> None:
+    """Its name could be read no more, so that nobody would know when its number is another's."""
+    before = open_fds()
+
+    def gone(_fd: int, _size: int, _offset: int) -> bytes:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(os, "pread", gone)
+    threads.names(call(program.pid))
+
+    assert threads._known == {}
+    assert open_fds() == before
+
+
+def test_of_another_program_no_address_is_known_yet(
+    threads: KnownThreads, program: subprocess.Popen[str], looks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known, "EXE_SECONDS", 1000.0)
+    link, exes = KernelMemory.link, [b"/bin/one", b"/bin/other", b"/bin/other"]
+    monkeypatch.setattr(KernelMemory, "link", lambda self, name: link(self, name) and exes.pop(0))
+    threads.names(call(program.pid))
+    assert threads.names(call(program.pid, 0x2000)).exe == b"/bin/other"
+    looks.clear()
+
+    threads.names(call(program.pid))
+    assert looks == ["exe"]
+
+
 def test_few_descriptors_are_held_and_all_given_back(open_fds: Callable[[], set[str]]) -> None:
     before = open_fds()
     sleepers = [subprocess.Popen(["sleep", "100"]) for _ in range(KEPT + 5)]

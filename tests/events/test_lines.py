@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -369,6 +370,25 @@ def test_no_signal_ends_a_process_that_left_sigpipe_as_the_kernel_has_it() -> No
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1:] == ["False set()", "alive"]
+
+
+def test_after_the_end_nothing_is_written_to_what_has_its_number_then(slow_pipe: tuple[int, int]) -> None:
+    """What was held would go into whatever was opened since."""
+    _, writer = slow_pipe
+    sink = JsonLines.to_fd(writer)
+    while not sink._lines._held:
+        sink(answered())
+    number = sink._lines._opened.fd
+    sink.close()
+    with tempfile.TemporaryFile() as other:
+        os.dup2(other.fileno(), number)
+        try:
+            for _ in range(3):
+                sink(answered())
+                sink._lines.ready()
+            assert os.fstat(number).st_size == 0
+        finally:
+            os.close(number)
 
 
 def test_a_full_disk_is_told_once() -> None:

@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from errno import EACCES
 from pathlib import Path
 from typing import Any
@@ -253,11 +254,21 @@ async def test_children_share_it() -> None:
     assert await outcome(python(code), policy()) == (0, "2\n")
 
 
+def our_ends() -> set[Path]:
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the fd of this very listing
+            found.add(entry.readlink())
+    return found
+
+
 async def test_its_end_is_the_end_of_the_supervision() -> None:
     """As of any connection; and a program that outlives us is not held up by it."""
     program = monitor.Launch(["sleep", "100"], denials=True)
     ends: list[int] = []
     async with monitor.supervise(program) as run:
+        theirs = Path(f"/proc/{run.pid}/fd/3").readlink()
+        assert theirs not in our_ends(), "it is the program's alone"
         ends.append(os.open(f"/proc/{run.pid}/fd", os.O_RDONLY))
         assert Path(f"/proc/{run.pid}/fd/3").readlink().name.startswith("socket:")
     os.close(ends[0])
@@ -271,6 +282,12 @@ MISCHIEF: Mapping[str, str] = {
     "never reads": "pass",
     "sends descriptors": "s = socket.socket(fileno=FD); print(refused(socket.send_fds, s, [b'x'], [0, 1, 2]))",
     "shrinks it": "s = socket.socket(fileno=FD); s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)",
+    "puts another over it": "os.dup2(os.open('/dev/full', os.O_RDWR), FD); os.close(ENDS.fileno())",
+    "wants signals of it": "signal.signal(signal.SIGIO, signal.SIG_IGN); import fcntl; fcntl.fcntl(FD, fcntl.F_SETOWN, "
+    "os.getpid()); fcntl.fcntl(FD, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)",
+    "peeks without end": "s = socket.socket(fileno=os.dup(FD)); s.setsockopt(1, 42, 0)\n"
+    "        threading.Thread(target=lambda: [s.recv(1, socket.MSG_PEEK) for _ in range(300)]).start()",
+    "lets ten children read": "[os.fork() or ([os.read(FD, 7) for _ in range(99)], os._exit(0)) for _ in range(10)]",
     "reads a byte at a time": "threading.Thread(target=lambda: [os.read(FD, 1) for _ in range(300)]).start()",
 }
 

@@ -12,6 +12,8 @@ from tests.mutants.mutant import Mutant
 
 APPROVALS: Final = "tests/approve/test_approvals.py::"
 CONTROL: Final = "tests/approve/test_control.py::"
+BOUNDS: Final = "tests/approve/test_control_bounds.py::"
+ATTACKED: Final = "tests/kernel/test_control_attacked.py::"
 ASKING: Final = "tests/kernel/test_asking.py::"
 
 APPROVE_MUTANTS: Final = (
@@ -195,5 +197,75 @@ APPROVE_MUTANTS: Final = (
         "        if own := self._own(now):\n",
         "        if (own := self._own(now)) and False:\n",
         ("tests/cli/test_run_policy.py::test_what_the_program_could_have_written_is_not_read_again",),
+    ),
+    Mutant(
+        "who is too deep to be looked at is let in",
+        "monitor/sources/process.py",
+        "            if above is not None and above[-1] != _NOBODY:\n",
+        "            if above is not None and above[-1] == self._guard.guard_pid:\n",
+        (ATTACKED + "test_no_process_of_the_tree_is_let_in",),
+    ),
+    Mutant(
+        "who has killed the guard is let in",
+        "monitor/sources/process.py",
+        "                return not self._is_guarded()",
+        "                return False",
+        (ATTACKED + "test_no_process_of_the_tree_is_let_in",),
+    ),
+    Mutant(
+        "who has killed the guard is let in after its end",
+        "monitor/sources/process.py",
+        "        if self.tree_gone.is_set():\n            return False\n        options",
+        "        if self.tree_gone.is_set():\n            return True\n        options",
+        (ATTACKED + "test_no_process_of_the_tree_is_let_in",),
+    ),
+    Mutant(
+        "a lack of descriptors ends the run",
+        "monitor/approve/control.py",
+        "                if error.errno not in _NO_ROOM:\n",
+        "                if error.errno:\n",
+        (ATTACKED + "test_without_descriptors_nobody_comes_in_and_the_run_goes_on",),
+    ),
+    Mutant(
+        "a client has any number of bytes held",
+        "monitor/approve/control.py",
+        "        if self.held + len(line) > MOST_UNSENT_BYTES:\n",
+        "        if self.held < 0:\n",
+        (BOUNDS + "test_names_of_the_worst_kind_are_told_and_held_for_nobody_beyond_the_bound",),
+    ),
+    Mutant(
+        "who does not read is read from",
+        "monitor/approve/control.py",
+        "                            await client.has_room()\n",
+        "                            await trio.lowlevel.checkpoint()\n",
+        (BOUNDS + "test_who_reads_may_ask_for_a_thousand_things_at_once",),
+    ),
+    Mutant(
+        "events leave no room for a question",
+        "monitor/approve/control.py",
+        "        await client.has_room()  # what",
+        "        await trio.lowlevel.checkpoint()  # what",
+        (BOUNDS + "test_events_that_nobody_reads_leave_room_for_questions",),
+    ),
+    Mutant(
+        "a line that goes too deep ends the run",
+        "monitor/approve/control.py",
+        "        except RecursionError:\n",
+        "        except MemoryError:\n",
+        (BOUNDS + "test_however_deep_a_line_goes_it_has_a_reply",),
+    ),
+    Mutant(
+        "a look without descriptors ends the run",
+        "monitor/approve/inspect.py",
+        "    except OSError as error:  # we have no fd left to look with\n",
+        "    except TimeoutError as error:\n",
+        (BOUNDS + "test_a_look_for_which_we_have_no_descriptor_fails_alone",),
+    ),
+    Mutant(
+        "there is any number of breakpoints",
+        "monitor/debugging.py",
+        "        if len(self._found) >= MOST_BREAKPOINTS:\n",
+        "        if len(self._found) < 0:\n",
+        (BOUNDS + "test_there_are_so_many_breakpoints_and_no_more",),
     ),
 )

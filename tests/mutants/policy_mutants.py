@@ -424,4 +424,11 @@ POLICY_MUTANTS = (
         "        if not before.stamp:\n",
         ("tests/policy/test_grants_file.py::test_what_an_editor_without_a_lock_has_written_meanwhile_is_not_lost",),
     ),
+    Mutant(
+        "an edit reads keys of any number of parts",
+        "monitor/policy/edit.py",
+        "    if (place := long_key(text)) is not None:\n",
+        "    if (place := long_key(text[:0])) is not None:\n",
+        ("tests/policy/test_grants_file.py::test_what_is_no_such_file_is_told_by_its_name_and_not_touched",),
+    ),
 )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -199,7 +203,21 @@ def other(path: Path) -> None:
     path.write_text('[server]\nname = "x"\n')
 
 
-MADE = [fifo, directory, loop, huge, garbage, no_text, other]
+def dotted(path: Path) -> None:
+    """Of which ``tomllib`` makes as many tables, one in the other: nobody compares those."""
+    path.write_text(".".join("a" * 4000) + " = 1\n")
+
+
+def dotted_header(path: Path) -> None:
+    path.write_text("[" + ".".join("a" * 4000) + "]\n")
+
+
+def socket_file(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+MADE = [fifo, directory, loop, huge, garbage, no_text, other, dotted, dotted_header, socket_file]
 
 
 @pytest.mark.parametrize("make", MADE)
@@ -207,12 +225,71 @@ def test_what_is_no_such_file_is_told_by_its_name_and_not_touched(path: Path, ma
     make(path)
     before = path.lstat()
 
-    for action in (GrantsFile(path).entries, lambda: GrantsFile(path).add(MKDIR), lambda: GrantsFile(path).revoke(0)):
-        with pytest.raises((PolicyError, OSError), match=re.escape(str(path))):
-            action()
+    tracemalloc.start()
+    try:
+        for action in (
+            GrantsFile(path).entries,
+            lambda: GrantsFile(path).add(MKDIR),
+            lambda: GrantsFile(path).revoke(0),
+        ):
+            with pytest.raises((PolicyError, OSError), match=re.escape(str(path))):
+                action()
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
 
     assert path.lstat() == before
     assert names(path) == ["grants.toml"]
+
+
+def test_however_deep_a_file_goes_it_is_no_more_than_wrong(path: Path) -> None:
+    """What reads it, what finds its lines and what compares it each have a depth of their own."""
+    for depth in range(200, 520, 7):
+        text = f"grants = {'[' * depth}{']' * depth}\n"
+        path.write_text(text)
+        for action in (GrantsFile(path).entries, lambda: GrantsFile(path).add(MKDIR)):
+            with pytest.raises(PolicyError, match=re.escape(str(path))):
+                action()
+        assert path.read_text() == text
+
+
+def test_an_edit_takes_time_as_the_file_has_lines_and_not_by_their_square() -> None:
+    def seconds(count: int) -> float:
+        text = '[[grants]]\ncall = "sync"\nverdict = "allow"\n' * count
+        began = time.process_time()
+        edit.add_grant(text, MKDIR)
+        return time.process_time() - began
+
+    seconds(10)
+    assert min(seconds(6400) for _ in range(3)) < 24 * min(seconds(800) for _ in range(3)), "eight times as many"
+
+
+def test_a_file_that_would_have_no_room_is_as_it_was(path: Path) -> None:
+    """As on a full disk; the kernel's word for it is EFBIG, where that is ENOSPC."""
+    path.write_text("# mine\n")
+    code = (
+        "import resource, sys; from monitor.policy.grants_file import GrantsFile\n"
+        "from monitor.policy.tables import Grant\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+        "try: GrantsFile(sys.argv[1]).add(Grant(call='mkdir', verdict='allow'))\n"
+        "except OSError as error: sys.stdout.write(error.strerror)"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert done.stdout == os.strerror(errno.EFBIG)
+    assert path.read_text() == "# mine\n"
+    assert names(path) == ["grants.toml"]
+
+
+def test_another_name_of_the_file_keeps_what_it_had(path: Path) -> None:
+    path.write_text("# mine\n")
+    path.with_name("other").hardlink_to(path)
+
+    GrantsFile(path).add(MKDIR)
+
+    assert path.with_name("other").read_text() == "# mine\n"
+    assert entries(path) == ["mkdir"]
 
 
 def test_a_mistake_is_revoked_and_nothing_is_added_to_it(path: Path) -> None:
