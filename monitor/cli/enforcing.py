@@ -21,7 +21,7 @@ import trio
 
 from monitor.abi.arch import Arch
 from monitor.cli.policies import Given, Surroundings, load_layers, surroundings_of
-from monitor.cli.remembering import Remembered, could_be_its_own
+from monitor.cli.remembering import Remembered, could_be_its_own, kept_text
 from monitor.cli.reporting import tell
 from monitor.errors import PolicyError
 from monitor.events.hub import Wish
@@ -140,11 +140,12 @@ class Refusals:
 
 async def reload_when_changed(
     run: ProcessRun,
+    asked: trio.MemoryReceiveChannel[None],
+    *,
     words: Sequence[str],
     surroundings: Surroundings,
-    asked: trio.MemoryReceiveChannel[None],
     grants: Remembered | None = None,
-    *,
+    seen: Stamps | None = None,
     observe: bool = False,
     reload: bool = False,
 ) -> None:
@@ -153,8 +154,9 @@ async def reload_when_changed(
 
     What cannot be read, or cannot be put in force, is told, and what was in force stays.  So does it where the
     program could have written what would be read, unless *reload*; *observe*: nothing kept it from that.
+    *seen* is how the files were before the program started, which may have changed one by now.
     """
-    reader = _Reader(run, words, surroundings, grants, observe=observe, reload=reload)
+    reader = _Reader(run, words, surroundings, grants, seen=seen, observe=observe, reload=reload)
     while True:
         is_asked = False
         with trio.move_on_after(reader.look_again_seconds):
@@ -185,6 +187,7 @@ class _Reader:
         surroundings: Surroundings,
         grants: Remembered | None = None,
         *,
+        seen: Stamps | None = None,
         observe: bool = False,
         reload: bool = False,
     ) -> None:
@@ -197,7 +200,7 @@ class _Reader:
         self._limiter = trio.CapacityLimiter(_READERS)
         self._last_read = run.policy
         """The policy whose files are looked at: in force, or refused for what is installed."""
-        self._seen = _stamps(run.policy)
+        self._seen = stamps_of(run.policy) if seen is None else seen
         """Its files when they were read."""
         self._failed = _changed_lately(self._seen)
         """Whether they are to be read again in any case: it failed, or they may have changed since the start."""
@@ -214,7 +217,7 @@ class _Reader:
 
     async def look(self, *, is_asked: bool) -> None:
         """Look at the files, and read them if they have changed, if that is due, or when *is_asked*."""
-        now = _stamps(self._last_read)
+        now = stamps_of(self._last_read)
         self._looks = 0 if self._changing is None else self._looks + 1
         is_settled = now == self._changing or self._looks >= _UNSETTLED_LOOKS
         if not is_asked and now != self._seen and not is_settled:
@@ -224,15 +227,16 @@ class _Reader:
             self._changing = None
             await self._read(now, is_asked=is_asked)
 
-    def _own(self, now: Stamps) -> str:
-        """Return why the files are not to be read, since the program may have written them; empty: they are."""
+    def _is_own(self, now: Stamps) -> bool:
+        """Whether the program may have written what would be read."""
         files = [name for name in now if self._grants is None or name != self._grants.file]
-        return "" if self._reload else could_be_its_own(files, self._run.policy, observe=self._observe)
+        return not self._reload and could_be_its_own(files, self._run.policy, observe=self._observe)
 
     async def _read(self, now: Stamps, *, is_asked: bool) -> None:
-        if own := self._own(now):
-            if is_asked or now != self._seen:
-                self._tell(f"{own}; what was in force stays (--reload reads it all the same)", is_asked=is_asked)
+        if self._is_own(now):
+            changed = [name for name in now if now[name] != self._seen.get(name)] or [*now][:is_asked]
+            if changed:
+                self._tell(f"{kept_text(changed[0])} (--reload reads it all the same)", is_asked=is_asked)
             self._failed, self._seen = False, now
             return
         try:
@@ -277,7 +281,7 @@ class _Reader:
             tell(message)
 
 
-def _stamps(policy: Policy | None) -> Stamps:
+def stamps_of(policy: Policy | None) -> Stamps:
     """Return the files that *policy* was read from; of one that is not there all is 0."""
     stamps: dict[str, tuple[int, ...]] = {}
     for name in _files(policy):

@@ -68,7 +68,7 @@ class Remembered:
         if (is_brokered(policy) and not self.observe) or not could_be_changed(self.file):
             return self.added_to(policy), ""
         kept = Grants(()) if in_force is None else grants_of_file(in_force, self.file)
-        warning = "" if self._says(kept) else f"{self.file}: not read again: {_WHY}; what was in force stays"
+        warning = "" if self._says(kept) else kept_text(self.file)
         return with_grants(policy, kept, self.file), warning
 
     def _read(self) -> Grants:
@@ -84,11 +84,16 @@ class Remembered:
 _WHY: Final = "the program has our rights, and nothing kept it from writing this"
 
 
-def could_be_its_own(files: Iterable[str], in_force: Policy | None, *, observe: bool) -> str:
-    """Return which of *files* a program under the policy *in_force* may have written, and why; empty: none."""
+def could_be_its_own(files: Iterable[str], in_force: Policy | None, *, observe: bool) -> bool:
+    """Whether a program under the policy *in_force* may have written one of *files*."""
     if in_force is not None and is_brokered(in_force) and not observe:
-        return ""
-    return next((f"{file}: not read again: {_WHY}" for file in files if could_be_changed(file)), "")
+        return False
+    return any(map(could_be_changed, files))
+
+
+def kept_text(file: str) -> str:
+    """Return what is told of *file*, which has changed and is not read again."""
+    return f"{file}: not read again: {_WHY}; what was in force stays"
 
 
 def could_be_changed(file: str) -> bool:

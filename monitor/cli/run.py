@@ -10,10 +10,10 @@ it was not found.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import click
 import trio
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from monitor.events.jsonl import JsonLines
     from monitor.events.record import Event
     from monitor.policy.model import Policy
+
+    Reading: TypeAlias = Callable[[ProcessRun, trio.MemoryReceiveChannel[None]], Awaitable[None]]
 
 
 EVENTS_HELP: Final = "Write each event as JSON to DEST, for programs: FILE, fd:N, unix:PATH or unix:@NAME."
@@ -107,6 +109,20 @@ class Choices(NamedTuple):
         if not self.quiet and not self.observe:
             tell_unserved(policy)
         return policy
+
+    def reading(self, policy: Policy) -> Reading:
+        """Return what reads *policy* again when its files are no more as they are now: to be called before it runs."""
+        from monitor.cli.enforcing import reload_when_changed, stamps_of  # noqa: PLC0415  # likewise
+
+        return partial(
+            reload_when_changed,
+            words=self.policies,
+            surroundings=self.surroundings(),
+            grants=self.remembered(),
+            seen=stamps_of(policy),
+            observe=self.observe,
+            reload=self.reload,
+        )
 
     def remembered(self) -> Remembered | None:
         """Return the file of answers that were given before."""
@@ -224,6 +240,7 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
     """Return the exit status."""
     async with AsyncExitStack() as loaded:
         policy = choices.policy()
+        reading = None if policy is None else choices.reading(policy)
         handlers = [handler for source in choices.sources for handler in await load_handlers(source, loaded)]
         if words := words_of(choices.names):
             handlers.append(Handler.of(words, no_opinion, name="-e"))
@@ -251,9 +268,7 @@ async def _run(choices: Choices, reporter: Reporter) -> int:
         ):
             if approver is not None:
                 approver.attend(run)
-            hangups = None
-            if policy is not None:
-                hangups = _keep_reading(nursery, run, choices)
+            hangups = None if reading is None else _keep_reading(nursery, run, reading)
             status = await watch(run, received, seconds=choices.seconds, wait_all=choices.wait_all, hangups=hangups)
             if approver is not None:
                 approver.close()
@@ -267,11 +282,8 @@ def _tell_of_grants(event: Event) -> None:
     tell_of_grants(event)
 
 
-def _keep_reading(nursery: trio.Nursery, run: ProcessRun, choices: Choices) -> trio.MemorySendChannel[None] | None:
+def _keep_reading(nursery: trio.Nursery, run: ProcessRun, reading: Reading) -> trio.MemorySendChannel[None] | None:
     """Read the policies again when they change; return where a hangup asks for it, if it does."""
-    from monitor.cli.enforcing import reload_when_changed  # noqa: PLC0415  # likewise
-
     send, receive = trio.open_memory_channel[None](1)
-    reading = partial(reload_when_changed, observe=choices.observe, reload=choices.reload)
-    nursery.start_soon(reading, run, choices.policies, choices.surroundings(), receive, choices.remembered())
+    nursery.start_soon(reading, run, receive)
     return None if has_terminal() else send
