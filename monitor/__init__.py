@@ -47,6 +47,8 @@ if _TYPE_CHECKING:
     from monitor.events.jsonl import JsonLines
     from monitor.events.record import (
         CallAnswered,
+        ContainerEnded,
+        ContainerStarted,
         Dropped,
         Event,
         GrantFailed,
@@ -99,6 +101,8 @@ _HOMES = {
     "events.jsonl": ("JsonLines",),
     "events.record": (
         "CallAnswered",
+        "ContainerEnded",
+        "ContainerStarted",
         "Dropped",
         "Event",
         "GrantFailed",
@@ -163,6 +167,8 @@ __all__ = [
     "Arguments",
     "Call",
     "CallAnswered",
+    "ContainerEnded",
+    "ContainerStarted",
     "Deny",
     "Dropped",
     "Emulate",

@@ -64,12 +64,14 @@ class PolicyJudge:
         routes: Routes,
         recompiled: Callable[[Policy], Routes],
         bound: Callable[[Policy, PolicyJudge, Routes], notify_handler.Routes],
+        *,
+        foreign: bool = False,
     ) -> None:
         """
         Enforce *policy*, or only say what it would refuse, as *routes* were made.
 
         Of another policy *recompiled* makes such routes, and *bound* finds its handlers; they raise
-        PolicyError, and change nothing.
+        PolicyError, and change nothing.  *foreign*: the filter is somebody else's, and nothing is known of it.
         """
         self.policy = policy
         self.routes = routes
@@ -78,6 +80,7 @@ class PolicyJudge:
         self._found: dict[tuple[int, int], Route] = {}
         self._granting = Granting(policy)
         self._installed = routes
+        self._foreign = foreign
         self._recompiled = recompiled
         self._bound = bound
 
@@ -93,7 +96,8 @@ class PolicyJudge:
         refuse_unrunnable(new, self._installed.others)
         routes = self._recompiled(new)
         bound = self._bound(new, self, routes)
-        _refuse_obstructed(self._installed, routes)
+        if not self._foreign:
+            _refuse_obstructed(self._installed, routes)
         granting = Granting(new)
         changed = tuple(sorted(differing(self.routes, routes)))
         self._before, self.policy, self.routes, self._found = self.routes, new, routes, {}
@@ -216,12 +220,19 @@ class Enforced(NamedTuple):
 
 
 def enforced(
-    policy: Policy, handlers: Sequence[Handler], arches: Sequence[Arch], *, observe: bool, refusals: bool = False
+    policy: Policy,
+    handlers: Sequence[Handler],
+    arches: Sequence[Arch],
+    *,
+    observe: bool,
+    refusals: bool = False,
+    foreign: bool = False,
 ) -> Enforced:
     """
     Make *policy* ready for a run with *handlers*; the first of *arches* is the machine's own.
 
     With *refusals* the filter leaves to us what we can refuse as well, so that it is told and counted.
+    With *foreign* there is a filter already, of which nothing is known: whatever it notifies is decided here.
 
     Raises PolicyError: it cannot be enforced, or names a handler that is not there.
     """
@@ -238,7 +249,7 @@ def enforced(
         return _with_notified(_with_named(own, judge, routes, _named(one, handlers)), routes)
 
     first = compiled(policy)
-    judge = PolicyJudge(policy, first.routes, lambda new: compiled(new).routes, bound)
+    judge = PolicyJudge(policy, first.routes, lambda new: compiled(new).routes, bound, foreign=foreign)
     return Enforced(first.program, judge, bound(policy, judge, first.routes))
 
 

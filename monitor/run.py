@@ -82,14 +82,19 @@ class Run:
         """The last refused calls (at most 1000), oldest first; ``stats.denied`` counts all."""
         return self._observer.denials
 
-    def events(self, capacity: int = 1024) -> Subscription:
+    def ask_sinks(self) -> None:
+        """Ask the sinks anew what they wish for (``wish``): for those that hand events on to who comes and goes."""
+        self._hub.ask_sinks()
+
+    def events(self, capacity: int = 1024, *, refusals_only: bool = False) -> Subscription:
         """
         Subscribe to everything that happens from now on; an async iterable that ends with the run.
 
         It holds at most *capacity* events that were not taken; then the newest are dropped and
-        ``Dropped(count)`` marks the place.
+        ``Dropped(count)`` marks the place.  With *refusals_only* there is no ``CallAnswered`` of what was not
+        refused, asked or logged.
         """
-        return self._hub.subscribe(capacity)
+        return self._hub.subscribe(capacity, refusals_only=refusals_only)
 
     async def wait_all(self) -> None:
         """Wait until no task is left that could ask anything."""

@@ -114,15 +114,24 @@ class Settings:
             )
             raise ValueError(msg)
 
-    def plan(self) -> Plan:
-        """Return who decides about what is notified, on every ABI this machine may run, and the policy's filter."""
+    def plan(self, *, foreign: bool = False) -> Plan:
+        """
+        Return who decides about what is notified, on every ABI this machine may run, and the policy's filter.
+
+        *foreign*: somebody else's filter is there already, and that one is not needed.
+        """
         if self.policy is not None:
             from monitor.brokering import judge_of_files  # noqa: PLC0415
             from monitor.enforce import enforced  # noqa: PLC0415
 
             policy = self._with_grants(self.policy)
             program, judge, routes = enforced(
-                policy, self.handlers, _abis(others=True), observe=self.observe, refusals=self.notify_refusals
+                policy,
+                self.handlers,
+                _abis(others=True),
+                observe=self.observe,
+                refusals=self.notify_refusals,
+                foreign=foreign,
             )
             calls = self._asking(judge)
             files = judge_of_files(policy, calls, observe=self.observe)

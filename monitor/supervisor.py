@@ -35,6 +35,7 @@ import trio
 from monitor.approving import may_ask_about_files, with_approvals
 from monitor.errors import PolicyError
 from monitor.lifetime import block, finishing
+from monitor.notify.ask import DRAIN
 from monitor.notify.dispatch import Dispatcher
 from monitor.notify.dumpable import make_undumpable
 from monitor.notify.handler import Handler, HandlerFunction
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from monitor.debugging import Breakpoints
     from monitor.events.hub import Hub, Sink
     from monitor.events.observer import HubObserver
+    from monitor.notify.account import Prelude
     from monitor.policy.model import Policy
     from monitor.sources.launch import Launch, Started
 
@@ -203,7 +205,7 @@ def supervise(  # noqa: PLR0913  # settled names, each with a default
     if leave_running or grace_seconds:
         msg = "leave_running and grace_seconds are for programs that are launched here; a Listener has on_leave"
         raise TypeError(msg)
-    return finishing(settings.sinks, _supervised_listener(source, settings))
+    return finishing(settings.sinks, supervised_listener(source, settings))
 
 
 def _launched(launch: Launch, settings: Settings) -> AbstractAsyncContextManager[ProcessRun]:
@@ -274,18 +276,27 @@ async def _supervised_launch(launch: Launch, settings: Settings) -> AsyncGenerat
 
 @asynccontextmanager
 @trio.lowlevel.enable_ki_protection
-async def _supervised_listener(listener: AnyListener, settings: Settings) -> AsyncGenerator[Run, None]:
+async def supervised_listener(
+    listener: AnyListener, settings: Settings, *, prelude: Prelude | None = None, drain: int = DRAIN
+) -> AsyncGenerator[Run, None]:
+    """
+    Supervise the processes behind *listener*, which is taken over, as ``supervise`` does; for who has many.
+
+    Calls that *prelude* knows are let run before anything is decided.  After *drain* answers at once the other
+    runs of the loop have theirs.
+    """
     if settings.strict:
         make_undumpable()
     from monitor.events.record import SupervisionFailed  # noqa: PLC0415
 
     seen = SeenProcesses() if settings.on_leave == "kill" else None
     hub, observer = _events(settings)
-    plan = settings.plan()
+    plan = settings.plan(foreign=True)
     if plan.files is not None:
         msg = "[files] is enforced for programs that are launched here: of others it is not known what rights they have"
         raise PolicyError(msg)
     options = with_approvals(plan, settings, hub, observer, lambda: run.change)
+    options = options._replace(prelude=prelude, drain=drain)
     dispatcher = Dispatcher(listener, plan.routes, options, observer, seen)
     answered_all = trio.Event()
     run = Run(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher))

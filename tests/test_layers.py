@@ -39,7 +39,8 @@ MAY_IMPORT: Final[Mapping[str, frozenset[str]]] = {
     "approve": FREE | {"notify", "events", "policy"},
     "supervisor": FREE | BELOW_THE_ROOF,
     "testing": FREE | BELOW_THE_ROOF | {"supervisor"},
-    "cli": FREE | BELOW_THE_ROOF | {"supervisor", "testing"},
+    "agent": FREE | BELOW_THE_ROOF | {"supervisor"},
+    "cli": FREE | BELOW_THE_ROOF | {"supervisor", "testing", "agent"},
     "__main__": frozenset({"cli"}),
     "__init__": FREE | BELOW_THE_ROOF | {"supervisor"},
 }

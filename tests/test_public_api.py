@@ -22,7 +22,8 @@ from monitor import testing
 ROOT: Final = Path(__file__).parent.parent
 
 PUBLIC: Final = [
-    "About", "Allow", "Answer", "Approver", "Arch", "Arguments", "Call", "CallAnswered", "Deny", "Dropped",
+    "About", "Allow", "Answer", "Approver", "Arch", "Arguments", "Call", "CallAnswered",
+    "ContainerEnded", "ContainerStarted", "Deny", "Dropped",
     "Emulate", "Event", "GrantFailed", "GrantWritten", "Handler", "HandlerError", "HandlerFailed",
     "HandlerFunction", "InjectFd", "JsonLines", "KernelFeatureError", "Kill", "Launch", "LaunchError",
     "LaunchStage", "Listener", "Look", "MonitorError", "OutOfFds", "Pass", "Policy", "PolicyError",

@@ -68,7 +68,7 @@ class Supervised(Protocol):
         """Whether process *pid* is one of its targets."""
         ...
 
-    def events(self, capacity: int = ...) -> Subscription:
+    def events(self, capacity: int = ..., *, refusals_only: bool = ...) -> Subscription:
         """Subscribe to what happens."""
         ...
 
@@ -281,13 +281,13 @@ class ControlSocket:
             case "list":
                 return [question_fields(asked.question) for asked in self._open.values()]
             case "events":
-                return self._send_events(client, nursery)
+                return self._send_events(client, said, nursery)
+            case str() if word in self._commands:
+                return self._commands[word](said)
             case "kill":
                 return self._kill()
             case str() if word in LOOKS:
                 return self._look(word, said)
-            case str() if word in self._commands:
-                return self._commands[word](said)
             case _:
                 message = f"do is one of answer, list, events, kill, {', '.join((*LOOKS, *self._commands))}"
                 raise WireError(message)
@@ -317,10 +317,14 @@ class ControlSocket:
             raise WireError(message)
         return look(word, asked.question.memory, said)
 
-    def _send_events(self, client: _Client, nursery: trio.Nursery) -> Json:
+    def _send_events(self, client: _Client, said: Mapping[str, Json], nursery: trio.Nursery) -> Json:
         assert self._run is not None  # or nobody would have been let in
+        refusals_only = said.get("refusals_only", False)
+        if not isinstance(refusals_only, bool):
+            message = "refusals_only is true or false"
+            raise WireError(message)
         if client.events is None:
-            client.events = self._run.events(MOST_UNSENT)
+            client.events = self._run.events(MOST_UNSENT, refusals_only=refusals_only)
             nursery.start_soon(_send_events, client, client.events)
         return True
 

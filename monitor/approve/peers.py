@@ -1,25 +1,30 @@
 """
-The file of a control socket, and who may connect to it.
+The file of a socket that others connect to, and who may connect to a control socket.
 
 What it is not: what is said there (``control``).
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import socket
 import stat
 import struct
-from collections.abc import Callable
-from contextlib import suppress
-from errno import ENOPROTOOPT
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from errno import EEXIST, ENOPROTOOPT
 from pathlib import Path
 from typing import Final
 
 import trio
 
 BACKLOG: Final = 16
+
+_LOCK_SECONDS: Final = 1.0
+_LOCK_TRIES: Final = 50
 
 _SO_PEERPIDFD: Final = 77
 """Linux 6.5; include/uapi/asm-generic/socket.h."""
@@ -67,18 +72,56 @@ def _is_there(connected: trio.socket.SocketType, pid: int) -> bool:
         os.close(pidfd)
 
 
-def bound(path: str) -> tuple[socket.socket, int]:
-    """Return a socket that listens at *path*, and the inode of that."""
-    _take_stale_away(path)
+def bound(path: str, *, mode: int = 0o600, backlog: int = BACKLOG) -> tuple[socket.socket, int]:
+    """
+    Return a socket that listens at *path*, whose file has *mode*, and the inode of that.
+
+    A socket that nobody listens to any more is replaced.  Of several who want that at once one has it.
+
+    Raises:
+        OSError: it cannot be made; EADDRINUSE where somebody listens, or what is there is no socket.
+    """
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        os.fchmod(made.fileno(), 0o600)  # what bind(2) makes has the mode of the socket: nobody is let in meanwhile
-        made.bind(path)
-        made.listen(BACKLOG)
-        return made, os.lstat(path).st_ino
+        with _alone(path):
+            _take_stale_away(path)
+            os.fchmod(made.fileno(), 0o600)  # what bind(2) makes has the mode of the socket, less the umask
+            made.bind(path)
+            inode = _changed_mode(path, mode)
+            made.listen(backlog)  # nobody is let in before
     except BaseException:
         made.close()
         raise
+    return made, inode
+
+
+@contextmanager
+def _alone(path: str) -> Generator[None, None, None]:
+    """Let nobody else of us look for a stale socket in the same directory meanwhile: flock(2) of that."""
+    fd = os.open(Path(path).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for _ in range(_LOCK_TRIES):  # whoever may read the directory may hold it for ever
+            with suppress(BlockingIOError):
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(_LOCK_SECONDS / _LOCK_TRIES)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _changed_mode(path: str, mode: int) -> int:
+    """Give the socket file *path*, which was just made, its mode; its inode.  Raises OSError: it is one no more."""
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISSOCK(found.st_mode):
+            raise FileExistsError(EEXIST, os.strerror(EEXIST), path)
+        if stat.S_IMODE(found.st_mode) != mode:
+            Path(f"/proc/self/fd/{fd}").chmod(mode)
+        return found.st_ino
+    finally:
+        os.close(fd)
 
 
 def take_away(path: str, inode: int) -> None:

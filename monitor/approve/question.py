@@ -72,6 +72,8 @@ class Question:
     reasons of the rules.
     """
     asked: float = field(factory=time.time)
+    container: str | None = None
+    """The id of the container that it is about, where several are supervised."""
     memory: Memory | None = field(default=None, repr=False, eq=False)
     """The memory of the thread while it waits, to be shown: what is there now may be something else in a moment."""
 

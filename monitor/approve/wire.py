@@ -107,6 +107,7 @@ def question_fields(question: Question) -> dict[str, Json]:
         "args": [f"{register:#x}" for register in question.registers],
         "instruction_pointer": f"{question.instruction_pointer:#x}",
         "text": question.text,
+        "container": None if question.container is None else text_of(question.container),
         "tid": question.tid,
         "pid": question.pid,
         "comm": text_of(question.comm),

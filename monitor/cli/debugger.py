@@ -21,7 +21,7 @@ from monitor.cli.connection import Connection, Ended
 from monitor.cli.places import MOST, places
 from monitor.cli.symbolizer import Symbolizer
 from monitor.cli.terminal import Terminal
-from monitor.cli.told import about_lines, line, tried_lines, why_not_always
+from monitor.cli.told import about_lines, asked_by, line, tried_lines, why_not_always
 from monitor.cli.told import objects as _objects
 from monitor.cli.told import text as _text
 from monitor.cli.told import values as _values
@@ -236,7 +236,7 @@ class Debugger:
 
     def show_question(self, question: Mapping[str, Json]) -> None:
         """Write what is asked, by whom, and why."""
-        self._say(f"\n--- question {question['question']}: {_text(question['comm'])}, thread {question['tid']} ---")
+        self._say(f"\n--- question {question['question']}: {asked_by(question)} ---")
         self._say(line(question["text"]))
         for what in about_lines(question, "refuses this" if question.get("refused") else "asks"):
             self._say(f"  {what}")

@@ -14,7 +14,15 @@ import click
 
 from monitor.events.hub import Wish
 from monitor.events.output import Output
-from monitor.events.record import CallAnswered, HandlerFailed, PolicyReplaced, TargetExited, TargetStarted
+from monitor.events.record import (
+    CallAnswered,
+    ContainerEnded,
+    ContainerStarted,
+    HandlerFailed,
+    PolicyReplaced,
+    TargetExited,
+    TargetStarted,
+)
 
 if TYPE_CHECKING:
     from monitor.events.record import Event
@@ -56,16 +64,19 @@ class Reporter:
         if isinstance(event, TargetStarted | TargetExited | PolicyReplaced) or self._quiet:
             return
         # Here and not above: most runs have nothing to report.
-        from monitor.events.strace import call_text, trouble_text, who_text  # noqa: PLC0415
+        from monitor.events.strace import call_text, container_text, trouble_text, who_text  # noqa: PLC0415
 
+        if isinstance(event, ContainerStarted | ContainerEnded):
+            self._output.write_line(container_text(event))
+            return
         if isinstance(event, CallAnswered):
             if event.told:
-                self._tell_of_call(who_text(event.tid, event.comm), event.comm, call_text(event))
+                self._tell_of_call(who_text(event.tid, event.comm, event.container), event.comm, call_text(event))
             return
         if isinstance(event, HandlerFailed) and event.handler not in self._traced:
             self._traced.add(event.handler)  # the traceback is for the handler's author, who needs it once
             self._output.write_line(event.traceback.rstrip())
-        self._output.write_line(trouble_text(event))
+        self._output.write_line(_of_container(event.container) + trouble_text(event))
 
     def _tell_of_call(self, who: str, comm: str, line: str) -> None:
         """Write the line of a call; of one that comes again and again how often, whenever that has grown tenfold."""
@@ -89,6 +100,15 @@ class Reporter:
         for (comm, line), count in self._counts.items():
             if count > 1 and self._told_of.get((comm, line)) != count:
                 self._repeated(comm, line, count)
+
+
+def _of_container(container: str | None) -> str:
+    if container is None:
+        return ""
+    from monitor.events.strace import shortened  # noqa: PLC0415  # likewise
+    from monitor.notify.render.text import printable  # noqa: PLC0415
+
+    return f"{printable(shortened(container))}: "
 
 
 def tell(message: str) -> None:

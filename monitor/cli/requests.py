@@ -18,7 +18,15 @@ from monitor.approve.wire import Json, WireError, number_of
 from monitor.debugging import Breakpoint, Breakpoints
 from monitor.errors import PolicyError
 from monitor.events.hub import Wish
-from monitor.events.record import CallAnswered, Event, PolicyReplaced, TargetExited, TargetStarted
+from monitor.events.record import (
+    CallAnswered,
+    ContainerEnded,
+    ContainerStarted,
+    Event,
+    PolicyReplaced,
+    TargetExited,
+    TargetStarted,
+)
 from monitor.events.strace import call_text, trouble_text, who_text
 from monitor.notify.decode import Call
 from monitor.origin import NOWHERE
@@ -87,7 +95,7 @@ class History:
             case CallAnswered():
                 if event.told:
                     self._lines.append(f"{who_text(event.tid, event.comm)} {call_text(event)}")
-            case TargetStarted() | TargetExited() | PolicyReplaced():
+            case TargetStarted() | TargetExited() | PolicyReplaced() | ContainerStarted() | ContainerEnded():
                 pass
             case _:
                 self._lines.extend(trouble_text(event).splitlines())

@@ -24,6 +24,12 @@ def about_lines(question: Mapping[str, Json], verb: str = "") -> Iterator[str]:
         yield f"{what}{rule}{f' {verb}' if verb else ''}{f': {reason}' if reason else ''}"
 
 
+def asked_by(question: Mapping[str, Json]) -> str:
+    """Return who waits for the answer of *question*."""
+    where = f", container {text(question['container'])}" if question.get("container") else ""
+    return f"{text(question['comm'])}, thread {question['tid']}{where}"
+
+
 def tried_lines(ruling: Json, most: int) -> Iterator[str]:
     """Yield the rules and patterns that were tried, *most* lines of them, from what ``rules`` tells."""
     tried: list[str] = []

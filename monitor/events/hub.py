@@ -15,7 +15,7 @@ import trio
 from attrs import frozen
 
 from monitor.events.known import KnownThreads
-from monitor.events.record import Dropped, Event
+from monitor.events.record import CallAnswered, Dropped, Event
 from monitor.notify.account import Scribe, Watcher
 from monitor.notify.look import Look
 
@@ -79,7 +79,7 @@ class Wish:
 
 
 _PLAIN: Final = Wish()
-"""What a sink without a ``wish`` gets, and a subscription."""
+"""What a sink without a ``wish`` gets."""
 
 
 class Subscription:
@@ -89,13 +89,15 @@ class Subscription:
     One task may wait at a time (BusyResourceError).  Cancelling the wait loses nothing.
     """
 
-    def __init__(self, capacity: int, forget: Callable[[Subscription], None]) -> None:
-        """Hold at most *capacity* events that were not yet taken."""
+    def __init__(self, capacity: int, forget: Callable[[Subscription], None], *, refusals_only: bool = False) -> None:
+        """Hold at most *capacity* events that were not yet taken; with *refusals_only* no call that is not told of."""
         if capacity < 1:
             msg = f"capacity must be at least 1, not {capacity}"
             raise ValueError(msg)
         self._capacity = capacity
         self._forget = forget
+        self.wish = Wish(refusals_only=refusals_only)
+        """What its events shall hold."""
         self._events: deque[Event] = deque()
         self._held = 0  # events without the marks: a mark needs no room of its own
         self._missing = 0
@@ -106,7 +108,9 @@ class Subscription:
         """How many events were dropped in all."""
 
     def put(self, event: Event) -> None:
-        """Add *event*, or drop it when there is no room."""
+        """Add *event* if it is wished for, or drop it when there is no room."""
+        if self.wish.refusals_only and isinstance(event, CallAnswered) and not event.told:
+            return
         if self._held >= self._capacity:
             self._missing += 1
             self.dropped += 1
@@ -175,8 +179,8 @@ class Hub:
         self._subscriptions: list[Subscription] = []
         self._ended = False
         self._wish_of_sinks = Wish(refusals_only=True, comm=False)
-        for sink in self._sinks:
-            self._wish_of_sinks |= _wish_of(sink)
+        self.wish_changed: Callable[[], None] | None = None
+        """Called when somebody comes or goes."""
         self.active = False
         """Whether somebody wants to know of every answer.  An attribute, because it is asked at every call."""
         self.wish: Wish | None = None
@@ -187,10 +191,19 @@ class Hub:
         """What the only sink writes with that wants to know of calls which are not told to everybody, if it can."""
         self.threads = KnownThreads()
         """Who made calls."""
+        self.ask_sinks()
+
+    def ask_sinks(self) -> None:
+        """Ask every sink anew what it wishes for: of one that hands events on, that may have changed."""
+        self._wish_of_sinks = Wish(refusals_only=True, comm=False)
+        for sink in self._sinks:
+            self._wish_of_sinks |= _wish_of(sink)
         self._count_listeners()
 
     def _count_listeners(self) -> None:
-        wish = self._wish_of_sinks | _PLAIN if self._subscriptions else self._wish_of_sinks
+        wish = self._wish_of_sinks
+        for subscription in self._subscriptions:
+            wish |= subscription.wish
         self.wish = wish if self._sinks or self._subscriptions else None
         alone = self._sinks[0] if len(self._sinks) == 1 and not self._subscriptions else None
         self.watcher = cast("Watcher", alone) if hasattr(alone, "look") and hasattr(alone, "tell") else None
@@ -198,15 +211,17 @@ class Hub:
         curious = [sink for sink in self._sinks if not _wish_of(sink).refusals_only]
         only = curious[0] if len(curious) == 1 and not self._subscriptions else None
         self.scribe = only.scribe(self.threads, wish.look) if isinstance(only, Writing) else None
+        if self.wish_changed is not None:
+            self.wish_changed()
 
     @property
     def tasks(self) -> Sequence[Callable[[], Awaitable[None]]]:
         """What is to run beside the supervision."""
         return [sink.serve for sink in served(self._sinks)]
 
-    def subscribe(self, capacity: int) -> Subscription:
-        """Return a subscription to everything from now on."""
-        subscription = Subscription(capacity, self._forget)
+    def subscribe(self, capacity: int, *, refusals_only: bool = False) -> Subscription:
+        """Return a subscription to everything from now on, or to what *refusals_only* leaves of it."""
+        subscription = Subscription(capacity, self._forget, refusals_only=refusals_only)
         if self._ended:
             subscription.end()
         else:

@@ -32,6 +32,8 @@ from monitor.events.opening import Opened, opened_fd, opened_file, opened_socket
 from monitor.events.output import Output
 from monitor.events.record import (
     CallAnswered,
+    ContainerEnded,
+    ContainerStarted,
     Dropped,
     Event,
     GrantFailed,
@@ -224,9 +226,12 @@ def _mark(container: str | None, count: int, number: int) -> bytes:
     return _line(Dropped(count=count), number, container)
 
 
-def record_of(event: Event, seq: int, container: str | None = None) -> dict[str, Json]:  # noqa: PLR0911  # one for each
+def record_of(  # noqa: C901, PLR0911  # one for each of a closed list
+    event: Event, seq: int, container: str | None = None
+) -> dict[str, Json]:
     """Return the object of *event*, which is the *seq*-th of its stream."""
-    where = None if container is None else text_of(container)
+    named = event.container if container is None else container
+    where = None if named is None else text_of(named)
     head: dict[str, Json] = {"schema": SCHEMA, "seq": seq, "ts": round(event.time, 6), "container": where}
     match event:
         case CallAnswered():
@@ -237,6 +242,11 @@ def record_of(event: Event, seq: int, container: str | None = None) -> dict[str,
         case TargetExited():
             signal = signal_name(event.killed_by) if event.killed_by else None
             return {**head, "event": "exit", "pid": event.pid, "status": event.status, "signal": signal}
+        case ContainerStarted():
+            told: dict[str, Json] = {"policy": text_of(event.policy), "why": text_of(event.why)}
+            return {**head, "event": "container-start", "pid": event.pid, "bundle": text_of(event.bundle), **told}
+        case ContainerEnded():
+            return {**head, "event": "container-end", "received": event.received, "denied": event.denied}
         case PolicyReplaced():
             calls: list[Json] = list(event.calls)
             return {**head, "event": "policy", "policy": text_of(event.name), "calls": calls}

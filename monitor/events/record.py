@@ -4,6 +4,8 @@ The events of a supervision: one frozen record for each thing that happened.
 What it is not: text.  A record holds numbers and names of our own and no way back into the
 target, so it can be kept for as long as anybody likes.  Two records are never equal: each is one
 happening.
+
+*container* is the id of the container that it happened in, where somebody supervises several.
 """
 
 from __future__ import annotations
@@ -75,6 +77,7 @@ class CallAnswered:
     delivered: bool
     latency_seconds: float
     time: float = field(factory=_now)
+    container: str | None = None
 
     @property
     def named(self) -> Mapping[str, int]:
@@ -94,6 +97,30 @@ class TargetStarted:
     variables: int
     """The size of its environment."""
     time: float = field(factory=_now)
+    container: str | None = None
+
+
+@frozen(kw_only=True, eq=False)
+class ContainerStarted:
+    """The first listener of a container was handed over; *why* says who chose its policy."""
+
+    pid: int
+    """Its first process, as its runtime says; 0: it does not."""
+    bundle: str
+    policy: str
+    why: str
+    time: float = field(factory=_now)
+    container: str | None = None
+
+
+@frozen(kw_only=True, eq=False)
+class ContainerEnded:
+    """No task is left behind any listener of a container; so many calls were *received* and *denied* in all."""
+
+    received: int
+    denied: int
+    time: float = field(factory=_now)
+    container: str | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -104,6 +131,7 @@ class PolicyReplaced:
     calls: tuple[str, ...]
     """The calls that it decides differently."""
     time: float = field(factory=_now)
+    container: str | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -115,6 +143,7 @@ class TargetExited:
     killed_by: int
     """The signal that ended it, or 0."""
     time: float = field(factory=_now)
+    container: str | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -127,6 +156,7 @@ class HandlerFailed:
     error: BaseException
     traceback: str
     time: float = field(factory=_now)
+    container: str | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -137,6 +167,7 @@ class RacyAllow:
     tid: int
     handler: str | None
     time: float = field(factory=_now)
+    container: str | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -149,6 +180,7 @@ class SlowHandler:
     suppressed: int
     """How many more there were since the last one told."""
     time: float = field(factory=_now)
+    container: str | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -157,6 +189,7 @@ class OutOfFds:
 
     times: int
     time: float = field(factory=_now)
+    container: str | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -166,6 +199,7 @@ class GrantWritten:
     file: str
     difference: str
     time: float = field(factory=_now)
+    container: str | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -175,6 +209,7 @@ class GrantFailed:
     file: str
     error: Exception
     time: float = field(factory=_now)
+    container: str | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -183,6 +218,7 @@ class SupervisionFailed:
 
     error: BaseException
     time: float = field(factory=_now)
+    container: str | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -191,12 +227,15 @@ class Dropped:
 
     count: int
     time: float = field(factory=_now)
+    container: str | None = None
 
 
 Event: TypeAlias = (
     CallAnswered
     | TargetStarted
     | TargetExited
+    | ContainerStarted
+    | ContainerEnded
     | PolicyReplaced
     | HandlerFailed
     | RacyAllow

@@ -8,6 +8,7 @@ without them, which nobody wished to see, shows its registers.
 from __future__ import annotations
 
 import enum
+import re
 import time
 from os import strerror
 from typing import Final, assert_never, cast
@@ -20,6 +21,8 @@ from monitor.events.hub import Wish
 from monitor.events.output import Output
 from monitor.events.record import (
     CallAnswered,
+    ContainerEnded,
+    ContainerStarted,
     Dropped,
     Event,
     GrantFailed,
@@ -39,6 +42,9 @@ from monitor.notify.look import Look
 from monitor.notify.memory import NoMemory, PeekedMemory
 from monitor.notify.render import LineRenderer, render, text
 from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return
+
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
+_SHORT: Final = 12
 
 _RESULT_COLUMN: Final = 40
 """Where ``=`` stands in a line whose call is short (strace(1), ``-a``)."""
@@ -94,6 +100,8 @@ class StraceLines:
                 self._write(event.pid, "", event.time, _exit_text(event))
             case PolicyReplaced():
                 pass  # no call, and no trouble
+            case ContainerStarted() | ContainerEnded():
+                self._output.write_line(container_text(event))
             case _:
                 trouble = trouble_text(event)
                 if trouble:
@@ -152,9 +160,15 @@ def call_text(event: CallAnswered) -> str:
     return f"{_words(event)} = {result}"
 
 
-def who_text(tid: int, comm: str) -> str:
-    """Return ``[pid 4711 sh]``."""
-    return f"[pid {tid}{' ' + text.printable(comm) if comm else ''}]"
+def who_text(tid: int, comm: str, container: str | None = None) -> str:
+    """Return ``[pid 4711 sh]``, or ``[web pid 4711 sh]`` of the container ``web``."""
+    where = "" if container is None else f"{text.printable(shortened(container))} "
+    return f"[{where}pid {tid}{' ' + text.printable(comm) if comm else ''}]"
+
+
+def shortened(container: str) -> str:
+    """Return an id as people have it: of those that are a digest the first twelve digits, as Podman shows them."""
+    return container[:_SHORT] if _DIGEST.fullmatch(container) else container
 
 
 def _words(event: CallAnswered) -> str:
@@ -266,6 +280,14 @@ def _exit_text(event: TargetExited) -> str:
     if event.killed_by:
         return f"+++ killed by {signal_name(event.killed_by)} +++"
     return f"+++ exited with {event.status} +++"
+
+
+def container_text(event: ContainerStarted | ContainerEnded) -> str:
+    """Return ``web: started under policy net (listenerMetadata)``."""
+    where = text.printable(shortened(event.container or ""))
+    if isinstance(event, ContainerEnded):
+        return f"{where}: ended; {event.received} calls answered, {event.denied} denied"
+    return f"{where}: started under policy {text.printable(event.policy)} ({text.printable(event.why)})"
 
 
 def trouble_text(  # noqa: PLR0911  # one for each of a closed list

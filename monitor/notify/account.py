@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 FAILURE: Final = Deny(EPERM)
 """The answer when there is no verdict."""
 
-By = Literal["handler", "policy", "default", "grant", "user", "error", "timeout", "closing"]
+By = Literal["handler", "policy", "default", "grant", "user", "error", "timeout", "closing", "runtime"]
 """
 Who decided: a handler, a policy, ``otherwise``, a remembered answer, somebody who was asked, a failure, a
-deadline, the end of supervision.
+deadline, the end of supervision; ``runtime`` is nobody: the call is a container runtime's own.
 """
 
 
@@ -184,6 +184,14 @@ class Judge(Protocol):
 
     def asks_before(self, call: Call) -> Outcome | None:
         """Return what has to be asked before *call* is done for its target, as a handler says; None: nothing."""
+        ...
+
+
+class Prelude(Protocol):
+    """Calls that come before those of the program that is supervised, and that nobody decides about."""
+
+    def __call__(self, call: Call) -> Outcome | None:
+        """Return what becomes of *call* if it is one of them; None: it is not."""
         ...
 
 

@@ -16,12 +16,15 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, cast
 import trio
 
 from monitor.errors import HandlerError, TargetGone, TargetMemoryError
-from monitor.notify.account import FAILURE, Judge, Observer, Outcome, Stats
+from monitor.notify.account import FAILURE, Judge, Observer, Outcome, Prelude, Stats
 from monitor.notify.approval import Approvals
 from monitor.notify.decode import Call
 from monitor.notify.handler import Handler
 from monitor.notify.respond import close_quietly
 from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
+
+DRAIN: Final = 64
+"""Answers between two visits to the scheduler while calls keep coming, where nobody else is to be served."""
 
 SLOW_SECONDS: Final = 0.010
 """An inline handler that needs longer than this holds up everything, and is told about."""
@@ -50,6 +53,10 @@ class Options(NamedTuple):
     """What is answered where a handler fails, or takes too long."""
     reconsider: Reconsider | None = None
     """What becomes of a handler's decision where somebody debugs; None: it stands."""
+    prelude: Prelude | None = None
+    """What comes before anything is decided: a container's runtime."""
+    drain: int = DRAIN
+    """Answers between two visits to the scheduler while calls keep coming."""
 
 
 class Cancellable(Protocol):

@@ -18,7 +18,7 @@ The invariants, each with a test:
 
 Speed: a call that an inline handler decides goes through one C call, ``exchange``, which sends
 its answer, polls, and receives the next.  While calls keep coming the scheduler is visited once
-in ``DRAIN`` answers, so that other tasks run.
+in ``Options.drain`` answers, so that other tasks run.
 """
 
 from __future__ import annotations
@@ -41,9 +41,6 @@ from monitor.notify.respond import Responder
 from monitor.notify.seen import SeenProcesses
 from monitor.notify.verdict import Allow, Emulate
 from monitor.notify.waiting import Waiting, WaitingRoom
-
-DRAIN: Final = 64
-"""Answers between two visits to the scheduler while calls keep coming."""
 
 LINGERINGS: Final = 4
 """For how many times its length the loop may linger and answer before other tasks run, while calls keep coming."""
@@ -76,12 +73,14 @@ class Dispatcher:
     ) -> None:
         """Be ready; ``run`` does the work.  *seen* is told of every thread that asks; the rest is borrowed."""
         self._broker = broker
-        self._fast = fast if seen is None else None
+        self._prelude = options.prelude
+        self._fast = fast if seen is None and options.prelude is None else None
         self.stats = Stats()
         self._seen = seen
         self._observer = observer
         # Whoever was seen asking is killed at the end: then every call goes the long way, which notes them.
         self._passes = isinstance(options.otherwise, Allow) and seen is None and options.judge is None
+        self._drain_most = options.drain
         self._judge = options.judge
         self._linger_seconds = options.linger_seconds
         self._listener = listener
@@ -172,7 +171,7 @@ class Dispatcher:
             drained += 1
             if self._fast is not None:
                 drained += self._one_step.more()
-            if drained >= DRAIN:
+            if drained >= self._drain_most:
                 drained = 0
                 await self._visit_scheduler(received)
 
@@ -208,7 +207,7 @@ class Dispatcher:
                 return self._one_step.let_pass(raw, route, watcher)
             if self._fast is not None and not self._observer.active:
                 linger = 0 if self._waiting else int(self._linger_seconds * 1000)
-                following = self._one_step.answer(raw, route, self._fast, DRAIN, linger)
+                following = self._one_step.answer(raw, route, self._fast, self._drain_most, linger)
                 if following is not raw:
                     return following
         call = Call(raw, route.name, route.arch, self._listener)
@@ -260,6 +259,10 @@ class Dispatcher:
 
     def _decide_inline(self, call: Call, route: Route, before: float) -> Outcome | None:
         """Ask the policy and the handlers in order; None when an asynchronous one has to be waited for."""
+        if self._prelude is not None:
+            outcome = self._prelude(call)
+            if outcome is not None:
+                return outcome
         if self._broker is not None and (route.handlers or self._judge is not None):
             self._broker.prepare(call)
         if self._judge is not None:

@@ -46,16 +46,19 @@ class SeenProcesses:
             self._processes[pid] = _start_time(pid)
             self._threads.add(tid)
 
-    def kill(self) -> None:
-        """Send SIGKILL to every noted process that is still the one that was noted."""
+    def kill(self) -> int:
+        """Send SIGKILL to every noted process that is still the one that was noted; how many those are."""
+        killed = 0
         for pid, started in self._processes.items():
             with contextlib.suppress(OSError):
                 pidfd = os.pidfd_open(pid)
                 try:
                     if _start_time(pid) == started:
                         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                        killed += 1
                 finally:
                     os.close(pidfd)
+        return killed
 
     def _forget_the_dead(self) -> None:
         self._threads.clear()  # the living are noted again when they next ask

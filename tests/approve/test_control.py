@@ -69,8 +69,8 @@ class FakeRun:
     def supervises(self, pid: int) -> bool:
         return pid in self.targets
 
-    def events(self, capacity: int = 10) -> Subscription:
-        return self.hub.subscribe(capacity)
+    def events(self, capacity: int = 10, *, refusals_only: bool = False) -> Subscription:
+        return self.hub.subscribe(capacity, refusals_only=refusals_only)
 
     def kill(self) -> None:
         self.killed += 1

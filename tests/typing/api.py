@@ -77,7 +77,12 @@ def every_event(event: monitor.Event) -> float:  # noqa: C901, PLR0911  # one fo
         case monitor.CallAnswered(verdict=verdict, latency_seconds=latency):
             every_verdict(verdict)
             return latency
-        case monitor.TargetStarted(pid=number) | monitor.TargetExited(pid=number):
+        case (
+            monitor.TargetStarted(pid=number)
+            | monitor.TargetExited(pid=number)
+            | monitor.ContainerStarted(pid=number)
+            | monitor.ContainerEnded(received=number)
+        ):
             return number
         case monitor.HandlerFailed(error=error):
             raise error

@@ -1,0 +1,1 @@
+"""The OCI seccomp agent: containers whose listeners their runtimes hand over."""
