@@ -16,6 +16,7 @@ import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
+from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 import trio
@@ -31,6 +32,7 @@ from monitor.approve.wire import (
     Json,
     WireError,
     answer_of,
+    flag_of,
     line_of,
     number_of,
     parsed,
@@ -39,6 +41,7 @@ from monitor.approve.wire import (
 from monitor.events.fields import text_of
 from monitor.events.hub import Subscription
 from monitor.events.jsonl import record_of
+from monitor.events.strace import event_text
 
 MOST_CLIENTS: Final = 16
 
@@ -319,13 +322,10 @@ class ControlSocket:
 
     def _send_events(self, client: _Client, said: Mapping[str, Json], nursery: trio.Nursery) -> Json:
         assert self._run is not None  # or nobody would have been let in
-        refusals_only = said.get("refusals_only", False)
-        if not isinstance(refusals_only, bool):
-            message = "refusals_only is true or false"
-            raise WireError(message)
+        refusals_only = flag_of(said, "refusals_only")
         if client.events is None:
             client.events = self._run.events(MOST_UNSENT, refusals_only=refusals_only)
-            nursery.start_soon(_send_events, client, client.events)
+            nursery.start_soon(partial(_send_events, client, client.events, lines=flag_of(said, "lines")))
         return True
 
     def _kill(self) -> Json:
@@ -334,10 +334,11 @@ class ControlSocket:
         return True
 
 
-async def _send_events(client: _Client, events: Subscription) -> None:
+async def _send_events(client: _Client, events: Subscription, *, lines: bool) -> None:
     count = 0
     async for event in events:
-        client.tell({"record": record_of(event, count)})
+        told: dict[str, Json] = {"record": record_of(event, count)}
+        client.tell({**told, "line": event_text(event)} if lines else told)
         count += 1
         await client.has_room()  # what comes faster is dropped by the subscription, which says so
 

@@ -251,6 +251,15 @@ def number_of(said: Mapping[str, Json], key: str, least: int = 0, most: int = (1
     return _number(found, key, least, most)
 
 
+def flag_of(said: Mapping[str, Json], key: str) -> bool:
+    """Return whether *key* is wanted; where nothing is said, not.  Raises WireError: it is neither true nor false."""
+    found = said.get(key, False)
+    if isinstance(found, bool):
+        return found
+    message = f"{key} is true or false"
+    raise WireError(message)
+
+
 def line_of(fields: Mapping[str, Json]) -> bytes:
     """Return *fields* as a line."""
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"

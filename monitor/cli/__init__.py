@@ -37,6 +37,7 @@ VERBS: Final[Mapping[str, str]] = {
     "grants": "List or revoke remembered answers.",
     "groups": "List the words that stand for several calls.",
     "presets": "List the policies that ship, or print one.",
+    "agent": "Decide the calls of containers: the OCI seccomp agent of runc, crun and Podman.",
     "doctor": "Try what this kernel, user and container allow.",
 }
 """Verb -> one line of help.  The module of a verb has its name, and a click command called ``command``."""

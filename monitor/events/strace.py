@@ -282,6 +282,24 @@ def _exit_text(event: TargetExited) -> str:
     return f"+++ exited with {event.status} +++"
 
 
+def event_text(event: Event) -> str:
+    """Return *event* as one line for whoever watches several containers, or one program from elsewhere."""
+    where = "" if event.container is None else f"{text.printable(shortened(event.container))}: "
+    match event:
+        case CallAnswered():
+            return f"{who_text(event.tid, event.comm, event.container)} {call_text(event)}"
+        case TargetStarted():
+            return f"{where}pid {event.pid} executes {text.printable(event.path.decode('utf-8', 'surrogateescape'))}"
+        case TargetExited():
+            return f"{where}pid {event.pid} {_exit_text(event)}"
+        case ContainerStarted() | ContainerEnded():
+            return container_text(event)
+        case PolicyReplaced():
+            return f"{where}policy {text.printable(event.name)} is in force; {len(event.calls)} calls are decided anew"
+        case _:
+            return where + trouble_text(event)
+
+
 def container_text(event: ContainerStarted | ContainerEnded) -> str:
     """Return ``web: started under policy net (listenerMetadata)``."""
     where = text.printable(shortened(event.container or ""))

@@ -137,10 +137,14 @@ def _header(name: str) -> str:
     return f"[[{name}]]" if name in ARRAYS else f"[{name}]"
 
 
+A_POLICY: Final = "a policy file"
+"""What a file is called whose shape does not say it in ``CALLED``."""
+
+
 def _unknown_key(key: str, path: Path, shape: type) -> str:
     """Return what is wrong with *key*; TOML gives every key below a header to that header's table."""
     here = ".".join(part for part in path if isinstance(part, str))
-    where = _header(here) if here in TABLES else path_text(path) or "a policy file"
+    where = _header(here) if here in TABLES else path_text(path) or cast("str", getattr(shape, "CALLED", A_POLICY))
     message = f"{where} has no key {key!r}"
     homes = [_header(name) for name, keys in TABLES.items() if key in _keys(keys) and name != here]
     if key in TABLES and here:

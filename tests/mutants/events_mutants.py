@@ -475,7 +475,7 @@ EVENTS_MUTANTS: Final = (
     Mutant(
         "lines do not say whose they are",
         "monitor/events/jsonl.py",
-        "    where = None if container is None else text_of(container)\n",
+        "    where = None if named is None else text_of(named)\n",
         "    where = None\n",
         JSON,
     ),
