@@ -65,41 +65,41 @@ class Reporter:
             return
         # Here and not above: most runs have nothing to report.
         from monitor.events.strace import call_text, container_text, trouble_text, who_text  # noqa: PLC0415
+        from monitor.notify.render.text import printable  # noqa: PLC0415
 
         if isinstance(event, ContainerStarted | ContainerEnded):
             self._output.write_line(container_text(event))
             return
         if isinstance(event, CallAnswered):
             if event.told:
-                self._tell_of_call(who_text(event.tid, event.comm, event.container), event.comm, call_text(event))
+                who = f"{_of_container(event.container)}{printable(event.comm)}"
+                self._tell_of_call(who_text(event.tid, event.comm, event.container), who, call_text(event))
             return
         if isinstance(event, HandlerFailed) and event.handler not in self._traced:
             self._traced.add(event.handler)  # the traceback is for the handler's author, who needs it once
             self._output.write_line(event.traceback.rstrip())
         self._output.write_line(_of_container(event.container) + trouble_text(event))
 
-    def _tell_of_call(self, who: str, comm: str, line: str) -> None:
+    def _tell_of_call(self, who: str, kind: str, line: str) -> None:
         """Write the line of a call; of one that comes again and again how often, whenever that has grown tenfold."""
-        key = comm, line
+        key = kind, line
         count = self._counts.get(key, 0) + 1
         if key in self._counts or len(self._counts) < _LINES_COUNTED:
             self._counts[key] = count
         if count == 1:
             self._output.write_line(f"{who} {line}")
         elif count in _ROUND:
-            self._repeated(comm, line, count)
+            self._repeated(kind, line, count)
 
-    def _repeated(self, comm: str, line: str, count: int) -> None:
-        self._told_of[comm, line] = count
-        from monitor.notify.render.text import printable  # noqa: PLC0415
-
-        self._output.write_line(f"... x{count} {printable(comm)}: {line}")
+    def _repeated(self, kind: str, line: str, count: int) -> None:
+        self._told_of[kind, line] = count
+        self._output.write_line(f"... x{count} {kind}: {line}")
 
     def tell_repeats(self) -> None:
         """Write how often what came more than once came in all."""
-        for (comm, line), count in self._counts.items():
-            if count > 1 and self._told_of.get((comm, line)) != count:
-                self._repeated(comm, line, count)
+        for (kind, line), count in self._counts.items():
+            if count > 1 and self._told_of.get((kind, line)) != count:
+                self._repeated(kind, line, count)
 
 
 def _of_container(container: str | None) -> str:
