@@ -19,6 +19,7 @@ from attrs import field, frozen
 from monitor.agent.agent import Chosen
 from monitor.agent.choosing import ANNOTATION, SOURCES, Choosing, Rule
 from monitor.agent.containers import MOST
+from monitor.agent.rereading import Stamp, stamp_of
 from monitor.agent.shapes import AgentShape, ConfigurationShape, RuleShape, Source, TreatmentShape
 from monitor.errors import MonitorError, PolicyError
 from monitor.notify.account import FAILURE
@@ -74,7 +75,7 @@ class Configuration:
         containers: so many at once.
         connections: of one user at once.
         choosing: which policy a container gets.
-        files: what was read, to be read again when it changes.
+        files: what was read, as it was before that: to be read again when it changes.
     """
 
     socket: str = SOCKET
@@ -84,7 +85,7 @@ class Configuration:
     containers: int = MOST
     connections: int = MOST_PER_USER
     choosing: Choosing
-    files: tuple[str, ...] = field(default=())
+    files: Mapping[str, Stamp] = field(factory=dict[str, Stamp])
 
 
 def read_configuration(path: str, *, variables: Variables, handlers: Sequence[Handler], uid: int) -> Configuration:
@@ -96,11 +97,12 @@ def read_configuration(path: str, *, variables: Variables, handlers: Sequence[Ha
     Raises:
         ConfigurationError: it cannot be used; all of it that is wrong.
     """
+    stamp = stamp_of(path)
     try:
         shape, places = read(_text_of(path), ConfigurationShape, path)
     except PolicyError as error:
         raise ConfigurationError([error]) from None
-    return _Reading(places, variables, handlers).configuration(shape, Path(path).parent, uid, (path,))
+    return _Reading(places, variables, handlers).configuration(shape, Path(path).parent, uid, {path: stamp})
 
 
 def configuration_of(
@@ -108,7 +110,7 @@ def configuration_of(
 ) -> Configuration:
     """Return what *shape* says, which stands in no file.  Raises likewise."""
     return _Reading(Places("the command line"), variables, handlers).configuration(
-        ConfigurationShape(agent=shape), Path(), uid, ()
+        ConfigurationShape(agent=shape), Path(), uid, {}
     )
 
 
@@ -133,11 +135,12 @@ class _Policies:
         self._errors = errors
         self._policies: dict[str, Policy] = {}
         self._broken: set[str] = set()
-        self.files: list[str] = []
+        self.files: dict[str, Stamp] = {}
+        """What was read, as it was before."""
 
     def read_directory(self, directory: Path, origin: Origin) -> None:
         """Read every policy in *directory*; what begins with a dot, or has another suffix, is none."""
-        self.files.append(str(directory))
+        self.files[str(directory)] = stamp_of(str(directory))
         try:
             found = sorted(one.name for one in directory.iterdir())
         except OSError as error:
@@ -154,7 +157,8 @@ class _Policies:
             self._read(name, str(directory / file))
 
     def _read(self, name: str, file: str) -> None:
-        self.files.append(file)
+        if not file.startswith(shipped.PREFIX):
+            self.files[file] = stamp_of(file)
         try:
             policy = load(file, variables=self._variables)
             Chosen(name=name, why="", policy=policy).refuse_unenforceable(self._handlers)
@@ -168,7 +172,6 @@ class _Policies:
         """Return *name*, which whoever runs the agent has written, and which may be a preset's; note if it is none."""
         if name.startswith(shipped.PREFIX) and name not in self._policies:
             self._read(name, name)
-            self.files.pop()  # it is no file
         elif name not in self._policies and name not in self._broken:
             there = ", ".join(sorted(self._policies)) or "none"
             self._errors.append(PolicyError(f"there is no policy {name!r}; there are: {there}", origin))
@@ -223,7 +226,7 @@ class _Reading:
         self._found = _Policies(variables, handlers, self._errors)
 
     def configuration(
-        self, shape: ConfigurationShape, directory: Path, uid: int, files: tuple[str, ...]
+        self, shape: ConfigurationShape, directory: Path, uid: int, files: Mapping[str, Stamp]
     ) -> Configuration:
         agent = shape.agent
         if agent.policies is not None:
@@ -254,7 +257,7 @@ class _Reading:
             containers=bounds[0],
             connections=bounds[1],
             choosing=choosing,
-            files=(*files, *self._found.files),
+            files={**files, **self._found.files},
         )
 
     def _at(self, *path: str | int) -> Origin:

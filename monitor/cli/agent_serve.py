@@ -32,6 +32,7 @@ from monitor.agent.configuration import (
 from monitor.agent.containers import Containers
 from monitor.agent.facts import is_in_container
 from monitor.agent.notifying import Manager
+from monitor.agent.rereading import Changes
 from monitor.agent.serving import Served
 from monitor.agent.shapes import AgentShape
 from monitor.agent.sockets import ActivationError, handed_down, listening_at
@@ -40,7 +41,6 @@ from monitor.cli import OUR_FAILURE
 from monitor.cli.destinations import events_to
 from monitor.cli.loading import HandlersNotLoaded, load_handlers
 from monitor.cli.reporting import Reporter, tell
-from monitor.cli.rereading import Changes
 from monitor.cli.run import EVENTS_HELP
 from monitor.cli.running import failed
 from monitor.errors import MonitorError
