@@ -124,23 +124,28 @@ class RuntimePhase:
         """Return that *call* runs if it is the runtime's; with its execve, and with anybody else's call, it is over."""
         if self.over:
             return None
-        if not self._is_there(call.tid) or not _still_waits(call):
+        image = self._seen(call.tid)
+        if not _still_waits(call):
+            # A signal has come, as the runtimes of Go send them to themselves: nobody gets an answer, the call may
+            # come again, and whom we saw may be another of that number.
+            return None
+        if image is None:
             self.over = True
             return None
+        self._image = image
         if call.name in EXECS:
             self.over = True  # what it executes is the container's, if it succeeds
         return Outcome(Allow(), "runtime")
 
-    def _is_there(self, tid: int) -> bool:
+    def _seen(self, tid: int) -> Image | None:
+        """Return the image of *tid*, if that is the runtime's or may be."""
         executed, image = Executed.of(tid), Image.of(tid)
         if executed is None or image is None or executed.inside:
-            return False
+            return None
         if self._image is None:
             assert self._peer is not None
-            if not executed.is_same_file(self._peer):
-                return False
-            self._image = image
-        return image == self._image
+            return image if executed.is_same_file(self._peer) else None
+        return image if image == self._image else None
 
 
 def _still_waits(call: Call) -> bool:

@@ -151,12 +151,14 @@ def imported(runtime: str, directory: Path, root: Path) -> dict[str, str]:
     environment = podman_environment(directory)
     archive = directory / "box.tar"
     subprocess.run(["tar", "-C", str(root), "-cf", str(archive), "."], check=True)
-    subprocess.run(
+    done = subprocess.run(
         podman_command(runtime, directory, "import", archive, "localhost/box:1"),
-        check=True,
         capture_output=True,
+        text=True,
+        check=False,
         env=environment,
     )
+    assert done.returncode == 0, done.stderr
     return environment
 
 

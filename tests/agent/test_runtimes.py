@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -174,7 +176,7 @@ def test_a_policy_for_the_program_does_not_refuse_its_runtime(
     until(lambda: "the configuration was read again" in agent.told())
     done = containers.run("c1", "cat /etc/passwd; echo $?", profile(calls, agent.socket, "policy=mute"))
 
-    assert (done.returncode, done.stdout) == (0, "1\n")
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr + agent.told()
     assert REFUSED in done.stderr
     assert "openat(AT_FDCWD" in agent.told()
 
@@ -260,11 +262,8 @@ def test_a_second_listener_in_a_container_cannot_be(
 
 
 @pytest.fixture(params=RUNTIMES)
-def podman(
-    request: pytest.FixtureRequest, tmp_path: Path, root: Path
-) -> Callable[..., subprocess.CompletedProcess[str]]:
-    directory = tmp_path / "podman"
-    directory.mkdir()
+def podman(request: pytest.FixtureRequest, root: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    directory = Path(tempfile.mkdtemp(dir="/tmp", prefix="pod-"))  # Podman wants it short
     environment = imported(request.param, directory, root)
 
     def do(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -278,7 +277,9 @@ def podman(
             stdin=subprocess.DEVNULL,
         )
 
-    return do
+    yield do
+    do("rm", "--all", "--force")
+    shutil.rmtree(directory)
 
 
 def test_podman_passes_the_metadata_on(podman: Callable[..., Any], agent: Agent, tmp_path: Path) -> None:
