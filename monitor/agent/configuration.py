@@ -278,9 +278,9 @@ class _Reading:
         for key, text in (("bundle", shape.bundle), ("cgroup", shape.cgroup)):
             if text is not None:
                 try:
-                    paths[key] = PathPattern.parse(text)
+                    paths[key] = PathPattern.parse(text, self._at(*here, key))
                 except PolicyError as error:
-                    self._errors.append(error.at(self._at(*here, key)))
+                    self._errors.append(error)
         if not names and not paths and shape.user_namespace is None:
             self._note("a rule that is about every container: that is what default is for", *here)
         return Rule(policy, names, paths, shape.user_namespace, self._at(*here))

@@ -111,7 +111,7 @@ def _problems(error: BaseException, path: Path) -> Iterator[tuple[Path, str]]:
             yield from _problems(inner, (*path, *_step(inner)))
     elif isinstance(error, KeyError):
         name = str(path[-1])
-        yield path[:-1], f"{_header(name) if name in TABLES else repr(name)} is missing"
+        yield path[:-1], f"{_header(name) if len(path) == 1 and name in TABLES else repr(name)} is missing"
     else:
         yield path, str(error)
 
