@@ -19,6 +19,7 @@ SUBCOMMANDS: Final[Mapping[str, str]] = {
     "tail": "Print what happens in containers, as it happens.",
     "kill": "End a container.",
     "check": "Play a runtime's side, and say what an agent does.",
+    "profile": "Write the seccomp profile of containers under a policy.",
 }
 """Sub-command -> one line of help.  Each is ``NAME_command`` of a module."""
 
@@ -29,6 +30,7 @@ _MODULES: Final[Mapping[str, str]] = {
     "tail": "agent_clients",
     "kill": "agent_clients",
     "check": "agent_check",
+    "profile": "agent_profile",
 }
 
 
