@@ -24,7 +24,7 @@ from monitor.policy.variables import Variables
 from tests.agent.bundles import Agent
 
 SECONDS = 20
-EXAMPLE = Path(__file__).parents[2] / "examples/agent"
+EXAMPLE = Path(__file__).parents[2] / "examples/containers"
 POLICY = '[policy]\nversion = 1\nname = "{name}"\nsyscalls-default = "allow"\n'
 DENY = '[[syscalls]]\nnames = ["mkdir"]\naction = "deny"\nerrno = "EROFS"\n'
 MESSAGE = (
@@ -187,6 +187,7 @@ def test_nobody_is_asked_where_no_agent_is(tmp_path: Path, agent: Agent) -> None
     )
 
 
+@pytest.mark.root
 def test_who_is_in_a_container_cannot_ask_the_agent(agent: Agent, runtime: str, tmp_path: Path) -> None:
     ask = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect('{agent.control}'); print(s.recv(1000))"
     alone = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
@@ -199,6 +200,7 @@ def test_who_is_in_a_container_cannot_ask_the_agent(agent: Agent, runtime: str, 
     assert "not for those who are asked about" in out.read_text()
 
 
+@pytest.mark.root
 def test_an_agent_in_another_pid_namespace_says_so_at_once(tmp_path: Path, policies: Path, runtime: str) -> None:
     class Inside(Agent):
         def words(self, *words: str | Path) -> list[str]:
