@@ -35,7 +35,6 @@ import trio
 from monitor.approving import may_ask_about_files, with_approvals
 from monitor.errors import PolicyError
 from monitor.lifetime import block, finishing
-from monitor.notify.ask import DRAIN
 from monitor.notify.dispatch import Dispatcher
 from monitor.notify.dumpable import make_undumpable
 from monitor.notify.handler import Handler, HandlerFunction
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from monitor.events.hub import Hub, Sink
     from monitor.events.observer import HubObserver
     from monitor.notify.account import Prelude
+    from monitor.notify.others import Others
     from monitor.policy.model import Policy
     from monitor.sources.launch import Launch, Started
 
@@ -277,13 +277,13 @@ async def _supervised_launch(launch: Launch, settings: Settings) -> AsyncGenerat
 @asynccontextmanager
 @trio.lowlevel.enable_ki_protection
 async def supervised_listener(
-    listener: AnyListener, settings: Settings, *, prelude: Prelude | None = None, drain: int = DRAIN
+    listener: AnyListener, settings: Settings, *, prelude: Prelude | None = None, others: Others | None = None
 ) -> AsyncGenerator[Run, None]:
     """
     Supervise the processes behind *listener*, which is taken over, as ``supervise`` does; for who has many.
 
-    Calls that *prelude* knows are let run before anything is decided.  After *drain* answers at once the other
-    runs of the loop have theirs.
+    Calls that *prelude* knows are let run before anything is decided.  *others* are the listeners of the same loop,
+    this one among them, which have their turns.
     """
     if settings.strict:
         make_undumpable()
@@ -296,7 +296,7 @@ async def supervised_listener(
         msg = "[files] is enforced for programs that are launched here: of others it is not known what rights they have"
         raise PolicyError(msg)
     options = with_approvals(plan, settings, hub, observer, lambda: run.change)
-    options = options._replace(prelude=prelude, drain=drain)
+    options = options._replace(prelude=prelude, others=others)
     dispatcher = Dispatcher(listener, plan.routes, options, observer, seen)
     answered_all = trio.Event()
     run = Run(dispatcher.stats, hub, observer, answered_all, _change(plan, dispatcher))

@@ -26,6 +26,7 @@ from monitor.events.hub import Hub, Subscription, Wish
 from monitor.events.record import ContainerEnded, ContainerStarted, Event
 from monitor.notify.account import FAILURE
 from monitor.notify.handler import Handler
+from monitor.notify.others import Loop, Others
 from monitor.notify.verdict import Allow, Deny, Kill, Verdict
 from monitor.policy.model import Policy
 from monitor.run import Run
@@ -33,8 +34,8 @@ from monitor.settings import Settings
 from monitor.sources.receive import HandedOver, Peer
 from monitor.supervisor import supervised_listener
 
-DRAIN: Final = 8
-"""Answers to one container at once while others have something to say: at some 10 us each, nobody waits long."""
+LINGER_SECONDS: Final = 0.001
+"""How long the loop may be blocked for the next call of whoever has just called; calls of others end that."""
 
 CREATING: Final = "creating"
 """The status of a container whose first process this is (runtime-spec, State)."""
@@ -83,7 +84,7 @@ class Chosen:
             grants=None,
             breakpoints=None,
             answer_seconds=self.answer_seconds,
-            linger_seconds=0.0,
+            linger_seconds=LINGER_SECONDS,
             grace_seconds=0.0,
             handler_errors="deny",
             on_failure=self.on_failure,
@@ -154,15 +155,19 @@ class Agent:
         self._handlers = tuple(handlers)
         self._approver = approver
         self._runs: dict[Handed, _Supervised] = {}
+        self._loop = Loop()
         self._count = 0
         self._questions = 0
         self._nursery: trio.Nursery | None = None
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Supervise what comes, until cancelled: then every listener is closed, and what waits is denied."""
-        async with trio.open_nursery() as self._nursery:
-            task_status.started()
-            await trio.sleep_forever()
+        try:
+            async with trio.open_nursery() as self._nursery:
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._loop.close()
 
     # ---- what comes ----
 
@@ -177,14 +182,17 @@ class Agent:
 
     async def _attend(self, found: HandedOver) -> None:
         """Supervise one listener to its end; what goes wrong ends nothing else."""
+        fd = found.listener.fileno()
         try:
-            await self._supervise(found)
+            await self._supervise(found, self._loop.add(fd))
         except (SupervisorError, PolicyError, TooManyError, ForeignNamespaceError, OSError, ValueError) as error:
             self._tell(f"container {found.state.state.id!a} is not supervised: {error}")
         finally:
+            if found.listener.fileno() == fd:  # else it is closed, and may be another's number by now
+                self._loop.remove(fd)
             found.listener.close()
 
-    async def _supervise(self, found: HandedOver) -> None:
+    async def _supervise(self, found: HandedOver, others: Others) -> None:
         await trio.lowlevel.checkpoint()
         phase = RuntimePhase(found.state.pid, found.peer.pid)
         facts = facts_of(found)
@@ -197,13 +205,14 @@ class Agent:
         number = self._count
         sink = _Labelled(self._hub, found.state.state.id)
         settings = chosen.settings(self._handlers, sink, self._asking(found.state.state.id))
-        async with supervised_listener(found.listener, settings, prelude=phase, drain=DRAIN) as run:
+        async with supervised_listener(found.listener, settings, prelude=phase, others=others) as run:
             handed = Handed(number, found.state.pid, found.peer, lambda: run.stats)
             container = self._begin(handed, facts, chosen, is_new=is_new)
             self._runs[handed] = _Supervised(container, facts, run, chosen)
             try:
                 await run.wait_all()
             finally:
+                self._loop.remove(found.listener.fileno())
                 del self._runs[handed]
                 self._end(container, handed)
 

@@ -20,11 +20,9 @@ from monitor.notify.account import FAILURE, Judge, Observer, Outcome, Prelude, S
 from monitor.notify.approval import Approvals
 from monitor.notify.decode import Call
 from monitor.notify.handler import Handler
+from monitor.notify.others import Others
 from monitor.notify.respond import close_quietly
 from monitor.notify.verdict import Allow, Deny, Emulate, InjectFd, Kill, Pass, Return, Verdict
-
-DRAIN: Final = 64
-"""Answers between two visits to the scheduler while calls keep coming, where nobody else is to be served."""
 
 SLOW_SECONDS: Final = 0.010
 """An inline handler that needs longer than this holds up everything, and is told about."""
@@ -55,8 +53,8 @@ class Options(NamedTuple):
     """What becomes of a handler's decision where somebody debugs; None: it stands."""
     prelude: Prelude | None = None
     """What comes before anything is decided: a container's runtime."""
-    drain: int = DRAIN
-    """Answers between two visits to the scheduler while calls keep coming."""
+    others: Others | None = None
+    """The listeners of the same loop, where there are several."""
 
 
 class Cancellable(Protocol):

@@ -18,7 +18,7 @@ The invariants, each with a test:
 
 Speed: a call that an inline handler decides goes through one C call, ``exchange``, which sends
 its answer, polls, and receives the next.  While calls keep coming the scheduler is visited once
-in ``Options.drain`` answers, so that other tasks run.
+in ``DRAIN`` answers, so that other tasks run.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ from monitor.notify.respond import Responder
 from monitor.notify.seen import SeenProcesses
 from monitor.notify.verdict import Allow, Emulate
 from monitor.notify.waiting import Waiting, WaitingRoom
+
+DRAIN: Final = 64
+"""Answers between two visits to the scheduler while calls keep coming."""
 
 LINGERINGS: Final = 4
 """For how many times its length the loop may linger and answer before other tasks run, while calls keep coming."""
@@ -80,7 +83,8 @@ class Dispatcher:
         self._observer = observer
         # Whoever was seen asking is killed at the end: then every call goes the long way, which notes them.
         self._passes = isinstance(options.otherwise, Allow) and seen is None and options.judge is None
-        self._drain_most = options.drain
+        self._others = options.others
+        self._linger = listener.linger if options.others is None else options.others.linger
         self._judge = options.judge
         self._linger_seconds = options.linger_seconds
         self._listener = listener
@@ -158,7 +162,7 @@ class Dispatcher:
         through the scheduler is then dearer than the answer.  Who does nothing else on the loop may
         say that it can be blocked for a moment.  Handlers that think in a task need it, though.
         """
-        return self._linger_seconds > 0 and not self._waiting and self._listener.linger(self._linger_seconds)
+        return self._linger_seconds > 0 and not self._waiting and self._linger(self._linger_seconds)
 
     async def _drain(self, received: RawNotification) -> int:
         """Answer *received* and what comes after it, until nothing is queued; why it ended."""
@@ -171,7 +175,7 @@ class Dispatcher:
             drained += 1
             if self._fast is not None:
                 drained += self._one_step.more()
-            if drained >= self._drain_most:
+            if drained >= DRAIN or (self._others is not None and self._others.have_a_turn(drained)):
                 drained = 0
                 await self._visit_scheduler(received)
 
@@ -207,7 +211,7 @@ class Dispatcher:
                 return self._one_step.let_pass(raw, route, watcher)
             if self._fast is not None and not self._observer.active:
                 linger = 0 if self._waiting else int(self._linger_seconds * 1000)
-                following = self._one_step.answer(raw, route, self._fast, self._drain_most, linger)
+                following = self._one_step.answer(raw, route, self._fast, DRAIN, linger)
                 if following is not raw:
                     return following
         call = Call(raw, route.name, route.arch, self._listener)

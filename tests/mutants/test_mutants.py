@@ -158,7 +158,7 @@ MUTANTS = (
     Mutant(
         "a busy target keeps every other task from running",
         "monitor/notify/dispatch.py",
-        "            if drained >= self._drain_most:\n",
+        "            if drained >= DRAIN or (self._others is not None and self._others.have_a_turn(drained)):\n",
         "            if drained < 0:\n",
         ("tests/notify/test_dispatch.py",),
     ),

@@ -24,8 +24,8 @@ from monitor.errors import HandlerError
 from monitor.events.hub import Hub
 from monitor.events.observer import HubObserver
 from monitor.notify.account import Seen
-from monitor.notify.ask import DRAIN, Options
-from monitor.notify.dispatch import Dispatcher
+from monitor.notify.ask import Options
+from monitor.notify.dispatch import DRAIN, Dispatcher
 from monitor.notify.handler import Handler, routes_of
 from monitor.testing import FakeListener, Response, call
 
