@@ -35,8 +35,7 @@ AGENT_MUTANTS: Final = (
         "who names no policy is given one that somebody else may have",
         "monitor/agent/choosing.py",
         "        if name not in self.policies:\n            return self._default(",
-        "        if name not in self.policies:
-"
+        "        if name not in self.policies:\n"
         "            return self._named(next(reversed(self.policies)), where) or self._default(",
         CHOOSING,
     ),
