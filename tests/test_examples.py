@@ -46,8 +46,8 @@ AS_HANDLERS: Final = {
 """Example -> a program under its handlers, and what is printed."""
 
 
-POLICIES: Final = {"agent.toml"}
-"""Which are run by tests/cli/test_agent_policy.py."""
+POLICIES: Final = {"agent.toml", "containers"}
+"""Which tests/cli/test_agent_policy.py and tests/agent/test_serving.py try."""
 
 
 def run(arguments: list[str], directory: Path) -> subprocess.CompletedProcess[str]:

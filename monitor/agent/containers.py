@@ -80,7 +80,7 @@ class Container:
     @property
     def pid(self) -> int:
         """The first process, as far as it is known; 0: it is not."""
-        return self.facts.state.state.pid
+        return self.facts.state.state.pid or self.facts.state.pid
 
     @property
     def stats(self) -> Stats:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import select
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -292,3 +294,133 @@ def test_podman_passes_the_metadata_on(podman: Callable[..., Any], agent: Agent,
     assert REFUSED in done.stderr
     assert "started under policy web (listenerMetadata)" in agent.told()
     assert 'mkdir("/secret", 0777) = -1 EROFS' in agent.told()
+
+
+def test_a_refusal_chosen_by_metadata_is_seen_by_who_watches(
+    podman: Callable[..., Any], agent: Agent, policies: Path, tmp_path: Path, compiled: Callable[..., str]
+) -> None:
+    """As the guide has it: the profile is made of the policy, and its metadata names that."""
+    policy(policies, "secrets", rule(["mkdir", "mkdirat"], 'action = "deny"\nerrno = "EACCES"'))
+    until(lambda: "the configuration was read again" in agent.told())
+    written = tmp_path / "secrets.json"
+    made = subprocess.run(
+        agent.words(
+            "profile", policies / "secrets.toml", "--notify-refusals", "--listener", agent.socket, "-o", written
+        ),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (made.returncode, made.stdout) == (1, "")
+    assert "io_uring_setup" in made.stderr
+    runtime = compiled("o_runtime")
+    tail = agent.words("tail", "--control", agent.control)
+    with subprocess.Popen(tail, stdout=subprocess.PIPE, text=True) as watching:
+        try:
+            assert watching.stdout is not None
+            told = lines_behind(watching.stdout, [runtime, str(agent.socket), EARLIER, "83", "/bin/mkdir", "/"])
+            options = ["--rm", "--network", "none", "--security-opt", f"seccomp={written}", "--name", "guide"]
+            done = podman("run", *options, "localhost/box:1", "mkdir", "/secret")
+            assert "Permission denied" in done.stderr
+            lines = [next(told) for _ in range(3)]
+        finally:
+            watching.terminate()
+    assert "started under policy secrets (listenerMetadata)" in lines[0]
+    assert 'mkdir("/secret", 0777) = -1 EACCES (Permission denied) <denied: ' in lines[1]
+    assert "ended; " in lines[2]
+
+
+EARLIER = '{"fds":["seccompFd"],"pid":@PID@,"state":{"id":"earlier","status":"creating"}}'
+
+
+def lines_behind(stream: IO[str], container: Sequence[str]) -> Iterator[str]:
+    """The lines of who watches, after those of a *container* that is started until its end is told."""
+    while not select.select([stream], [], [], 0.1)[0]:
+        subprocess.run(container, check=False, stderr=subprocess.DEVNULL)
+    return (line for line in stream if "earlier" not in line)
+
+
+@pytest.mark.parametrize(("answer", "said"), [("allow", "made\n"), ("deny", "refused\n")])
+def test_a_call_of_a_container_is_decided_by_hand(
+    containers: Containers, agent: Agent, policies: Path, answer: str, said: str
+) -> None:
+    policy(policies, "asking", rule(["mkdir"], 'action = "ask"'))
+    until(lambda: "the configuration was read again" in agent.told())
+    script = "mkdir /tmp/a 2>/dev/null && echo made || echo refused"
+    made = containers.made("c1", script, profile(["mkdir"], agent.socket, "policy=asking"))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(agent.control))
+        client.settimeout(SECONDS)
+        lines = client.makefile("rw")
+        json.loads(lines.readline())
+        with subprocess.Popen(
+            containers.command("run", "-b", made, "c1"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        ) as process:
+            question = json.loads(lines.readline())
+            assert (question["container"], question["text"]) == ("c1", 'mkdir("/tmp/a", 0777)')
+            assert question["exe"] == "/bin/busybox"
+            lines.write(
+                json.dumps({"id": 1, "do": "answer", "question": question["question"], "verdict": answer}) + "\n"
+            )
+            lines.flush()
+            assert process.communicate(timeout=SECONDS)[0] == said
+
+
+HANDLERS = """
+import errno
+import monitor
+
+
+@monitor.handles("mkdir")
+def no_secrets(call):
+    name = call.target.read_string(call.args.pathname, 4096)
+    if name.endswith(b"secret"):
+        return monitor.Deny(errno.EROFS)
+    return monitor.Return(0)
+"""
+
+
+def test_one_file_of_handlers_serves_programs_and_containers(
+    containers: Containers, tmp_path: Path, policies: Path
+) -> None:
+    handlers = tmp_path / "handlers.py"
+    handlers.write_text(HANDLERS)
+    script = "mkdir /tmp/secret; echo $?; mkdir /tmp/plain; echo $?; ls -d /tmp/plain"
+    alone = subprocess.run(
+        [sys.executable, "-m", "monitor", "run", "--handlers", handlers, "--", "/bin/busybox", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    with Agent(
+        tmp_path, ["--policies", policies, "--default", "open", "--handlers", handlers], sys.executable
+    ) as agent:
+        inside = containers.run("c1", script, profile(["mkdir"], agent.socket, None))
+
+    assert alone.stdout == inside.stdout == "1\n0\n"
+    assert REFUSED in alone.stderr
+    assert REFUSED in inside.stderr
+    assert "<denied: no_secrets>" in alone.stderr
+    assert "<denied: no_secrets>" in agent.told()
+
+
+def test_a_slow_handler_of_one_container_keeps_no_other_waiting(
+    containers: Containers, tmp_path: Path, policies: Path
+) -> None:
+    handlers = tmp_path / "handlers.py"
+    handlers.write_text(
+        "import monitor, trio\n\n\n@monitor.handles('rmdir')\nasync def slow(call):\n"
+        "    await trio.sleep(60)\n    return monitor.Allow()\n"
+    )
+    with Agent(
+        tmp_path, ["--policies", policies, "--default", "open", "--handlers", handlers], sys.executable
+    ) as agent:
+        calls = profile(["mkdir", "rmdir"], agent.socket, "policy=web")
+        made = containers.made("c1", "rmdir /tmp", calls)
+        with subprocess.Popen(containers.command("run", "-b", made, "c1"), stdin=subprocess.DEVNULL) as process:
+            until(lambda: "c1: started" in agent.told())
+            begin = time.monotonic()
+            done = containers.run("c2", "mkdir /tmp/a; echo $?", calls)
+            assert (done.stdout, time.monotonic() - begin < SECONDS / 2) == ("1\n", True)
+            assert agent.asked("kill", "c1").returncode == 0
+            process.wait(SECONDS)
