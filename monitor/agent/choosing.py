@@ -11,6 +11,7 @@ everything is refused.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Final, assert_never
@@ -69,7 +70,7 @@ class Rule:
         where = {"bundle": state.bundle, "cgroup": facts.cgroup}
         return (
             all(said[key] and fnmatchcase(said[key], pattern) for key, pattern in self.names.items())
-            and all(_is_path(where[key]) and one.covers(where[key].encode()) for key, one in self.paths.items())
+            and all(_is_path(where[key]) and one.covers(os.fsencode(where[key])) for key, one in self.paths.items())
             and self.user_namespace in (None, facts.in_user_namespace)
         )
 

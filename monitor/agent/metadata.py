@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
 _LONGEST: Final = 4096
@@ -33,8 +33,8 @@ _POD: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 """
-What it is -> the annotations that containerd, the kubelet, CRI-O and Podman say it with; the first that is there
-counts.  (containerd pkg/cri/annotations, cri-o pkg/annotations, podman pkg/annotations.)
+What it is -> the annotations that containerd, the kubelet, CRI-O and Podman say it with.
+(containerd pkg/cri/annotations, cri-o pkg/annotations, podman pkg/annotations.)
 """
 
 
@@ -103,7 +103,14 @@ class Names(NamedTuple):
 
 
 def names(annotations: Mapping[str, str]) -> Names:
-    """Return how Kubernetes calls a container of these *annotations*."""
-    return Names(
-        **{what: next((annotations[key] for key in keys if key in annotations), "") for what, keys in _POD.items()}
-    )
+    """
+    Return how Kubernetes calls a container of these *annotations*; where they disagree it has no name.
+
+    Each runtime writes its own and passes the others on as they came: those are the pod's author's.
+    """
+    return Names(**{what: _agreed(annotations, keys) for what, keys in _POD.items()})
+
+
+def _agreed(annotations: Mapping[str, str], keys: Sequence[str]) -> str:
+    said = {annotations[key] for key in keys if key in annotations}
+    return said.pop() if len(said) == 1 else ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 
+import attrs
 import click
 
 from monitor.abi.arch import Arch
@@ -25,6 +26,7 @@ from monitor.policy.variables import Variables
 
 @click.command("profile")
 @click.argument("policy")
+@click.option("--base", metavar="FILE", help="What another OCI profile refuses stays refused.")
 @click.option("--listener", default=SOCKET, show_default=True, metavar="SOCK", help="Where the agent listens.")
 @click.option("--metadata", metavar="TEXT", help="What the agent chooses by; default: policy=NAME, after the file.")
 @click.option("--machine", type=ARCH_NAMES, help="The containers' machine; default: this one.")
@@ -33,9 +35,10 @@ from monitor.policy.variables import Variables
 @click.option("-D", "definitions", multiple=True, metavar="NAME=VALUE", help="Set a variable of the policy.")
 @click.option("-o", "--output", metavar="FILE", help="Write there; default: standard output.")
 @answering
-def profile_command(
+def profile_command(  # noqa: PLR0913  # one for each option
     *,
     policy: str,
+    base: str | None,
     listener: str,
     metadata: str | None,
     machine: str | None,
@@ -55,13 +58,20 @@ def profile_command(
         click.echo(f"seccomp-monitor: --listener {shown(listener)}: crun wants an absolute path", err=True)
         return USAGE
     found = load(policy, Surroundings(variables=Variables.of(definitions)))
-    made = notified(found.policy, refusals=notify_refusals)
+    beneath = () if base is None else (oci.load(Path(base)),)
+    whole = attrs.evolve(found.policy, includes=[*found.policy.includes, *(one.policy for one in beneath)])
+    made = notified(whole, refusals=notify_refusals)
     name = PurePath(policy).stem
     if metadata is None and NAME.fullmatch(name):
         metadata = f"policy={name}"
     arch = Arch.native() if machine is None else arches_named([machine])[0]
     dumped = oci.dump(made.policy, machine=arch, listener=Listener(listener, metadata or ""), flags=flags)
-    findings = (*found.findings, *made.findings, *dumped.findings)
+    findings = (
+        *found.findings,
+        *(one for given in beneath for one in given.findings),
+        *made.findings,
+        *dumped.findings,
+    )
     for finding in findings:
         click.echo(f"seccomp-monitor: {finding}", err=True)
     if output is None:

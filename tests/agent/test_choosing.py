@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from errno import EPERM
 from typing import Any
@@ -161,3 +162,17 @@ def test_how_a_policy_is_enforced_comes_with_it() -> None:
     watched = attrs.evolve(POLICIES["web"], observe=True, answer_seconds=3.0)
     chosen = choosing(policies={**POLICIES, "web": watched})(facts("policy=web"))
     assert (chosen.observe, chosen.answer_seconds) == (True, 3.0)
+
+
+def test_a_cgroup_that_is_no_text_is_compared_as_the_bytes_that_it_is() -> None:
+    """Whoever may make cgroups calls them as they like (cgroups(7)), and proc_pid_cgroup(5) tells it as it is."""
+    odd = facts(cgroup=os.fsdecode(b"/kubepods/\xff"))
+    assert choosing(rules=[rule("web", cgroup="/kubepods")])(odd).name == "web"
+    assert choosing(rules=[rule("web", cgroup="/kubepods/x")])(odd).name == "strict"
+
+
+def test_a_path_with_a_nul_or_a_way_up_fits_no_rule() -> None:
+    made = choosing(rules=[rule("web", bundle="/run", cgroup="/a")])
+    assert made(facts(bundle="/run/x", cgroup="/a/b")).name == "web"
+    for bundle, cgroup in (("/run/x\0", "/a"), ("/run/x", "/a/../b"), ("run/x", "/a"), ("/run/x", "")):
+        assert made(facts(bundle=bundle, cgroup=cgroup)).name == "strict"

@@ -42,6 +42,7 @@ def test_keys_and_values_in_either_spelling(metadata: str, found: dict[str, str]
         ('{"policy": "a"', "is none"),
         ('{"policy": "a"} behind', "is none"),
         ("{" * 4000, "none"),
+        ('{"a":' + "[" * 4000, "nested too deeply"),
         ('{"a":' * 4000 + "1" + "}" * 90, "longer than"),
         ("x" * 4097, "longer than"),
     ],
@@ -91,3 +92,18 @@ def test_an_object_is_read_as_json_reads_it(said: dict[str, str]) -> None:
 def test_the_names_that_kubernetes_gives_are_found_with_each_runtime(annotations: dict[str, str]) -> None:
     assert names(annotations) == Names("prod", "web-0", "nginx")
     assert names({}) == Names("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("own", "foreign"),
+    [
+        ("io.kubernetes.pod.namespace", "io.kubernetes.cri.sandbox-namespace"),
+        ("io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"),
+        ("io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri-o.Namespace"),
+    ],
+)
+def test_an_annotation_of_another_runtime_gives_nobody_another_name(own: str, foreign: str) -> None:
+    """CRI-O passes on what a pod's author writes under containerd's keys, and the other way round."""
+    assert names({own: "lab", foreign: "prod"}).namespace == ""
+    assert names({own: "lab", foreign: "lab"}).namespace == "lab"
+    assert names({own: "lab", foreign: ""}).namespace == ""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants.agent_mutants import AGENT_MUTANTS
 from tests.mutants.approve_mutants import APPROVE_MUTANTS
 from tests.mutants.blocking_mutants import BLOCKING_MUTANTS
 from tests.mutants.events_mutants import EVENTS_MUTANTS
@@ -39,6 +40,7 @@ MUTANTS = (
     *BLOCKING_MUTANTS,
     *RECEIVE_MUTANTS,
     *RIGHTS_MUTANTS,
+    *AGENT_MUTANTS,
     Mutant(
         "the target may make a listener of its own",
         "monitor/policy/notify_program.py",
