@@ -204,6 +204,27 @@ def origin_of(decision: Decision) -> Origin:
     return Origin(decision.policy.name, key="default")
 
 
+class _Kept:
+    """Policies that are compiled already, by their identity: to compare them would take as long."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: dict[tuple[int, object], tuple[Policy, CompiledPolicy]] = {}
+        """The policies too: the number of one that is kept is no other's."""
+
+    def compiled(self, policy: Policy, how: object, anew: Callable[[], CompiledPolicy]) -> CompiledPolicy:
+        """Return what *policy* is *how* it is to be compiled, as *anew* makes it."""
+        key = id(policy), how
+        found = self._kept.pop(key, None) or (policy, anew())
+        self._kept[key] = found  # the last one now
+        if len(self._kept) > self._most:
+            del self._kept[next(iter(self._kept))]
+        return found[1]
+
+
+_KEPT: Final = _Kept(64)
+
+
 class Enforced(NamedTuple):
     """
     A policy, ready for one run.
@@ -243,7 +264,13 @@ def enforced(
     own = notify_handler.routes_of(handlers, arches)
 
     def compiled(one: Policy) -> CompiledPolicy:
-        return compile_policy(with_beneath(one), arches, notified=notified, observe=observe, refusals=refusals)
+        def anew() -> CompiledPolicy:
+            return compile_policy(with_beneath(one), arches, notified=notified, observe=observe, refusals=refusals)
+
+        if not foreign:
+            return anew()
+        # Of containers many have one policy, and whoever waits for another one waits while it is compiled.
+        return _KEPT.compiled(one, (tuple(arches), tuple(notified.items()), observe, refusals), anew)
 
     def bound(one: Policy, judge: PolicyJudge, routes: Routes) -> notify_handler.Routes:
         return _with_notified(_with_named(own, judge, routes, _named(one, handlers)), routes)

@@ -35,6 +35,9 @@ MOST: Final = 1.15
 """That an inline handler in a container may cost, as a multiple of the same under ``run``."""
 
 CONTAINERS, RATE, SECONDS = 50, 100, 20
+WARM: Final = 3
+"""Seconds that are not counted: until all of them are there."""
+
 P99_US: Final = 2000.0
 
 HANDLERS: Final = """
@@ -122,7 +125,7 @@ def many(place: Place, seconds: int) -> tuple[list[str], float]:
     """Measure the calls of many containers at once; the table, and the 99th percentile in us."""
     with place.agent("0,1"):
         commands = [
-            pinned("0,1", place.contained(f"c{number}", [place.pacer, str(RATE), str(seconds)]))
+            pinned("0,1", place.contained(f"c{number}", [place.pacer, str(RATE), str(seconds + WARM), str(WARM)]))
             for number in range(CONTAINERS)
         ]
         processes = [subprocess.Popen(one, stdout=subprocess.PIPE, text=True) for one in commands]

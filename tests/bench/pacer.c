@@ -2,7 +2,8 @@
  * Calls getppid(2) RATE times a second for SECONDS, and prints how long each call took, in us, a line each.
  *
  * The times are those at which the calls are due, so that who is late is not asked less often.
- * usage: pacer RATE SECONDS
+ * The first WARM seconds of them are not printed: others are being started meanwhile.
+ * usage: pacer RATE SECONDS WARM
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -34,7 +35,7 @@ int main(int argc, char **argv)
 		syscall(__NR_getppid);
 		took[i] = (double)(now() - start) / 1e3;
 	}
-	for (long i = 0; i < count; i++)
+	for (long i = argc > 3 ? rate * atol(argv[3]) : 0; i < count; i++)
 		printf("%.1f\n", took[i]);
 	return 0;
 }
