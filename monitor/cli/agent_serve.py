@@ -142,6 +142,8 @@ async def _serve(choices: Choices, reporter: Reporter) -> int:
         manager = Manager.of(os.environ)
         handlers = [handler for source in choices.sources for handler in await load_handlers(source, stack)]
         configuration = choices.configuration(handlers)
+        # Before there is a socket by which somebody sees that we are there, and after which there is one to take away.
+        signals = stack.enter_context(trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
         server = _server(stack, configuration)
         _raise_limit()
         if is_in_container():
@@ -158,7 +160,6 @@ async def _serve(choices: Choices, reporter: Reporter) -> int:
             approver=control,
             containers=Containers(most=configuration.containers),
         )
-        signals = stack.enter_context(trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
         async with trio.open_nursery() as nursery:
             await nursery.start(agent.run)
             for task in hub.tasks:

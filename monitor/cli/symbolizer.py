@@ -18,6 +18,7 @@ import signal
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -35,7 +36,7 @@ SECONDS: Final = 3.0
 """For one place."""
 
 MEMORY: Final = 1 << 30
-"""Bytes of address space that the child may have."""
+"""Bytes of address space that the child may have besides what fork(2) gives it, which may be more (threads)."""
 
 KEPT: Final = 16
 """Files whose symbols are kept."""
@@ -159,7 +160,8 @@ def _be_the_child(connection: int, read: Read) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # somebody types it at the debugger
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _, most = resource.getrlimit(resource.RLIMIT_AS)
-    most = MEMORY if most == resource.RLIM_INFINITY else min(most, MEMORY)
+    room = _address_space() + MEMORY
+    most = room if most == resource.RLIM_INFINITY else min(most, room)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     null = os.open("/dev/null", os.O_RDWR)
@@ -176,6 +178,11 @@ def _be_the_child(connection: int, read: Read) -> None:
             symbol = None if found.symbol is None else (found.symbol.name.decode("latin-1"), found.symbol.into)
             rules = None if found.rules is None else attrs.asdict(found.rules)
             told.sendall(json.dumps({"symbol": symbol, "rules": rules}).encode() + b"\n")
+
+
+def _address_space() -> int:
+    """Return the bytes of it that we have (proc_pid_statm(5))."""
+    return int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
 
 
 @frozen

@@ -54,6 +54,13 @@ PLACES_MUTANTS: Final = (
         ("tests/cli/test_symbols.py::test_the_reader_has_no_more_memory_than_it_is_given",),
     ),
     Mutant(
+        "a debugger with many threads leaves the reader no memory",
+        "monitor/cli/symbolizer.py",
+        "    room = _address_space() + MEMORY\n",
+        "    room = MEMORY\n",
+        ("tests/cli/test_symbols.py::test_the_reader_has_room_however_much_the_debugger_takes",),
+    ),
+    Mutant(
         "a file that a reader died of is read again and again",
         "monitor/cli/symbolizer.py",
         "            self._bad.add(key)\n",
