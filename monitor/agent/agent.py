@@ -184,13 +184,21 @@ class Agent:
         """Supervise one listener to its end; what goes wrong ends nothing else."""
         fd = found.listener.fileno()
         try:
-            await self._supervise(found, self._loop.add(fd))
+            await self._contained(found, self._loop.add(fd))
         except (SupervisorError, PolicyError, TooManyError, ForeignNamespaceError, OSError, ValueError) as error:
             self._tell(f"container {found.state.state.id!a} is not supervised: {error}")
         finally:
             if found.listener.fileno() == fd:  # else it is closed, and may be another's number by now
                 self._loop.remove(fd)
             found.listener.close()
+
+    async def _contained(self, found: HandedOver, others: Others) -> None:
+        """Supervise one listener; a handler that would end its program ends that alone."""
+        try:
+            await self._supervise(found, others)
+        except* SystemExit as group:
+            left = group.exceptions[0]
+            self._tell(f"container {found.state.state.id!a} is not supervised: a handler has raised {left!r}")
 
     async def _supervise(self, found: HandedOver, others: Others) -> None:
         await trio.lowlevel.checkpoint()

@@ -32,11 +32,11 @@ class Others:
 
     def linger(self, seconds: float) -> bool:
         """
-        Wait so long at most for a notification behind any listener; whether there is one behind our own.
+        Wait so long at most for a notification behind any listener; whether there is one behind our own alone.
 
         Blocks the thread, as ``Listener.linger`` does, but nobody who asks anything waits for the end of that.
         """
-        return any(fd == self._own for fd, _ in self._ready.poll(seconds, _LOOKED_AT))
+        return [fd for fd, _ in self._ready.poll(seconds, _LOOKED_AT)] == [self._own]
 
 
 class Loop:

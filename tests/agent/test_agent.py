@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
+import select
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +25,7 @@ from monitor.agent.facts import Facts
 from monitor.agent.sockets import listening_at
 from monitor.events.hub import Hub
 from monitor.events.record import CallAnswered, ContainerEnded, ContainerStarted, Event
+from monitor.notify.others import TURN
 from monitor.origin import Origin
 from monitor.policy.text import loads
 from monitor.sources.receiving import receive_all
@@ -136,3 +140,51 @@ async def test_each_container_has_its_own_policy(tmp_path: Path, runtime: str) -
     calls = made.of(CallAnswered, "c-ro")
     assert [(one.name, one.verdict) for one in calls] == [("mkdir", monitor.Deny(errno.EROFS))]
     assert (made.told, len(made.agent.containers)) == ([], 0)
+
+
+async def test_a_handler_that_ends_its_program_ends_one_containers_supervision(tmp_path: Path, runtime: str) -> None:
+    """A library that calls sys.exit() must not cost all other containers their supervisor."""
+
+    @monitor.handles("rmdir")
+    def leaving(_call: monitor.Call) -> None:
+        sys.exit(3)
+
+    choose = by_metadata({"no": denying("no", "mkdir", "EROFS")})
+    async with listening(tmp_path, runtime, choose, handlers=[leaving]) as made:
+        done = await made.run(message("bad", metadata="no"), ["rmdir"], "/bin/rmdir", str(tmp_path / "none"))
+        assert done.returncode != 0
+        await made.ended("bad")
+        await made.until(lambda: made.told)
+        assert made.told == ["container 'bad' is not supervised: a handler has raised SystemExit(3)"]
+        done = await made.run(message("good", metadata="no"), ["mkdir"], "/bin/mkdir", str(tmp_path / "one"))
+        assert os.strerror(errno.EROFS).encode() in done.stderr
+
+
+async def test_who_calls_without_a_pause_leaves_others_their_turns(
+    tmp_path: Path, runtime: str, compiled: Callable[..., str]
+) -> None:
+    """Nobody is answered often while a call of another container waits."""
+    answered: list[tuple[int, bool]] = []
+    done: list[int] = []
+
+    @monitor.handles("getppid")
+    def counted(call: monitor.Call) -> monitor.Verdict:
+        ready = made.agent._loop._ready.poll(0)  # none of our own container: its one thread asks just now
+        others_wait = any(what & select.EPOLLIN for _, what in ready)
+        answered.append((call.pid, others_wait))
+        return monitor.Return(call.registers[1])
+
+    async def run(container: str) -> None:
+        words = [compiled("k_storm"), "5000"]
+        done.append((await made.run(message(container, metadata="no"), ["getppid"], *words)).returncode)
+
+    choose = by_metadata({"no": denying("no", "mkdir", "EROFS")})
+    async with listening(tmp_path, runtime, choose, handlers=[counted]) as made, trio.open_nursery() as nursery:
+        for container in "abc":
+            nursery.start_soon(run, container)
+
+    assert done == [0, 0, 0]
+    rows = [len(list(row)) for (_, others_wait), row in itertools.groupby(answered) if others_wait]
+    assert len(rows) > 20
+    # Tasks that are ready have their turns in any order, and one whose supervision begins needs some.
+    assert max(rows) <= 4 * TURN

@@ -16,7 +16,23 @@ CONFIGURATION: Final = ("tests/agent/test_configuration.py",)
 NOTIFYING: Final = ("tests/agent/test_notifying.py",)
 PROFILE: Final = ("tests/policy/test_notified.py",)
 
+AGENT: Final = "tests/agent/test_agent.py"
+
 AGENT_MUTANTS: Final = (
+    Mutant(
+        "a container that calls all the time has the loop for itself",
+        "monitor/notify/others.py",
+        "        return answered % TURN == 0 and any(",
+        "        return answered % 1000 == 0 and any(",
+        (f"{AGENT}::test_who_calls_without_a_pause_leaves_others_their_turns",),
+    ),
+    Mutant(
+        "a handler that calls sys.exit() ends the agent",
+        "monitor/agent/agent.py",
+        "        except* SystemExit as group:\n",
+        "        except* ZeroDivisionError as group:\n",
+        (f"{AGENT}::test_a_handler_that_ends_its_program_ends_one_containers_supervision",),
+    ),
     Mutant(
         "an annotation picks any policy",
         "monitor/agent/choosing.py",
